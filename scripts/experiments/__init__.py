@@ -1,0 +1,1 @@
+"""Experiments: one question, one script. `evidence` and `style` are what they share."""

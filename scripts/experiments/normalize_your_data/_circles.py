@@ -1,0 +1,170 @@
+"""Networks on the concentric circles: trained here, filmed and counted by several experiments of this chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from unitgain.datasets import circles
+from unitgain.models import MLP
+from unitgain.optimizers import Adam
+from unitgain.plots import boundary, grid, network, scatter, unit_states
+from unitgain.training import accuracy, train
+from unitgain.transforms import StandardScaler
+
+POINTS, LEARNING_RATE, STEPS = 200, 0.05, 500
+
+
+def generators(seeds: range) -> list[torch.Generator]:
+    """One generator a replica: network k starts as it would alone."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def standardize(x: Tensor) -> Tensor:
+    """`x` standardized by its own statistics: these experiments ask what can be learned, not how well it generalizes."""
+    return StandardScaler().fit(x).transform(x)
+
+
+def film(*, center: float, activation: str, width: int, networks: int, frames: int, seed: int, device: str, scaled=False):
+    """Train `networks` networks 2-width-1 on one data set, and keep `frames` moments of the one that ends with the median accuracy."""
+    x, y = circles(POINTS, center=center, generator=torch.Generator().manual_seed(seed), device=device)
+    x = standardize(x) if scaled else x
+    model = MLP((2, width, 1), activation, replicas=(networks,), generator=generators(range(seed, seed + networks)), device=device)
+    moments = np.unique((np.linspace(0, 1, frames) ** 2 * STEPS).round().astype(int))  # denser where more happens
+    film = {"w1": [], "b1": [], "w2": [], "b2": [], "accuracy": []}
+
+    def keep(step: int) -> None:
+        if step in moments:
+            hidden, out = model.layers
+            film["w1"].append(hidden.weight.detach().clone())
+            film["b1"].append(hidden.bias.detach()[..., 0].clone())
+            film["w2"].append(out.weight.detach()[..., 0, :].clone())
+            film["b2"].append(out.bias.detach()[..., 0, 0].clone())
+            film["accuracy"].append(accuracy(model(x), y).detach())
+
+    optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
+    train(model, x, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=STEPS, callback=keep)
+    stacked = {key: torch.stack(values) for key, values in film.items()}
+    final = stacked["accuracy"][-1]
+    typical = final.argsort()[networks // 2]
+    return {
+        "x": x,
+        "y": y,
+        "step": torch.from_numpy(moments),
+        "final_accuracy": final,
+        **{key: value[:, typical] for key, value in stacked.items()},
+    }
+
+
+def hidden(result: dict, x: np.ndarray, frame: int, function) -> np.ndarray:
+    """The hidden units' activations at a frame for rows `x`: (n, width)."""
+    return function(x @ result["w1"][frame].T + result["b1"][frame])
+
+
+def output(result: dict, h: np.ndarray, frame: int) -> np.ndarray:
+    """The logits at a frame for hidden activations `h`: (n,)."""
+    return h @ result["w2"][frame] + result["b2"][frame]
+
+
+def relu(z: np.ndarray) -> np.ndarray:
+    return np.maximum(z, 0)
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 0.5 + 0.5 * np.tanh(z / 2)  # no overflow far from 0
+
+
+def frame_of(points: np.ndarray, margin: float = 0.12) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of a rectangle around `points` with some air."""
+    low, high = points.min(0), points.max(0)
+    air = margin * np.maximum(high - low, 1e-3)
+    return low - air, high + air
+
+
+def animate_boundary(result: dict, function) -> Iterator[Figure]:
+    """The boundary in the space of the inputs and, straight, in the space of the two hidden units."""
+    colours, ink = style.palette(), style.ink()
+    fig, (left, right) = style.figure(7.0, 3.7, ncols=2)
+    frames, x, y = len(result["step"]), result["x"], result["y"]
+    everything = np.concatenate([hidden(result, x, k, function) for k in range(frames)])
+    feature_low, feature_high = frame_of(everything)
+    low, high = frame_of(x)
+    inputs = boundary(left, None, low, high, palette=colours, line=ink, animated=True)
+    features = boundary(right, None, feature_low, feature_high, palette=colours, line=ink, animated=True)
+    points = grid(low, high, 160).astype(np.float64)
+    feature_points = grid(feature_low, feature_high, 160).astype(np.float64)
+    scatter(left, x, y, palette=colours, animated=True, zorder=2)
+    moving = scatter(right, hidden(result, x, 0, function), y, palette=colours, animated=True, zorder=2)
+    left.set(title="What the network sees", xlabel="$x_0$", ylabel="$x_1$")
+    right.set(title="What its hidden units make of it", xlabel="$h_0$", ylabel="$h_1$")
+    score = right.text(0.98, 0.97, "", transform=right.transAxes, ha="right", va="top", animated=True, zorder=4)
+    tick = style.progress(left, frames)
+    for k in range(frames):
+        inputs.update(output(result, hidden(result, points, k, function), k))
+        features.update(output(result, feature_points, k))
+        moving.set_offsets(hidden(result, x, k, function))
+        score.set_text(f"accuracy {result['accuracy'][k]:.2f}")
+        tick(k, int(result["step"][k]))
+        yield fig
+
+
+def walk(result: dict) -> np.ndarray:
+    """The order in which the network pictures visit the points: every fifth, around the circles by angle."""
+    centred = result["x"] - result["x"].mean(0)
+    return np.argsort(np.arctan2(centred[:, 1], centred[:, 0]))[::5]
+
+
+def animate_network(result: dict, function, threshold: float) -> Iterator[Figure]:
+    """The network at initialization and after training, lit by one point after the other."""
+    colours, ink = style.palette(), style.ink()
+    fig, (left, before, after) = style.figure(7.0, 2.9, ncols=3, width_ratios=(1, 1.25, 1.25))
+    x, y = result["x"], result["y"]
+    scatter(left, x, y, palette=colours, size=8, alpha=0.55)
+    spot = left.scatter([], [], s=90, facecolors="none", edgecolors=ink, linewidths=2, animated=True)
+    left.set(title="The point", xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
+    low, high = frame_of(x, 0)
+    pictures = []
+    for ax, title, k in ((before, "At initialization", 0), (after, "After training", -1)):
+        h = hidden(result, x, k, function)
+        on = h > threshold
+        states = [[""] * 2, unit_states(on.mean(0)), [""]]
+        sizes = (2, h.shape[1], 1)
+        drawing = network(ax, sizes, palette=colours, ink=ink, animated=True)
+        ax.set_title(title)
+        strength = h / max(h.max(), 1e-9)
+        probability = sigmoid(output(result, h, k))
+        pictures.append((drawing, strength, probability, states, [result["w1"][k], result["w2"][k][None]]))
+    order = walk(result)
+    tick = style.progress(left, len(order), "point")
+    for i, point in enumerate(order):
+        spot.set_offsets(x[point])
+        for drawing, strength, probability, states, weights in pictures:
+            inputs = (x[point] - low) / (high - low)
+            drawing.update([inputs, strength[point], [probability[point]]], states, weights)
+        tick(i)
+        yield fig
+
+
+def film_table(result: dict) -> dict:
+    """The CSV behind a film: the network's parameters and accuracy at every moment."""
+    columns = {"step": result["step"], "accuracy": result["accuracy"]}
+    for j in range(result["b1"].shape[1]):
+        columns |= {f"w1_{j}0": result["w1"][:, j, 0], f"w1_{j}1": result["w1"][:, j, 1], f"b1_{j}": result["b1"][:, j]}
+        columns |= {f"w2_{j}": result["w2"][:, j]}
+    return columns | {"b2": result["b2"]}
+
+
+def film_note(result: dict) -> str:
+    """What was filmed, with the spread over all the networks trained."""
+    low, high = np.quantile(result["final_accuracy"], [0.1, 0.9])
+    n = len(result["final_accuracy"])
+    return (
+        f"Adam, learning rate {LEARNING_RATE}, {STEPS} steps on all {POINTS} points. Of {n} networks from different first "
+        f"weights, this is the one with the median accuracy; the middle 80 % end between {low:.2f} and {high:.2f}."
+    )

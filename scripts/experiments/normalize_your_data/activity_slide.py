@@ -1,0 +1,92 @@
+"""What share of the data activates a fresh neuron as the data moves away from 0?  Chapter: normalize-your-data."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, percent, wilson
+from unitgain.datasets import uniform_cloud
+from unitgain.initializers import uniform_
+
+SHIFTS = np.linspace(0, 9, 46)  # U(-1, 1) … U(8, 10)
+BINS = np.linspace(0, 1, 26)
+
+
+def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
+    """Histograms `counts` (shifts, bins), the `extreme` neurons (shifts, neurons; <1 % or >99 % of the data), `dead` at the last shift."""
+    generator = torch.Generator().manual_seed(seed)
+    w, b = (uniform_(torch.empty(neurons, k), generator=generator).to(device) for k in (2, 1))
+    x = uniform_cloud(points, -1, 1, generator=generator, device=device)
+    counts, extreme = [], []
+    for shift in SHIFTS:
+        share = (w @ (x.T + shift) + b > 0).float().mean(1)
+        counts.append(np.histogram(share.cpu().numpy(), BINS)[0])
+        extreme.append((share < 0.01) | (share > 0.99))
+    return {"counts": np.stack(counts), "extreme": torch.stack(extreme), "dead": share == 0}
+
+
+def animate(result) -> Iterator[Figure]:
+    fig, (top, bottom) = style.figure(7.0, 4.4, nrows=2, height_ratios=(1, 4))
+    colours = style.palette()
+    top.set(xlim=(-1.5, 10.5), ylim=(0, 1), yticks=[], title="Where the data lies")
+    top.spines["left"].set_visible(False)
+    top.axvline(0, color=style.ink(), lw=0.8)
+    (span,) = top.fill([0, 0, 1, 1], [0, 0.7, 0.7, 0], color=colours["raw"], alpha=0.7, animated=True)
+    share = 100 * result["counts"] / result["counts"].sum(1, keepdims=True)
+    fill = [colours["dead"], *[colours["alive"]] * (len(BINS) - 3), colours["always_on"]]
+    bars = bottom.bar(BINS[:-1], share[0], np.diff(BINS), align="edge", color=fill, animated=True)
+    bottom.set(xlim=(0, 1), ylim=(0, 52), xlabel="share of the data that activates the neuron", ylabel="neurons (%)")
+    bottom.xaxis.set_major_formatter("{x:.0%}")
+    text = bottom.text(0.5, 0.9, "", transform=bottom.transAxes, ha="center", fontsize=12, animated=True)
+    for k, shift in enumerate(SHIFTS):
+        span.set_xy([[shift - 1, 0], [shift - 1, 0.7], [shift + 1, 0.7], [shift + 1, 0]])
+        for bar, height in zip(bars, share[k], strict=True):
+            bar.set_height(height)
+        text.set_text(f"U({shift - 1:.1f}, {shift + 1:.1f}): {result['extreme'][k].mean():.0%} see all or nothing")
+        yield fig
+
+
+def table(result) -> dict:
+    bins = {f"share_{low:.2f}": result["counts"][:, i] for i, low in enumerate(BINS[:-1])}
+    return {"shift": SHIFTS, "all_or_none": result["extreme"].mean(1), **bins}
+
+
+def caption(result) -> str:
+    extreme = result["extreme"].mean(1)
+    return (
+        f"**As the data moves from U(−1, 1) to U(8, 10), the neurons that see (almost) all of it or none rise from {percent(extreme[0])} to "
+        f"{percent(extreme[-1])}; {percent(result['dead'].mean())} are dead at the end.** {result['extreme'].shape[1]:,} neurons, "
+        f"weights and biases U(−1, 1), 500 points; all or none: active on more than 99 % or fewer than 1 % of them."
+    )
+
+
+def alt(result) -> str:
+    extreme = result["extreme"].mean(1)
+    return (
+        "Animation: a histogram of the share of the data that activates a neuron empties in the middle and piles up at 0 % and 100 % "
+        f"as the data moves away from 0; the all-or-none share rises from {extreme[0]:.0%} to {extreme[-1]:.0%}."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    extreme = result["extreme"]
+    low, high = wilson(extreme[-1])
+    stops = [extreme[np.abs(SHIFTS - s).argmin()] for s in (0, 1, 3, 6, 9)]  # U(-1,1), U(0,2), U(2,4), U(5,7), U(8,10)
+    rising = all(wilson(a)[1] < wilson(b)[0] for a, b in zip(stops[:-1], stops[1:], strict=True))
+    listed = ", ".join(percent(stop.mean()) for stop in stops)
+    yield Claim(
+        id="all-or-none",
+        statement="As the data shifts away from 0, each neuron is active on nearly all or nearly none of it",
+        sources=("Galletti, Tuning neural networks, part I",),
+        verdict="confirmed",
+        measure="share of neurons active on < 1 % or > 99 % of U(8, 10)²",
+        estimate=float(extreme[-1].mean()),
+        interval=(low, high),
+        n=extreme.shape[1],
+        holds=rising and low > 0.8,
+        finding=f"On U(−1, 1), U(0, 2), U(2, 4), U(5, 7), U(8, 10): {listed}. The rise is steep at first: a shift of one half-width of the "
+        f"data does most of the damage.",
+    )

@@ -1,0 +1,37 @@
+"""What boundary does the 2-2-1 ReLU network learn when the data is centred?  Chapter: normalize-your-data."""
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from experiments.normalize_your_data._circles import animate_boundary, film, film_note, film_table, relu
+
+CENTER = 0.0
+
+
+def compute(*, networks=61, frames=70, seed=0, device="cpu"):
+    """The film of one network 2-2-1; keys as in `film`."""
+    return film(center=CENTER, activation="relu", width=2, networks=networks, frames=frames, seed=seed, device=device)
+
+
+def animate(result) -> Iterator[Figure]:
+    return animate_boundary(result, relu)
+
+
+def table(result) -> dict:
+    return film_table(result)
+
+
+def caption(result) -> str:
+    return (
+        f"**Two ReLU units fold the plane, and one straight line in the folded space then gets {result['accuracy'][-1]:.0%} of the "
+        f"points right.** The black line is the decision boundary, left among the inputs, right among the hidden units, "
+        f"where it is always straight. {film_note(result)}"
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Animation: during training the decision boundary bends around the inner circle, "
+        f"and the accuracy rises from {result['accuracy'][0]:.2f} to {result['accuracy'][-1]:.2f}."
+    )

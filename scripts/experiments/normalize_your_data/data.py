@@ -1,0 +1,59 @@
+"""Where does the data lie, and where does standardizing put it?  Chapter: normalize-your-data."""
+
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.normalize_your_data._circles import standardize
+from unitgain.datasets import circles
+from unitgain.plots import scatter
+
+
+def compute(*, points=200, seed=0, device="cpu"):
+    """Both versions of the circles: `raw` and `standardized` (points, 2), `y` (points,)."""
+    x, y = circles(points, center=10.0, generator=torch.Generator().manual_seed(seed), device=device)
+    return {"raw": x, "standardized": standardize(x), "y": y}
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 4.2)
+    colours = style.palette()
+    ax.axhline(0, color=style.ink(), lw=0.8)
+    ax.axvline(0, color=style.ink(), lw=0.8)
+    for kind, shift, text in (
+        ("raw", (0, 2.1), "as it came: around [10, 10]"),
+        ("standardized", (2.3, 0.9), "standardized: around [0, 0]"),
+    ):
+        x = result[kind]
+        scatter(ax, x, result["y"], palette=colours, size=9)
+        middle = x.mean(0)
+        align = "center" if kind == "raw" else "left"
+        ax.text(middle[0] + shift[0], middle[1] + shift[1], text, color=colours[kind], ha=align, va="bottom")
+    x, y = result["raw"], result["y"]
+    inner, outer = x[y == 0], x[y == 1]
+    ax.annotate("class 0", inner[inner[:, 0].argmax()], (22, 0), textcoords="offset points", va="center", color=colours["class0"],
+                arrowprops={"arrowstyle": "-", "color": colours["class0"], "lw": 0.8})  # fmt: skip
+    ax.annotate("class 1", outer[outer[:, 0].argmax()], (14, 0), textcoords="offset points", va="center", color=colours["class1"])
+    ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal", xlim=(-3, 14.5), ylim=(-2.6, 13))
+    return fig
+
+
+def table(result) -> dict:
+    names = ("raw", "standardized")
+    return {f"{name}_x{i}": result[name][:, i] for name in names for i in range(2)} | {"y": result["y"]}
+
+
+def caption(result) -> str:
+    mean, sd = result["raw"].mean(), result["raw"].std(axis=0).mean()
+    return (
+        f"**The same {len(result['y'])} points twice: as they came, with mean {mean:.1f} and standard deviation {sd:.2f}, and "
+        f"standardized.** Class 1 where the point is at least 1 away from the middle of its circle. Standardizing moves and "
+        f"scales the picture; it changes nothing that a person would call the problem."
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Scatter plot with the origin marked: two concentric circles far from the origin, around 10, 10, "
+        "and the same circles, standardized, around the origin."
+    )

@@ -1,0 +1,53 @@
+"""Which units light up for which points when the data is centred?  Chapter: normalize-your-data."""
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from experiments.normalize_your_data._circles import (
+    animate_network,
+    film,
+    film_note,
+    film_table,
+    hidden,
+    relu,
+)
+from unitgain.plots import unit_states
+
+CENTER, THRESHOLD, WIDTH = 0.0, 0.0, 4
+FPS = 8
+
+
+def compute(*, networks=61, seed=0, device="cpu"):
+    """The first and the last moment of one network 2-4-1; keys as in `film`."""
+    return film(center=CENTER, activation="relu", width=WIDTH, networks=networks, frames=2, seed=seed, device=device)
+
+
+def animate(result) -> Iterator[Figure]:
+    return animate_network(result, relu, THRESHOLD)
+
+
+def table(result) -> dict:
+    return film_table(result)
+
+
+def states(result, frame: int) -> list[str]:
+    """Whether each hidden unit is dead, alive or always on at a frame."""
+    return unit_states((hidden(result, result["x"], frame, relu) > THRESHOLD).mean(0))
+
+
+def caption(result) -> str:
+    before, after = states(result, 0), states(result, -1)
+    return (
+        f"**Centred data keeps the hidden units busy: {before.count('alive')} of {WIDTH} answer to some points and not to others at "
+        f"initialization, {after.count('alive')} of {WIDTH} after training.** Fill: how strongly a unit answers to the "
+        f"ringed point; green ring: alive, gold: on for all points, grey: dead; edges: orange and solid for positive weights, blue "
+        f"and dashed for negative ones. {film_note(result)}"
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Animation: as the highlighted point walks around the centred circles, the four hidden units switch on and off in turn, "
+        f"{states(result, -1).count('alive')} of 4 of them after training."
+    )

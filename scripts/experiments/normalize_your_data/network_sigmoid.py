@@ -1,0 +1,52 @@
+"""Do sigmoid units light up differently at [10, 10]?  Chapter: normalize-your-data."""
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from experiments.normalize_your_data._circles import (
+    animate_network,
+    film,
+    film_note,
+    film_table,
+    hidden,
+    sigmoid,
+)
+from unitgain.plots import unit_states
+
+CENTER, THRESHOLD, WIDTH = 10.0, 0.5, 4
+FPS = 8
+
+
+def compute(*, networks=61, seed=0, device="cpu"):
+    """The first and the last moment of one network 2-4-1; keys as in `film`."""
+    return film(center=CENTER, activation="sigmoid", width=WIDTH, networks=networks, frames=2, seed=seed, device=device)
+
+
+def animate(result) -> Iterator[Figure]:
+    return animate_network(result, sigmoid, THRESHOLD)
+
+
+def table(result) -> dict:
+    return film_table(result)
+
+
+def states(result, frame: int) -> list[str]:
+    """Whether each hidden unit is dead, alive or always on at a frame."""
+    return unit_states((hidden(result, result["x"], frame, sigmoid) > THRESHOLD).mean(0))
+
+
+def caption(result) -> str:
+    before, after = states(result, 0), states(result, -1)
+    return (
+        f"**Sigmoid units freeze too: at [10, 10], {WIDTH - before.count('alive')} of {WIDTH} stay on one side of one half for every "
+        f"point at initialization, {WIDTH - after.count('alive')} after training.** Drawn as above; a sigmoid counts as "
+        f"on where it exceeds one half. {film_note(result)}"
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Animation: with sigmoid units on data around [10, 10], the hidden units' fill hardly changes from point to point, "
+        "neither at initialization nor after training."
+    )

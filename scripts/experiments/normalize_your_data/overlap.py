@@ -1,0 +1,79 @@
+"""How much do the portions of centred data that activate two neurons overlap?  Chapter: normalize-your-data."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from scipy.stats import kstest
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, number
+from unitgain.datasets import uniform_cloud
+from unitgain.initializers import normal_, uniform_
+
+
+def compute(*, pairs=4000, points=4000, seed=0, device="cpu"):
+    """Share of the data that activates both neurons of a pair (pairs,), zero biases: `square` as in the article (weights U(-1, 1), data
+    U(-1, 1)²), and `round`, with directions and data alike in every direction."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def both(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        on = (w.to(device) @ x.T.to(device)) > 0
+        return torch.stack([on[0::2][i].logical_and(on[1::2][i]).float().mean() for i in range(len(w) // 2)])
+
+    square = both(uniform_(torch.empty(2 * pairs, 2), generator=generator), uniform_cloud(points, -1, 1, generator=generator))
+    round_ = both(normal_(torch.empty(2 * pairs, 2), generator=generator), normal_(torch.empty(points, 2), generator=generator))
+    return {"square": square, "round": round_}
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 3.2)
+    colours = style.palette()
+    bins = np.linspace(0, 0.5, 21)
+    counts, _ = np.histogram(result["square"], bins)
+    n = len(result["square"])
+    expected = n / (len(bins) - 1)
+    ax.axhspan(*(100 * (expected + s * 1.96 * expected**0.5) / n for s in (-1, 1)), color=style.GRID, alpha=0.25, lw=0)
+    ax.axhline(100 * expected / n, color=style.ink(), lw=1)
+    ax.bar(bins[:-1], 100 * counts / n, np.diff(bins) * 0.92, align="edge", color=colours["alive"], alpha=0.85)
+    ax.text(0.5, 100 * expected / n + 0.75, "U(0, ½), with the 95 % band of chance", ha="right", va="bottom")
+    ax.set(xlabel="share of the data that activates both neurons", ylabel="pairs of neurons (%)", xlim=(0, 0.5), ylim=(0, 7.5))
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    return fig
+
+
+def table(result) -> dict:
+    return {"square": result["square"], "round": result["round"]}
+
+
+def caption(result) -> str:
+    square = result["square"]
+    return (
+        f"**Two fresh neurons share anything from none to half of centred data, each amount about equally likely: mean {number(square.mean())}, standard "
+        f"deviation {number(square.std())}, where U(0, ½) has 0.25 and 0.144.** {len(square):,} pairs of neurons without bias."
+    )
+
+
+def alt(result) -> str:
+    return "Histogram of the share of the data that activates both of two neurons: flat from 0 to one half, within the band of chance."
+
+
+def claims(result) -> Iterator[Claim]:
+    square, round_ = result["square"], result["round"]
+    distance = {key: float(kstest(result[key], "uniform", (0, 0.5)).statistic) for key in ("square", "round")}
+    limit = 1.358 / len(square) ** 0.5  # 5 % point of the Kolmogorov–Smirnov distance
+    low, high = mean_interval(square)
+    yield Claim(
+        id="overlap-uniform",
+        statement="The overlap of the portions of centred data that activate two neurons is U(0, ½)",
+        sources=("Galletti, Tuning neural networks, part I",),
+        verdict="confirmed",
+        measure="mean share of U(−1, 1)² that activates both neurons of a pair (U(0, ½) has ¼)",
+        estimate=float(square.mean(dtype=np.float64)),
+        interval=(low, high),
+        n=len(square),
+        holds=low < 0.25 < high and distance["square"] < limit and distance["round"] < limit,
+        finding=f"Kolmogorov–Smirnov distance from U(0, ½): {number(distance['square'])} for the article's square cloud, "
+        f"{number(distance['round'])} for a round one (5 % point of chance {number(limit)}).",
+    )

@@ -1,0 +1,88 @@
+"""Does ReLU need centred data, or something else?  Chapter: normalize-your-data."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, percent, wilson
+from unitgain.datasets import uniform_cloud
+from unitgain.initializers import uniform_
+
+SPREADS = (0.01, 0.1, 1.0, 10.0, 100.0)  # half-widths of the cloud
+RATIOS = np.array([0.0, 0.03, 0.1, 0.2, 0.4, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 9.0])  # offset / spread
+
+
+def compute(*, neurons=2_000, points=200, seed=0, device="cpu"):
+    """Which neurons are `all_or_none` (bias on or off, spreads, ratios, neurons): active on < 1 % or > 99 % of the data."""
+    generator = torch.Generator().manual_seed(seed)
+    w, b = (uniform_(torch.empty(neurons, k), generator=generator).to(device) for k in (2, 1))
+    x = uniform_cloud(points, -1, 1, generator=generator, device=device).T
+    rows = []
+    for bias in (torch.zeros_like(b), b):
+        for spread in SPREADS:
+            share = torch.stack([(w @ (spread * (x + ratio)) + bias > 0).float().mean(1) for ratio in RATIOS])
+            rows.append((share < 0.01) | (share > 0.99))
+    return {"all_or_none": torch.stack(rows).unflatten(0, (2, len(SPREADS)))}
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.0, 3.3, ncols=2, sharey=True)
+    share = 100 * result["all_or_none"].mean(-1)
+    colours = style.palette()
+    colour_of = {0.01: colours["raw"], 0.1: colours["always_on"], 1.0: colours["alive"], 10.0: colours["class0"], 100.0: colours["saturated"]}
+    for ax, rows, title in zip(axes, share, ("Biases 0", "Biases U(−1, 1)"), strict=True):
+        for spread, row in zip(SPREADS, rows, strict=True):
+            ax.plot(RATIOS, row, color=colour_of[spread], lw=2)
+        ax.set(title=title, xlabel="offset of the data / its half-width", ylim=(0, 109), yticks=range(0, 101, 20), xlim=(0, 9.2))
+    axes[0].set_ylabel("neurons that see all or nothing (%)")
+    axes[0].text(2.4, 52, "half-widths 0.01 to 100:\none curve")
+    for spread, x, y in ((0.01, 4.6, 104), (0.1, 0.3, 83), (1.0, 1.2, 27)):
+        axes[1].text(x, y, f"half-width {spread:g}", va="center")
+    axes[1].text(2.4, 10, "10 and 100: as without bias")
+    return fig
+
+
+def table(result) -> dict:
+    bias, spread, ratio = np.meshgrid([0, 1], SPREADS, RATIOS, indexing="ij")
+    share = result["all_or_none"].mean(-1)
+    return {"random_bias": bias.ravel(), "half_width": spread.ravel(), "offset_ratio": ratio.ravel(), "all_or_none": share.ravel()}
+
+
+def caption(result) -> str:
+    share = result["all_or_none"].mean(-1)
+    return (
+        f"**What matters is the offset relative to the spread, and the spread relative to the biases.** Without biases only their ratio counts: all five "
+        f"curves are one. With biases U(−1, 1), perfectly centred data of half-width 0.01 leaves {percent(share[1, 0, 0])} of the neurons "
+        f"all-or-none. {result['all_or_none'].shape[-1]:,} neurons, weights U(−1, 1)."
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Line plots of the share of all-or-none neurons against the ratio of offset to half-width. Without biases the lines for five "
+        "half-widths coincide; with biases the small half-widths start high even at offset 0."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    hits = result["all_or_none"]
+    collapse = float(np.abs(hits[0].mean(-1) - hits[0, 2].mean(-1)).max())
+    narrow_centred, wide_offset = hits[1, 0, 0], hits[1, -1, 1]  # half-width 0.01 at 0; half-width 100 at offset 3
+    low, high = wilson(narrow_centred)
+    yield Claim(
+        id="relu-homogeneous",
+        statement="ReLU assumes that its input is centred around zero",
+        sources=("Why normalizing inputs matters for dense neural networks (post)",),
+        verdict="depends",
+        measure="share of all-or-none neurons on centred data of half-width 0.01 with biases U(−1, 1)",
+        estimate=float(narrow_centred.mean()),
+        interval=(low, high),
+        n=len(narrow_centred),
+        holds=low > 0.9 and wilson(wide_offset)[1] < 0.1 and collapse < 0.01,
+        finding=f"ReLU is positively homogeneous: without biases scale is irrelevant and only offset / spread counts (curves equal within "
+        f"{percent(collapse, 1)}). Data of half-width 100 at an offset of 3 leaves {percent(wide_offset.mean(), 1)} all-or-none, uncentred as it is; "
+        f"centred data much narrower than the biases leaves nearly all.",
+    )

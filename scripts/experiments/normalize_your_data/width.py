@@ -1,0 +1,113 @@
+"""Do more neurons or more layers make up for shifted data, and what can two ReLUs do at best?  Chapter: normalize-your-data."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, median_interval, percent
+from experiments.normalize_your_data._circles import LEARNING_RATE, POINTS, STEPS, generators
+from unitgain.datasets import circles
+from unitgain.models import MLP
+from unitgain.optimizers import Adam
+from unitgain.training import accuracy, train
+
+SHAPES = ((2, 2, 1), (2, 3, 1), (2, 8, 1), (2, 32, 1), (2, 8, 8, 1))
+CENTERS = (0.0, 10.0)
+
+
+def compute(*, networks=100, seed=0, device="cpu"):
+    """Final accuracies (centers, shapes, networks) of ReLU networks, each with data and first weights of its own."""
+    seeds = range(seed, seed + networks)
+    data = [circles(POINTS, generator=torch.Generator().manual_seed(1_000_000 + s), device=device) for s in seeds]
+    x, y = torch.stack([one.x for one in data]), torch.stack([one.y for one in data])
+    rows = []
+    for center in CENTERS:
+        for sizes in SHAPES:
+            model = MLP(sizes, "relu", replicas=(networks,), generator=generators(seeds), device=device)
+            optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
+            train(model, x + center, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=STEPS)
+            rows.append(accuracy(model(x + center), y).detach())
+    return {"accuracy": torch.stack(rows).unflatten(0, (len(CENTERS), len(SHAPES)))}
+
+
+def _name(sizes) -> str:
+    return "-".join(map(str, sizes))
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 3.8)
+    colours = style.palette()
+    jitter = np.random.default_rng(0)
+    for values, key, side in zip(result["accuracy"], ("standardized", "raw"), (-0.17, 0.17), strict=True):
+        for i, row in enumerate(values):
+            x = i + side + jitter.uniform(-0.11, 0.11, len(row))
+            ax.plot(x, row, ".", ms=4, mew=0, color=colours[key], alpha=0.45, rasterized=True)
+            ax.plot([i + side - 0.13, i + side + 0.13], [np.median(row)] * 2, color=style.ink(), lw=2)
+    ax.text(3 - 0.17, 1.015, "centred", color=colours["standardized"], ha="center", va="bottom")
+    ax.text(3 + 0.17, 0.925, "at [10, 10]", color=colours["raw"], ha="center", va="bottom")
+    ax.set(xticks=range(len(SHAPES)), xticklabels=[_name(s) for s in SHAPES], ylabel="accuracy after training", ylim=(0.45, 1.06),
+           xlabel="units a layer, inputs first")  # fmt: skip
+    return fig
+
+
+def table(result) -> dict:
+    columns = zip(CENTERS, result["accuracy"], strict=True)
+    return {f"{_name(s)}_at_{c:g}": row for c, rows in columns for s, row in zip(SHAPES, rows, strict=True)}
+
+
+def caption(result) -> str:
+    centred, shifted = np.median(result["accuracy"], axis=-1)
+    return (
+        f"**Width helps on shifted data, but buys less than moving the data does: 32 units reach a median of {shifted[3]:.2f} at [10, 10], "
+        f"3 units {centred[1]:.2f} when centred.** Two ReLUs never get beyond {result['accuracy'][0, 0].max():.2f}, centred or not: they cannot "
+        f"enclose a disc. Dots: {result['accuracy'].shape[-1]} networks each; bars: medians."
+    )
+
+
+def alt(result) -> str:
+    centred, shifted = np.median(result["accuracy"], axis=-1)
+    return (
+        "Clouds of final accuracies for five network shapes, centred and at 10, 10. Medians centred: "
+        + ", ".join(f"{_name(s)} {m:.2f}" for s, m in zip(SHAPES, centred, strict=True))
+        + "; shifted: "
+        + ", ".join(f"{m:.2f}" for m in shifted)
+        + "."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    centred, shifted = result["accuracy"]
+    gain = shifted[3] - shifted[0]
+    low, high = mean_interval(gain)
+    lag = mean_interval(centred[3] - shifted[3])
+    yield Claim(
+        id="width-does-not-help",
+        statement="On shifted data, adding more layers and neurons does not help",
+        sources=("Galletti, Tuning neural networks, part I",),
+        verdict="refuted",
+        measure="mean accuracy of 2-32-1 minus that of 2-2-1, both on raw data at [10, 10]",
+        estimate=float(gain.mean(dtype=np.float64)),
+        interval=(low, high),
+        n=len(gain),
+        holds=low > 0.1 and lag[0] > 0.05,
+        finding=f"32 units reach a median of {np.median(shifted[3]):.3f} where 2 reach {np.median(shifted[0]):.3f}: among many units some happen to "
+        f"switch inside the data. A second layer of 8 reaches {np.median(shifted[4]):.3f}. Centred, all of these reach "
+        f"{np.median(centred[3]):.3f}, so normalizing remains the better remedy.",
+    )
+    low, high = median_interval(centred[0])
+    yield Claim(
+        id="two-relus-cannot",
+        statement="Two ReLUs cannot enclose a disc: the 2-2-1 network has a ceiling that no normalization lifts",
+        sources=("Unit Gain",),
+        verdict="confirmed",
+        measure="median accuracy of 2-2-1 on centred circles",
+        estimate=float(np.median(centred[0])),
+        interval=(low, high),
+        n=len(centred[0]),
+        holds=centred[0].max() < 0.97 and centred[1].max() > 0.99 and median_interval(centred[2])[0] > 0.99,
+        finding=f"The best of {len(centred[0])} networks reaches {centred[0].max():.3f}; with a third unit the best reaches {centred[1].max():.3f} and "
+        f"{percent((centred[1] > 0.99).mean())} exceed 0.99, with eight {percent((centred[2] > 0.99).mean())}.",
+    )

@@ -1,0 +1,165 @@
+"""Formulas become HTML while the site is built: the page needs no script, and bad TeX stops the build.
+
+Rendered formulas are kept in build/katex.json, so that a build with nothing new starts no Node process.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from locations import locate, source, spaced
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
+from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
+
+MACROS = {  # added to KaTeX's own; written here once, usable in every page and docstring
+    r"\E": r"\mathbb{E}",
+    r"\Var": r"\operatorname{Var}",
+    r"\argmin": r"\operatorname*{arg\,min}",
+}
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.S)
+FONTS = {  # KaTeX's class for a kind of symbol: the font that draws it
+    "mathnormal": "Math-Italic",
+    "mathbf": "Main-Bold",
+    "mathbb": "AMS-Regular",
+    "mathcal": "Caligraphic-Regular",
+    "large-op": "Size2-Regular",
+    "size1": "Size1-Regular",
+    "size3": "Size3-Regular",
+}
+LATIN_FONTS = {
+    "inter.woff2": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
+    "inter-italic.woff2": "@fontsource-variable/inter/files/inter-latin-wght-italic.woff2",
+    "mono.woff2": "@fontsource/jetbrains-mono/files/jetbrains-mono-latin-400-normal.woff2",
+}
+
+
+def formulas(content: str) -> list[tuple[str, bool]]:
+    """TeX and whether it is displayed, for each formula of a page, once."""
+    return list(dict.fromkeys((html.unescape(m[3]).strip(), m[2] == "[") for m in FORMULA.finditer(content)))
+
+
+def node() -> str:
+    """The Node beside this Python (the PyPI package), else the machine's."""
+    found = shutil.which("node", path=str(Path(sys.executable).parent)) or shutil.which("node")
+    if found is None:
+        raise PluginError("no `node` to render formulas with: `make site` installs one")
+    return found
+
+
+def render(batch: list[tuple[str, bool]], dist: Path) -> list[dict[str, str]]:
+    """`{"html": …}` or `{"error": …}` for each formula, from one Node process."""
+    request = [{"tex": tex, "display": display, "macros": MACROS} for tex, display in batch]
+    script = Path(__file__).with_name("katex.js")
+    done = subprocess.run(
+        [node(), str(script), str(dist / "katex.js")],
+        input=json.dumps(request), capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    if done.returncode:
+        raise PluginError(f"KaTeX did not run:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def insert(content: str, rendered: dict[tuple[str, bool], str]) -> str:
+    """The page with each formula in place; formulas stay out of the search index."""
+
+    def one(match: re.Match[str]) -> str:
+        body = rendered[html.unescape(match[3]).strip(), match[2] == "["]
+        return f'<{match[1]} class="math" data-search-exclude>{body}</{match[1]}>'
+
+    return FORMULA.sub(one, content)
+
+
+def woff2_only(css: str) -> str:
+    """KaTeX's style sheet without the font formats that no current browser needs."""
+    return re.sub(r",url\([^)]*\.(?:woff|ttf)\) format\([^)]*\)", "", css)
+
+
+def preloads(output: str, to_root: str) -> str:
+    """Links that ask for the fonts of a page's formulas with the page, so that no text moves when they arrive."""
+    if 'class="katex"' not in output:
+        return ""
+    fonts = [
+        "Main-Regular",
+        *(font for mark, font in FONTS.items() if re.search(rf'class="[^"]*\b{mark}\b', output)),
+    ]
+    address = f"{to_root}/assets/katex/fonts/KaTeX_{{}}.woff2"
+    link = f'<link rel="preload" href="{address}" as="font" type="font/woff2" crossorigin>'
+    return "".join(link.format(font) for font in fonts)
+
+
+class Cache:
+    """Formulas rendered earlier, and those this build used; only the latter are kept."""
+
+    def __init__(self, path: Path, version: str):
+        self.path, self.version, self.used = path, version, {}
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            stored = {}
+        self.known = stored.get("formulas", {}) if stored.get("version") == version else {}
+
+    def fetch(self, batch: list[tuple[str, bool]], dist: Path) -> dict[tuple[str, bool], dict[str, str]]:
+        key = {formula: f"{formula[1]:d}{formula[0]}" for formula in batch}
+        new = [formula for formula in batch if key[formula] not in self.known]
+        if new:
+            self.known |= {
+                key[formula]: answer for formula, answer in zip(new, render(new, dist), strict=True)
+            }
+        self.used |= {key[formula]: self.known[key[formula]] for formula in batch}
+        return {formula: self.known[key[formula]] for formula in batch}
+
+    def save(self) -> None:
+        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps({"version": self.version, "formulas": self.used}), encoding="utf-8")
+        beside.replace(self.path)
+
+
+def on_config(config):
+    global root, packages, cache
+    root = Path(config.config_file_path).resolve().parent
+    packages = root / "build/npm/node_modules"
+    manifest = packages / "katex/package.json"
+    if not manifest.is_file():
+        raise PluginError(f"{manifest.relative_to(root)} is missing: `make site` installs the npm packages")
+    version = json.loads(manifest.read_text(encoding="utf-8"))["version"]
+    cache = Cache(root / "build/katex.json", f"{version} {json.dumps(MACROS)}")
+
+
+def on_files(files, config):
+    dist = packages / "katex/dist"
+    css = woff2_only((dist / "katex.min.css").read_text(encoding="utf-8"))
+    files.append(File.generated(config, "assets/katex/katex.min.css", content=css))
+    for font in sorted((dist / "fonts").glob("*.woff2")):
+        files.append(File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font)))
+    for name, path in LATIN_FONTS.items():
+        files.append(File.generated(config, f"assets/fonts/{name}", abs_src_path=str(packages / path)))
+
+
+@event_priority(-50)  # after every hook and plugin that can still bring in a formula
+def on_page_content(content, page, config, files):
+    answers = cache.fetch(formulas(content), packages / "katex/dist")
+    bad = [(tex, answer["error"]) for (tex, _), answer in answers.items() if "error" in answer]
+    if bad:
+        path = source(page.file.src_uri, root)
+        raise PluginError("\n".join(f"{locate(spaced(tex), path, root)}: {error}" for tex, error in bad))
+    return insert(content, {formula: answer["html"] for formula, answer in answers.items()})
+
+
+def on_post_page(output, page, config):
+    return output.replace(
+        "</head>", preloads(output, get_relative_url(".", page.url).rstrip("/")) + "</head>", 1
+    )
+
+
+def on_post_build(config):
+    cache.save()

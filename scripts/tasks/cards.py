@@ -1,0 +1,139 @@
+"""What a page embeds as text: figures with their captions, claim cards, and the ledger of all claims."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.discovery import Experiment
+from tasks.files import write
+from tasks.reporting import TaskFailed, reporting
+
+if TYPE_CHECKING:
+    from experiments.evidence import Claim
+
+LEDGER = ("ledger.md", "summary.md", "claims.json")  # made from all claims, beside a card for each
+WORDS = {"confirmed": "Confirmed", "depends": "Depends", "refuted": "Refuted"}
+ICONS = {  # a check, a branch and a cross
+    "confirmed": '<circle cx="12" cy="12" r="9"/><path d="m8 12.5 3 3 5.5-6.5"/>',
+    "depends": '<path d="M6 4v16M6 15c0-5 12-2 12-8M15 9l3-3 3 3"/>',
+    "refuted": '<circle cx="12" cy="12" r="9"/><path d="m9 9 6 6m0-6-6 6"/>',
+}
+
+
+def figure(experiment: Experiment, caption: str) -> str:
+    """`figure.md`: the place of the picture, its caption, and the way to the data and the script."""
+    folder, anchor = f"experiments/{experiment.id}", experiment.name.replace("_", "-")
+    return (
+        f'<figure class="ug-figure" id="figure-{anchor}" markdown="1">\n'
+        f'<div class="ug-picture" data-picture="{folder}/picture.html"></div>\n'
+        f'<figcaption markdown="1">\n{inspect.cleandoc(caption)}\n'
+        f"[Data](/{folder}/data.csv) · [Script](/{experiment.uri})\n</figcaption>\n</figure>\n"
+    )
+
+
+def record(experiment: Experiment, claim: Claim) -> dict:
+    """A claim as data, with where it was measured."""
+    data = {"data": f"experiments/{experiment.id}/data.csv"} if "table" in experiment.defines else {}
+    return {
+        **{key: getattr(claim, key) for key in ("id", "statement", "verdict", "measure", "finding")},
+        "sources": list(claim.sources),
+        "estimate": float(claim.estimate),
+        "interval": [float(bound) for bound in claim.interval],
+        "n": int(claim.n),
+        "holds": bool(claim.holds),
+        "chapter": experiment.chapter.replace("_", "-"),
+        "script": experiment.uri,
+        **data,
+    }
+
+
+def count(n: int) -> str:
+    """n in full, its thousands set apart."""
+    return f"{n:,}".replace(",", "\u202f")
+
+
+def measured(claim: Mapping) -> str:
+    """The number of a claim with its 95 % interval."""
+    from experiments.evidence import between, number
+
+    return f"{number(claim['estimate'])} {between(claim['interval'])}"
+
+
+def card(claim: Mapping) -> str:
+    """A claim as a block of Markdown."""
+    verdict = claim["verdict"]
+    icon = (
+        '<svg viewBox="0 0 24 24" width="20" height="20" fill="none" stroke="currentColor" stroke-width="2" '
+        f'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{ICONS[verdict]}</svg>'
+    )
+    links = f"[Script](/{claim['script']})" + (f" · [Data](/{claim['data']})" if "data" in claim else "")
+    return (
+        f'<div class="ug-claim ug-{verdict}" id="claim-{claim["id"]}" markdown="1">\n'
+        f'<p class="ug-claim-verdict">{icon} {WORDS[verdict]}</p>\n\n'
+        f"“{claim['statement']}” {_sources(claim)}\n{{ .ug-claim-statement }}\n\n"
+        f"{measured(claim)}, n = {count(claim['n'])} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
+        f"{inspect.cleandoc(claim['finding'])}\n\n"
+        f'<details markdown="1"><summary>How it was measured</summary>\n\n'
+        f"The number stands with its 95 % interval. {links}\n\n</details>\n</div>\n"
+    )
+
+
+def _sources(claim: Mapping) -> str:
+    return f"({', '.join(claim['sources'])})" if claim["sources"] else ""
+
+
+def ledger(claims: Iterable[Mapping]) -> str:
+    """All claims as a Markdown table that links each to its card."""
+    rows = ["| Claim | Source | Verdict | Number [95 % interval] | n | Script |", "|---|---|---|---|---|---|"]
+    for claim in claims:
+        verdict = f'<span class="ug-verdict ug-{claim["verdict"]}">{WORDS[claim["verdict"]]}</span>'
+        script = f"[{Path(claim['script']).stem}](/{claim['script']})"
+        sources = ", ".join(claim["sources"])
+        cells = (_link(claim), sources, verdict, measured(claim), count(claim["n"]), script)
+        rows.append("| " + " | ".join(cell.replace("|", "&#124;") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _link(claim: Mapping) -> str:
+    statement = claim["statement"].replace("[", "\\[").replace("]", "\\]")
+    return f"[{statement}](/learn/{claim['chapter']}.md#claim-{claim['id']})"
+
+
+def summary(claims: Iterable[Mapping]) -> str:
+    """One line of counts."""
+    verdicts = [claim["verdict"] for claim in claims]
+    words = {"confirmed": "confirmed", "depends": "depend on a condition", "refuted": "refuted"}
+    counts = [f"{verdicts.count(verdict)} {word}" for verdict, word in words.items()]
+    noun = "claim" if len(verdicts) == 1 else "claims"
+    return f"{len(verdicts)} {noun} measured: {', '.join(counts)}.\n"
+
+
+def collect(root: Path, files: Iterable[Path]) -> None:
+    """Make the cards and the ledger from every experiment's claims."""
+    with reporting(root):
+        _collect(files, root / "build/claims")
+
+
+def _collect(files: Iterable[Path], folder: Path) -> None:
+    claims = [claim for file in files for claim in json.loads(file.read_text(encoding="utf-8"))]
+    owner: dict[str, str] = {}
+    for claim in claims:
+        name, script = claim["id"], claim["script"]
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or name in ("ledger", "summary"):
+            raise TaskFailed(f"{script}: a claim's id must be words joined by hyphens, got {name!r}")
+        if name in owner:
+            raise TaskFailed(f"claim {name}: an id must be used once, got {owner[name]} and {script}")
+        owner[name] = script
+    texts = {f"{claim['id']}.md": card(claim) for claim in claims}
+    texts |= {"ledger.md": ledger(claims), "summary.md": summary(claims)}
+    for name, text in texts.items():
+        write(folder / name, text)
+    write(folder / "claims.json", json.dumps(claims, indent=1, ensure_ascii=False) + "\n")
+    for path in folder.glob("*.md"):
+        if path.name not in texts:
+            path.unlink()

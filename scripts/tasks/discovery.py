@@ -1,0 +1,121 @@
+"""Which experiments and labs there are, what each of them makes, and what nobody makes any more."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The script `scripts/experiments/<chapter>/<name>.py` and the functions it defines."""
+
+    root: Path
+    chapter: str
+    name: str
+    defines: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        return f"{self.chapter}/{self.name}"
+
+    @property
+    def module(self) -> str:
+        return f"experiments.{self.chapter}.{self.name}"
+
+    @property
+    def uri(self) -> str:
+        return f"scripts/experiments/{self.id}.py"
+
+    @property
+    def script(self) -> Path:
+        return self.root / self.uri
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "build/experiments" / self.id
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result.npz"
+
+    @property
+    def rendered(self) -> tuple[str, ...]:
+        """The names of the files that rendering makes in `folder`."""
+        picture = {"draw": ("figure.svg",), "animate": ("light.mp4", "dark.mp4", "light.webp", "dark.webp")}
+        kind = next((kind for kind in picture if kind in self.defines), None)
+        names = (*picture[kind], "picture.html", "figure.md") if kind else ()
+        return (*names, *(("data.csv",) if "table" in self.defines else ()), "claims.json")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The percent notebook `docs/labs/<name>.py`."""
+
+    root: Path
+    name: str
+
+    @property
+    def uri(self) -> str:
+        return f"docs/labs/{self.name}.py"
+
+    @property
+    def script(self) -> Path:
+        return self.root / self.uri
+
+    @property
+    def notebook(self) -> Path:
+        return self.root / "build/labs" / f"{self.name}.ipynb"
+
+
+def experiments(root: Path) -> list[Experiment]:
+    """Every experiment under `root`, in the order of their names."""
+    scripts = sorted((root / "scripts/experiments").glob("*/[!_]*.py"))
+    return [_experiment(root, script) for script in scripts]
+
+
+def _experiment(root: Path, script: Path) -> Experiment:
+    uri = script.relative_to(root).as_posix()
+    tree = ast.parse(script.read_text(encoding="utf-8"), filename=uri)
+    defines = frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    if "compute" not in defines:
+        raise ValueError(f"{uri}: an experiment must define compute, got {sorted(defines)}")
+    if {"draw", "animate"} <= defines:
+        raise ValueError(f"{uri}: an experiment must define draw or animate, not both")
+    missing = {"caption", "alt", "table"} - defines
+    if {"draw", "animate"} & defines and missing:
+        raise ValueError(f"{uri}: an experiment with a picture must define {sorted(missing)} too")
+    return Experiment(root, script.parent.name, script.stem, defines)
+
+
+def labs(root: Path) -> list[Lab]:
+    """Every lab under `root`, in the order of their names."""
+    return [Lab(root, script.stem) for script in sorted((root / "docs/labs").glob("*.py"))]
+
+
+def remove_orphans(root: Path) -> list[Path]:
+    """Remove from `build/` what experiments and labs that are gone or changed have left there."""
+    kept = {path for e in experiments(root) for path in (e.result, *(e.folder / name for name in e.rendered))}
+    kept |= {lab.notebook for lab in labs(root)}
+    build = root / "build"
+    made = [path for part in ("experiments", "labs") for path in (build / part).rglob("*") if path.is_file()]
+    orphans = [path for path in made if path not in kept]
+    for path in orphans:
+        path.unlink(missing_ok=True)
+    for folder in sorted((build / "experiments").glob("**/"), reverse=True):
+        if not any(folder.iterdir()):
+            shutil.rmtree(folder)
+    _forget_ledger_without_its_cards(build / "claims")
+    return orphans
+
+
+def _forget_ledger_without_its_cards(folder: Path) -> None:
+    # pytask watches the ledger alone, as the cards' names come with the claims: a lost card takes it along.
+    ledger = folder / "claims.json"
+    if ledger.exists() and any(
+        not (folder / f"{c['id']}.md").exists() for c in json.loads(ledger.read_text())
+    ):
+        ledger.unlink()

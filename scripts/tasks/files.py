@@ -1,0 +1,65 @@
+"""Files that are never half made: written beside and renamed, swept after a crash, one build at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LEFTOVER = re.compile(r"\..+\.(\d+)\.tmp")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it becomes `path` in one step when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Put `text` into `path`, whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Remove what processes that no longer live had begun to write under `folder`."""
+    left = [p for p in folder.rglob(".*.tmp") if (m := LEFTOVER.fullmatch(p.name)) and not _alive(int(m[1]))]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return left
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock `path`, waiting with a message while another build holds it. It ends with its process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            print(f"tasks: waiting for another build (process {file.read().strip()})", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,62 @@
+"""One message for whatever goes wrong in a worker process, and no worker that outlives its build."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+
+class TaskFailed(Exception):
+    """A task went wrong; the message is all a reader needs."""
+
+
+@contextmanager
+def reporting(root: Path) -> Iterator[None]:
+    """Turn every error of the block into a TaskFailed, which crosses to the parent process whole."""
+    _end_with_parent(os.getppid())
+    try:
+        yield
+    except TaskFailed:
+        raise
+    except Exception as error:
+        raise TaskFailed(explain(error, root)) from None
+
+
+def describe(error: BaseException) -> str:
+    """A TaskFailed says all there is to say; anything else names its type, and a place where it has one."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    if isinstance(error, TaskFailed):
+        return str(error)
+    place = f"{error.filename}:{error.lineno}: " if isinstance(error, SyntaxError) else ""
+    return f"{place}{type(error).__name__}: {error}"
+
+
+def explain(error: BaseException, root: Path) -> str:
+    """The error and the lines of the project that led to it, without the engine's and the packages' own."""
+    engine = Path(__file__).parent
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_absolute()]
+    project = [
+        f for f in frames if any(Path(f.filename).is_relative_to(root / d) for d in ("src", "scripts"))
+    ]
+    shown = [f for f in project if Path(f.filename).parent != engine] or frames[-1:]
+    lines = [f"{os.path.relpath(f.filename, root)}:{f.lineno} in {f.name}: {f.line}" for f in shown]
+    return "\n".join([*lines, *(line.rstrip() for line in traceback.format_exception_only(error))])
+
+
+@cache
+def _end_with_parent(parent: int) -> None:
+    """End this process when its parent is gone, so that no orphan of a killed build goes on writing."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,43 @@
+"""Unit Gain: why neural networks fail to learn, measured, and how to fix it.
+
+A network learns when each layer passes signal and gradient on at about the size it received them. Every module
+here is one way to see that gain or to restore it:
+
+    datasets      small problems that show a failure          transforms    normalize the inputs
+    activations   functions by name                           initializers  draw the first weights
+    layers        Linear with a replicas dimension            models        MLP: one network or thousands
+    optimizers    update rules that read like the paper       training      one short loop
+    diagnostics   what each unit did, as data                 plots         pictures of it (needs matplotlib)
+    devices       best_device()
+
+Modules load when first used: `import unitgain` costs no more than `import torch`.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "activations",
+    "datasets",
+    "devices",
+    "diagnostics",
+    "initializers",
+    "layers",
+    "models",
+    "optimizers",
+    "plots",
+    "training",
+    "transforms",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its modules are {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,106 @@
+"""What each unit of a network does with the data, as data: nothing here prints, draws or advises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+__all__ = ["LayerActivity", "activity"]
+
+
+@dataclass(frozen=True)
+class LayerActivity:
+    """How one activated layer responded to a set of examples.
+
+    A unit is *active* on an example when its pre-activation is positive: a ReLU then passes something on, a sigmoid lies
+    above one half.
+
+    Attributes:
+        name: The activation module's name within the model.
+        share: Share of the examples on which each unit is active, `(*replicas, units)`, in [0, 1].
+        count: Number of active units on each example, `(*replicas, n)`.
+
+    Example:
+        >>> import torch
+        >>> from unitgain.diagnostics import LayerActivity
+        >>> layer = LayerActivity("0", share=torch.tensor([0.0, 0.4, 1.0]), count=torch.tensor([1, 2]))
+        >>> layer.dead, layer.always_on
+        (tensor([ True, False, False]), tensor([False, False,  True]))
+
+    Source: the dead and always-on units of Galletti's *Tuning neural networks, part I*.
+    """
+
+    name: str
+    share: Tensor
+    count: Tensor
+
+    @property
+    def dead(self) -> Tensor:
+        """Units that no example activates, `(*replicas, units)`: a ReLU among them gets no gradient."""
+        return self.share == 0
+
+    @property
+    def always_on(self) -> Tensor:
+        """Units that every example activates, `(*replicas, units)`: a ReLU among them is a linear unit on this data."""
+        return self.share == 1
+
+
+MIXES_UNITS = (nn.GLU, nn.LogSoftmax, nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.Softmin)  # no unit of its own
+
+
+def _is_activation(module: nn.Module) -> bool:
+    if hasattr(module, "examples_dim"):
+        return True
+    return type(module).__module__ == nn.ReLU.__module__ and not isinstance(module, MIXES_UNITS)
+
+
+@torch.no_grad()
+def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
+    """Run `model` on `x` once and report how active every unit of every activation module is.
+
+    Args:
+        model: Any module whose activations are modules: `unitgain.models.MLP`, or torch's own `nn.ReLU()` and the like on
+            outputs of shape `(…, n, units)`. Runs in the mode it is in and is left as it was, running statistics included.
+        x: Examples as the model takes them.
+
+    Returns:
+        One record for each activation module, in the order in which they ran.
+
+    Raises:
+        ValueError: If the model ran no activation module.
+
+    Example:
+        >>> import torch
+        >>> from unitgain.diagnostics import activity
+        >>> from unitgain.models import MLP
+        >>> far_away = 9 + torch.rand(100, 2)
+        >>> model = MLP((2, 8, 1), weight="uniform", generator=torch.Generator().manual_seed(1))
+        >>> layer = activity(model, far_away)[0]
+        >>> bool((layer.dead | layer.always_on).float().mean() > 0.5)
+        True
+
+    Source: see `LayerActivity`.
+    """
+    records: list[LayerActivity] = []
+
+    def record(name: str):
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # before: nn.ReLU(inplace=True) overwrites it
+            active = inputs[0] > 0
+            if getattr(module, "examples_dim", -2) == -1:
+                active = active.mT
+            records.append(LayerActivity(name, active.float().mean(-2), active.sum(-1)))
+
+        return hook
+
+    handles = [m.register_forward_pre_hook(record(name)) for name, m in model.named_modules() if _is_activation(m)]
+    try:
+        functional_call(model, {name: b.clone() for name, b in model.named_buffers()}, (x,))  # BatchNorm updates the clones
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not records:
+        raise ValueError(f"activity: model must hold activation modules such as nn.ReLU(), {type(model).__name__} ran none")
+    return records

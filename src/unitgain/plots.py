@@ -1,0 +1,278 @@
+"""Pictures of networks and their data, drawn into axes that you bring. Needs matplotlib (`pip install 'unitgain[plots]'`).
+
+Every function takes `palette`, a mapping from meaning to colour (`LIGHT` or `DARK`): a dead unit is grey in every picture.
+Functions that return an object with `update` can be animated: they only move artists that already exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+try:
+    from contourpy import contour_generator
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection, PatchCollection, PathCollection
+    from matplotlib.colors import to_rgb
+    from matplotlib.patches import Circle
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("unitgain.plots needs matplotlib: pip install 'unitgain[plots]'") from error
+
+__all__ = ["DARK", "LIGHT", "Boundary", "Network", "boundary", "grid", "network", "scatter", "unit_states"]
+
+LIGHT: Mapping[str, str] = {
+    "class0": "#2F6DB5",
+    "class1": "#E07B39",
+    "alive": "#1B8A6B",
+    "dead": "#9AA0A6",
+    "always_on": "#C99700",
+    "saturated": "#A23B72",
+    "raw": "#A3485A",
+    "standardized": "#00766C",
+}
+"""Colours by meaning, on a light page."""
+
+DARK: Mapping[str, str] = {
+    "class0": "#6CA6E8",
+    "class1": "#F2A36B",
+    "alive": "#52C9A5",
+    "dead": "#7D848B",
+    "always_on": "#E8C04A",
+    "saturated": "#D67AA8",
+    "raw": "#E08A9A",
+    "standardized": "#4DB6AC",
+}
+"""The same meanings on a dark page."""
+
+
+def scatter(
+    ax: Axes, x: ArrayLike, y: ArrayLike, *, palette: Mapping[str, str] = LIGHT, size: float = 14, **style
+) -> PathCollection:
+    """Points of two classes, coloured by class.
+
+    Args:
+        ax: Where to draw.
+        x: `(n, 2)`.
+        y: `(n,)`, 0 or 1.
+        palette: Colours by meaning.
+        size: Area of a point in points².
+        style: Further keywords for `Axes.scatter`.
+
+    Returns:
+        The points.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> from unitgain.datasets import circles
+        >>> from unitgain.plots import scatter
+        >>> points = scatter(plt.figure().subplots(), *circles(100))
+
+    Source: the concentric circles of Galletti's *Tuning neural networks, part I*.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    colours = np.array([to_rgb(palette["class0"]), to_rgb(palette["class1"])])[y.astype(int)]
+    return ax.scatter(x[:, 0], x[:, 1], s=size, c=colours, **{"linewidths": 0, "alpha": 0.9, **style})
+
+
+def grid(low: Sequence[float], high: Sequence[float], steps: int = 100) -> NDArray[np.float32]:
+    """The points of a regular grid over the rectangle from `low` to `high`.
+
+    Args:
+        low, high: Corners, two coordinates each.
+        steps: Points along each side, at least 2.
+
+    Returns:
+        `(steps * steps, 2)`, row by row from the bottom, the order in which `Boundary.update` takes its scores.
+
+    Example:
+        >>> from unitgain.plots import grid
+        >>> grid((0, 0), (1, 2), steps=2).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]
+
+    Source: numpy.meshgrid.
+    """
+    a, b = np.meshgrid(np.linspace(low[0], high[0], steps), np.linspace(low[1], high[1], steps))
+    return np.stack([a.ravel(), b.ravel()], axis=1).astype(np.float32)
+
+
+class Boundary:
+    """Where a classifier changes its mind: the two regions as a tint, the line between them.
+
+    Made by `boundary`, which has the example and the source.
+    """
+
+    def __init__(
+        self, ax: Axes, low: Sequence[float], high: Sequence[float], palette: Mapping[str, str], line: str, animated: bool
+    ) -> None:
+        self._ends = low, high
+        self._tints = np.array([[*to_rgb(palette["class0"]), 0.22], [*to_rgb(palette["class1"]), 0.22]])
+        self.tint = ax.imshow(
+            np.zeros((2, 2, 4)),
+            extent=(low[0], high[0], low[1], high[1]),
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            animated=animated,
+            zorder=0,
+        )
+        self.line = LineCollection([], colors=line, linewidths=2.2, animated=animated, zorder=3)
+        ax.add_collection(self.line)
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+
+    def update(self, score: ArrayLike) -> None:
+        """Draw the boundary of `score`, `(steps * steps,)` on the points of `grid`: class 1 where it is positive."""
+        score = np.asarray(score, dtype=np.float64)
+        steps = round(score.size**0.5)
+        score = score.reshape(steps, steps)
+        (x0, y0), (x1, y1) = self._ends
+        self.tint.set_data(self._tints[(score > 0).astype(int)])
+        lines = contour_generator(np.linspace(x0, x1, steps), np.linspace(y0, y1, steps), score).lines(0.0)
+        self.line.set_segments(lines)
+
+
+def boundary(
+    ax: Axes,
+    predict: Callable[[Tensor], Tensor] | None,
+    low: Sequence[float],
+    high: Sequence[float],
+    *,
+    steps: int = 200,
+    palette: Mapping[str, str] = LIGHT,
+    line: str = "black",
+    animated: bool = False,
+) -> Boundary:
+    """Draw the decision boundary of a classifier over a rectangle.
+
+    Args:
+        ax: Where to draw.
+        predict: Maps points `(m, 2)` to scores `(m,)` or `(m, 1)`, positive for class 1. None: draw nothing yet.
+        low, high: Corners of the rectangle, two coordinates each.
+        steps: Points along each side of the grid on which `predict` is asked.
+        palette: Colours by meaning.
+        line: Colour of the line.
+        animated: Leave the drawing to the caller (blitting).
+
+    Returns:
+        The drawing; `update(scores)` changes it.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> from unitgain.models import MLP
+        >>> from unitgain.plots import boundary
+        >>> drawing = boundary(plt.figure().subplots(), MLP((2, 4, 1)), (-2, -2), (2, 2))
+
+    Source: the decision boundaries of Galletti's *Tuning neural networks, part I*.
+    """
+    drawing = Boundary(ax, low, high, palette, line, animated)
+    if predict is not None:
+        with torch.no_grad():
+            drawing.update(predict(torch.from_numpy(grid(low, high, steps))).reshape(-1).cpu().numpy())
+    return drawing
+
+
+def unit_states(share: ArrayLike) -> list[str]:
+    """Name the state of each unit from the share of the data that activates it.
+
+    Args:
+        share: `(units,)`, in [0, 1], as in `diagnostics.LayerActivity`.
+
+    Returns:
+        "dead" where 0, "always_on" where 1, "alive" between.
+
+    Example:
+        >>> from unitgain.plots import unit_states
+        >>> unit_states([0.0, 0.3, 1.0])
+        ['dead', 'alive', 'always_on']
+
+    Source: see `diagnostics.LayerActivity`.
+    """
+    return ["dead" if s == 0 else "always_on" if s == 1 else "alive" for s in np.asarray(share).ravel()]
+
+
+class Network:
+    """A network as circles and edges. Made by `network`, which has the example and the source."""
+
+    RADIUS = 0.29
+    RINGS = {"dead": (2.0, (0, (1, 1.2))), "always_on": (4.0, "-")}  # width and dash: colour is not all that tells states apart
+
+    def __init__(self, ax: Axes, sizes: Sequence[int], palette, ink: str, animated: bool, labels) -> None:
+        self._palette, self._ink = palette, ink
+        tallest = max(sizes)
+        layers = [
+            np.stack([np.full(size, 1.6 * i), np.arange(size)[::-1] + (tallest - size) / 2], axis=1)
+            for i, size in enumerate(sizes)
+        ]
+        segments = [self._between(a, b) for left, right in pairwise(layers) for b in right for a in left]  # as weight.ravel()
+        self.edges = LineCollection(segments, animated=animated, zorder=1)
+        points = np.concatenate(layers)
+        self.units = PatchCollection([Circle(point, self.RADIUS) for point in points], animated=animated, zorder=2)
+        ax.add_collection(self.edges)
+        ax.add_collection(self.units)
+        for point, label in zip(points, labels or (), strict=bool(labels)):
+            ax.text(point[0], point[1] - self.RADIUS - 0.06, label, ha="center", va="top")
+        ax.set(xlim=(-0.5, 1.6 * (len(sizes) - 1) + 0.5), ylim=(-0.5 - 0.25 * bool(labels), tallest - 0.5))
+        ax.set_aspect("equal")
+        ax.axis("off")
+
+    def _between(self, a: NDArray, b: NDArray) -> list[NDArray]:
+        """The edge from the rim of the circle at a to the rim of the circle at b."""
+        rim = self.RADIUS * 1.12 * (b - a) / np.linalg.norm(b - a)
+        return [a + rim, b - rim]
+
+    def update(self, activation: Sequence[ArrayLike], states: Sequence[Sequence[str]], weights: Sequence[ArrayLike]) -> None:
+        """Fill each unit by its activation in [0, 1], ring it by its state, draw each edge by its weight's sign and size.
+
+        Args:
+            activation: One `(units,)` a layer, inputs included; values below 0 or above 1 are clipped.
+            states: One name a unit, a list for each layer: "dead", "alive", "always_on", "saturated" or "" for none.
+            weights: One `(out, in)` for each pair of neighbouring layers.
+        """
+        strength = np.concatenate([np.atleast_1d(layer) for layer in activation]).clip(0, 1)
+        names = [state for layer in states for state in layer]
+        rings = [to_rgb(self._palette.get(name, self._ink)) for name in names]
+        self.units.set_facecolor([(*ring, 0.04 + 0.9 * s) for ring, s in zip(rings, strength, strict=True)])
+        self.units.set_edgecolor(rings)
+        self.units.set_linewidth([self.RINGS.get(name, (2.0, "-"))[0] for name in names])
+        self.units.set_linestyle([self.RINGS.get(name, (2.0, "-"))[1] for name in names])
+        w = np.concatenate([np.asarray(layer).ravel() for layer in weights])
+        self.edges.set_color([self._palette["class1" if value > 0 else "class0"] for value in w])
+        self.edges.set_linewidth(0.6 + 3.0 * np.abs(w) / max(np.abs(w).max(), 1e-12))
+        self.edges.set_linestyle(["-" if value > 0 else (0, (4, 2)) for value in w])
+
+
+def network(
+    ax: Axes,
+    sizes: Sequence[int],
+    *,
+    palette: Mapping[str, str] = LIGHT,
+    ink: str = "black",
+    labels: Sequence[str] | None = None,
+    animated: bool = False,
+) -> Network:
+    """Draw a small network: circles filled by activation, ringed by state, edges by sign (solid: positive) and size.
+
+    Args:
+        ax: Where to draw.
+        sizes: Units a layer, inputs first.
+        palette: Colours by meaning.
+        ink: Colour of rings without a state.
+        labels: One text a unit, layer by layer from the top, or None.
+        animated: Leave the drawing to the caller (blitting).
+
+    Returns:
+        The drawing; `update(activation, states, weights)` fills it.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> from unitgain.plots import network
+        >>> drawing = network(plt.figure().subplots(), (2, 2, 1))
+        >>> drawing.update([[0, 1], [0.5, 0], [0.3]], [["", ""], ["alive", "dead"], [""]], [[[1, -1], [2, 0.5]], [[1, -2]]])
+
+    Source: the network drawings of Galletti's *Tuning neural networks, part I*.
+    """
+    return Network(ax, sizes, palette, ink, animated, labels)

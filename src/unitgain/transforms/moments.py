@@ -1,0 +1,201 @@
+"""Mergeable statistics: how many values, their mean, and the sum of their squared deviations, for each feature.
+
+A chunk of the data gives one `Moments`; two `Moments` merge into that of both chunks together. Streaming, merging and
+synchronizing processes are all this one merge, so they agree with each other and with reading everything at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Moments", "all_reduce", "measure", "merge"]
+
+CHUNK = 2**17  # elements: the float64 copy, 1 MiB, stays in a core's cache
+CHUNK_ON_ACCELERATOR = 2**22  # 32 MiB: fewer, larger kernels
+NO_FLOAT64 = ("mps",)  # devices that cannot hold the statistics
+
+
+class Moments(NamedTuple):
+    """What is kept of the data; `features` is `()` where all values share one statistic.
+
+    Count is int64, `(features,)` or `()`; mean and m2 are float64, `(features,)`.
+    """
+
+    count: Tensor
+    mean: Tensor
+    m2: Tensor
+
+
+def measure(x: Tensor, dim: int | None = -1, *, omit_nan: bool = False) -> Moments:
+    r"""Moments of `x`, each entry of dimension `dim` apart.
+
+    Reads `x` once, chunk by chunk through one reused float64 buffer, and corrects the rounding of the mean:
+
+    $$ \bar x = m + \tfrac1n\sum_i (x_i - m), \qquad
+       M_2 = \sum_i (x_i - m)^2 - \tfrac1n\Bigl(\sum_i (x_i - m)\Bigr)^2, \qquad m \approx \tfrac1n \sum_i x_i $$
+
+    with $n$ the count, $\bar x$ the mean and $M_2$ the m2 that are returned. The mean of a constant is that constant,
+    to the bit.
+
+    Args:
+        x: Numbers, any shape with at least one element and any real dtype.
+        dim: The dimension whose entries (`features` of them) are measured apart; None measures all values as one.
+        omit_nan: Leave NaN out of the statistics instead of letting it through.
+
+    Returns:
+        The moments, on the device of `x` (on the CPU where that device has no float64). A feature without values has
+        count, mean and m2 0.
+
+    Raises:
+        IndexError: `x` has no dimension `dim`.
+
+    Example:
+        >>> import torch
+        >>> count, mean, m2 = measure(torch.tensor([[1.0, 10.0], [3.0, 10.0]]))
+        >>> count.item(), mean.tolist(), m2.tolist()
+        (2, [2.0, 10.0], [2.0, 0.0])
+
+    Reference: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American Statistician
+    37(3), equation 1.7.
+    """
+    keep = None if dim is None else range(x.ndim)[dim]
+    others = [d for d in range(x.ndim) if d != keep]
+    device = torch.device("cpu") if x.device.type in NO_FLOAT64 else x.device
+    width = 1 if keep is None else x.shape[keep]
+    chunk = max(CHUNK if device.type == "cpu" else CHUNK_ON_ACCELERATOR, 8 * width)
+    buffer = torch.empty(min(chunk, x.numel()), dtype=torch.float64, device=device)
+
+    total: Moments | None = None
+    for piece in pieces(x.detach(), keep, chunk):
+        values = buffer[: piece.numel()].view(piece.shape).copy_(piece)
+        moments = _measure_and_destroy(values, others, omit_nan)
+        total = moments if total is None else merge(total, moments)
+    assert total is not None
+    return total
+
+
+def pieces(x: Tensor, keep: int | None, size: int) -> Iterator[Tensor]:
+    """Views of at most about `size` elements that together are `x`, cut along any dimension but `keep`."""
+    cut = next((d for d in range(x.ndim) if d != keep and x.shape[d] > 1), None)
+    if x.numel() <= size or cut is None:
+        yield x
+        return
+    step = max(1, size * x.shape[cut] // x.numel())
+    for part in x.split(step, cut):
+        yield from pieces(part, keep, size)
+
+
+def _measure_and_destroy(values: Tensor, dims: list[int], omit_nan: bool) -> Moments:
+    """Moments over `dims` of float64 `values`, which is overwritten."""
+    if omit_nan:
+        missing = values.isnan()
+        values.masked_fill_(missing, 0.0)
+        count = (~missing).sum(dims)
+        divisor = count.clamp(min=1)
+        mean = _sum(values, dims, keepdim=True) / divisor.view([1 if d in dims else -1 for d in range(values.ndim)])
+        values.sub_(mean).masked_fill_(missing, 0.0)
+    else:
+        shape = values.shape
+        divisor = 1
+        for d in dims:
+            divisor *= shape[d]
+        count = torch.tensor(divisor, device=values.device)
+        mean = _sum(values, dims, keepdim=True) / divisor
+        values.sub_(mean)
+    error = _sum(values, dims) / divisor  # of the mean
+    m2 = _sum(values.square_(), dims).sub_(error.square() * divisor).clamp_(min=0.0)
+    return Moments(count, mean.view_as(error) + error, m2)
+
+
+def _sum(values: Tensor, dims: list[int], keepdim: bool = False) -> Tensor:
+    return values.sum(dims, keepdim=keepdim) if dims else values.clone()
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+    r"""Moments of the data of `a` and `b` together.
+
+    $$ n = n_a + n_b, \qquad \delta = \bar x_b - \bar x_a, \qquad
+       \bar x = \bar x_a + \delta\,\frac{n_b}{n}, \qquad
+       M_2 = M_{2,a} + M_{2,b} + \delta^2\,\frac{n_a n_b}{n} $$
+
+    with $n_a$, $\bar x_a$, $M_{2,a}$ the count, mean and m2 of `a`, and likewise for `b`.
+
+    Args:
+        a: Moments of `features` features.
+        b: The same, on the same device.
+
+    Returns:
+        New moments; a side with count 0 changes nothing.
+
+    Raises:
+        RuntimeError: The numbers of features differ.
+
+    Example:
+        >>> import torch
+        >>> left, right = measure(torch.tensor([[1.0], [2.0]])), measure(torch.tensor([[6.0]]))
+        >>> merge(left, right).mean.item()
+        3.0
+
+    Reference: Chan, Golub & LeVeque (1983), equation 2.1.
+    """
+    count = a.count + b.count
+    delta = b.mean - a.mean
+    share = b.count / count.clamp(min=1).double()
+    mean = torch.addcmul(a.mean, delta, share)
+    m2 = torch.addcmul(a.m2 + b.m2, delta.square_(), share * a.count)
+    return Moments(count, mean, m2)
+
+
+def all_reduce(moments: Moments, group: Any = None) -> Moments:
+    r"""Moments of the data of all processes together; every process of the group must call it.
+
+    $$ n = \sum_i n_i, \qquad
+       \bar x = r + \tfrac1n\sum_i n_i(\bar x_i - r), \qquad
+       M_2 = \sum_i M_{2,i} + n_i(\bar x_i - \bar x)^2 $$
+
+    with $n_i$, $\bar x_i$, $M_{2,i}$ the `moments` of process $i$, and $r$ the largest of the means, which keeps the
+    mean of a constant equal to that constant, to the bit.
+
+    Args:
+        moments: This process's moments, on the device that the group's backend communicates from; a mean of shape
+            (0,) says that it has no data.
+        group: A process group of torch.distributed; None is the default group.
+
+    Returns:
+        The same moments in every process, count `(features,)`; the argument where no process has data.
+
+    Raises:
+        ValueError: The processes have different numbers of features. It is raised in all of them.
+
+    Reference: Chan, Golub & LeVeque (1983), equation 2.1, for many parts at once.
+    """
+    import torch.distributed as dist
+
+    def reduced(values: Tensor, op: dist.ReduceOp.RedOpType) -> Tensor:
+        dist.all_reduce(values, op=op, group=group)
+        return values
+
+    device = moments.mean.device
+    features = moments.mean.numel() if moments.mean.ndim else -1  # -1: one statistic for all, not one feature
+    extent = torch.tensor([features, -features] if features else [-(2**62)] * 2, device=device)
+    most, least = (reduced(extent, dist.ReduceOp.MAX) * torch.tensor([1, -1], device=device)).tolist()
+    if most < -1:
+        return moments
+    if most != least:
+        raise ValueError(f"processes must have the same number of features, but they have from {least} to {most}")
+    shape = () if most == -1 else (most,)
+    if features:
+        count, mean, m2 = (part.double().expand(shape) for part in moments)
+    else:
+        count = mean = m2 = torch.zeros(shape, dtype=torch.float64, device=device)
+
+    reference = reduced(mean.where(count > 0, -torch.inf), dist.ReduceOp.MAX)
+    reference.masked_fill_(reference == -torch.inf, 0.0)
+    n, shift = reduced(torch.stack([count, count * (mean - reference)]), dist.ReduceOp.SUM)
+    together = reference + shift / n.clamp(min=1)
+    m2 = reduced(m2 + count * (mean - together).square(), dist.ReduceOp.SUM)
+    return Moments(n.long(), together, m2)

@@ -1,0 +1,34 @@
+"""Shared by all tests. The clean state before each is the work of the plugin tests/codeblocks.py."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def left_out() -> Callable[[str], NoReturn]:
+    """Skip, with the reason; fail where CI is set, so that no green run hides what it did not do."""
+    return pytest.fail if os.environ.get("CI") else pytest.skip
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def site(root, left_out) -> Path:
+    """The built site."""
+    if not (root / "site/index.html").is_file():
+        left_out("left out: site/ is not built; `make site` builds it")
+    return root / "site"

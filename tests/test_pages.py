@@ -1,0 +1,263 @@
+"""Every Python fence is run and its output checked; every built page is light, whole and self-contained."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from pytest_codeblocks import extract_from_file
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
+SHOWN = {"text", "console", "yaml", "toml", "json", "html", "bibtex"}  # what pytest-codeblocks does not run
+EXPECTED = "pytest-codeblocks:expected-output"
+UNRUN = re.compile(
+    r"pytest-codeblocks:\s*(skip|skipif|skipfile|importorskip|expect-exception|expect-error)\b"
+)
+REASON = re.compile(r"""reason\s*=\s*["'][^"']""")
+OPENING = re.compile(r"^(?P<indent>[ \t]*)(?P<ticks>`{3,}|~{3,})(?P<info>.*)$")
+TAB = re.compile(r'^(?P<indent>[ \t]*)===[!+]? "(?P<label>[^"]+)"')
+
+
+@dataclass
+class Fence:
+    line: int
+    info: str
+    tildes: bool
+    body: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)  # directly above it
+    adjoins: bool = False  # nothing but comments stands between the previous fence and this one
+    tab: str | None = None
+    closed: bool = False
+
+    @property
+    def includes(self) -> bool:
+        """Does it show a file, and nothing else?"""
+        return bool(self.body) and all("--8<--" in line for line in self.body if line.strip())
+
+
+def fences(text: str) -> Iterator[Fence]:
+    comments: list[str] = []
+    adjoins, tab, open_fence = False, None, None
+    for number, line in enumerate(text.splitlines(), 1):
+        if open_fence is not None:
+            fence, ticks = open_fence
+            if line.strip().startswith(ticks):
+                fence.closed, open_fence = True, None
+                yield fence
+            else:
+                fence.body.append(line)
+        elif match := OPENING.match(line):
+            inside = tab is not None and len(match["indent"]) > tab[0]
+            fence = Fence(number, match["info"], match["ticks"][0] == "~", comments=comments, adjoins=adjoins)
+            fence.tab = tab[1] if inside else None
+            open_fence = fence, match["ticks"]
+            comments, adjoins = [], True
+        elif line.strip().startswith("<!--"):
+            comments = [*comments, line.strip()]
+        elif line.strip():
+            comments, adjoins = [], False
+            if match := TAB.match(line):
+                tab = len(match["indent"]), match["label"]
+            elif tab is not None and len(line) - len(line.lstrip()) <= tab[0]:
+                tab = None
+    if open_fence is not None:
+        yield open_fence[0]
+
+
+def problems(text: str) -> Iterator[tuple[int, str]]:
+    """Line and rule, for each fence whose Python would not be run or whose output would not be checked."""
+    previous, unchecked, outputs = None, None, {}
+    for fence in fences(text):
+        marks = " ".join(fence.comments)
+        expected = EXPECTED in marks
+        if unchecked is not None and not expected:
+            yield (
+                unchecked,
+                "it prints, but no fence after `<!--pytest-codeblocks:expected-output-->` checks what",
+            )
+        unchecked = None
+        if not fence.closed:
+            yield fence.line, "the fence is never closed"
+        if fence.tildes:
+            yield fence.line, "pytest-codeblocks does not see a fence of tildes: use backticks"
+        if "title=" in fence.info and fence.includes:
+            pass  # a whole file, shown under its name: it is tested where it lies
+        elif fence.info not in {"python", *SHOWN}:
+            yield fence.line, f"```{fence.info} is not run: write ```python alone, or one of {sorted(SHOWN)}"
+        elif fence.includes:
+            yield fence.line, "an included file needs a title; it is not run as part of the page"
+        if "pytest-codeblocks:cont" in marks:
+            yield fence.line, "a block runs alone: repeat its imports instead of `cont`"
+        if UNRUN.search(marks):
+            yield fence.line, "give a reason: <!--pytest.mark.skip(reason='…')--> (or skipif, xfail)"
+        if "pytest.mark." in marks and not REASON.search(marks):
+            yield fence.line, "a mark needs a reason='…'"
+        if expected and (
+            fence.info != "text" or previous is None or previous.info != "python" or not fence.adjoins
+        ):
+            yield fence.line, "expected-output must stand between a python fence and its ```text fence"
+        if fence.info == "text" and not expected and fence.adjoins and previous.info == "python":
+            yield fence.line, f"looks like output but is not checked: put <!--{EXPECTED}--> above it"
+        if fence.info == "python" and any(re.search(r"\bprint\(", line) for line in fence.body):
+            unchecked = fence.line
+        if expected and fence.tab in {"Plain PyTorch", "unitgain"}:
+            outputs[fence.tab] = "\n".join(line.strip() for line in fence.body)
+            if len(outputs) == 2:
+                if len(set(outputs.values())) > 1:
+                    yield fence.line, "the tabs “Plain PyTorch” and “unitgain” print different things"
+                outputs = {}
+        previous = fence
+    if unchecked is not None:
+        yield (
+            unchecked,
+            "it prints, but no fence after `<!--pytest-codeblocks:expected-output-->` checks what",
+        )
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_fence_is_run_or_visibly_not_python(page):
+    text = page.read_text(encoding="utf-8")
+    assert not [f"{relative(page)}:{line}: {rule}" for line, rule in problems(text)]
+    ours = [fence.line for fence in fences(text) if fence.info == "python"]
+    run = [block.lineno for block in extract_from_file(page) if block.syntax == "python"]
+    assert run == ours, f"{relative(page)}: pytest-codeblocks runs the fences at {run}, the page has {ours}"
+
+
+PRINTS = "```python\nprint(1)\n```\n"
+CHECK = f"<!--{EXPECTED}-->\n"
+GOOD = f"{PRINTS}{CHECK}```text\n1\n```\n"
+
+
+def tabs(plain: str, ours: str) -> str:
+    def one(label: str, value: str) -> str:
+        block = f"```python\nprint({value})\n```\n{CHECK}```text\n{value}\n```\n"
+        return f'=== "{label}"\n\n' + textwrap.indent(block, "    ") + "\n"
+
+    return one("Plain PyTorch", plain) + one("unitgain", ours)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "rule"),
+    [
+        ('```python title="a"\nx = 1\n```', 1, "is not run"),
+        ("```py\nx = 1\n```", 1, "is not run"),
+        ("```{.python}\nx = 1\n```", 1, "is not run"),
+        ("```pycon\n>>> 1\n```", 1, "is not run"),
+        ("```bash\nls\n```", 1, "is not run"),
+        ("\n~~~python\nx = 1\n~~~", 2, "tildes"),
+        ("```python\nx = 1", 1, "never closed"),
+        ("```python\nx = 1\n```\n\n<!--pytest-codeblocks:cont-->\n```python\nx\n```", 6, "runs alone"),
+        ("<!--pytest-codeblocks:skip-->\n```python\nx\n```", 2, "give a reason"),
+        ("<!--pytest.mark.skip-->\n```python\nx\n```", 2, "needs a reason"),
+        (PRINTS, 1, "it prints"),
+        (PRINTS + "Text.\n" + GOOD, 1, "it prints"),
+        (PRINTS + "```text\n1\n```", 4, "not checked"),
+        (PRINTS + f"\nText.\n\n<!--{EXPECTED}-->\n```text\n1\n```", 8, "must stand between"),
+        ('```python title="a.py"\nx = 1\n--8<-- "a.py"\n```', 1, "is not run"),
+        ('```python\n--8<-- "a.py"\n```', 1, "needs a title"),
+        (tabs("1", "2"), 17, "different things"),
+    ],
+)
+def test_the_guard_finds(text, line, rule):
+    assert [number for number, message in problems(text) if rule in message] == [line]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        GOOD + "\nText.\n\n" + GOOD,
+        tabs("1", "1"),
+        "<!--pytest.mark.skip(reason='needs a GPU')-->\n```python\nx\n```",
+        '```python title="a.py"\n--8<-- "a.py"\n```',
+        "```console\n$ make site\n```",
+    ],
+)
+def test_the_guard_lets_pass(text):
+    assert not list(problems(text))
+
+
+def test_every_module_has_its_reference_page(root):
+    public = {
+        p.stem
+        for p in (root / "src/unitgain").iterdir()
+        if not p.stem.startswith("_") and p.suffix in {".py", ""}
+    }
+    assert public == {p.stem for p in (root / "docs/reference").glob("*.md")} - {"index"}
+
+
+# ---- The built pages ----
+
+BUILT = sorted((ROOT / "site").rglob("*.html"))
+built_pages = pytest.mark.parametrize("page", BUILT, ids=relative)
+UNRENDERED = re.compile(r'class="arithmatex"|data-picture=|markdown="1"|\{root\}|--8<--|\$\$')
+LOADED = re.compile(
+    r'<(?:script|img|video|source|iframe|audio|embed|object)\b[^>]*\b(?:src|data|poster)="(?P<file>[^"]+)"'
+    r'|<link\b(?=[^>]*\brel="(?:stylesheet|preload|preconnect|icon)")[^>]*\bhref="(?P<link>[^"]+)"'
+)
+OUTSIDE = re.compile(r"(?:https?:)?//")
+
+
+def without_code(html: str) -> str:
+    return re.sub(r"<(pre|code|script)\b.*?</\1>", "", html, flags=re.S)
+
+
+def served(*paths: Path) -> int:
+    """Bytes as sent, gzipped."""
+    return sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths)
+
+
+def test_the_site_is_built(site):
+    assert (site / "sitemap.xml").is_file()
+
+
+@built_pages
+def test_nothing_is_left_unrendered(page):
+    assert not UNRENDERED.findall(without_code(page.read_text(encoding="utf-8")))
+
+
+@built_pages
+def test_a_page_asks_nobody_else_for_anything(page):
+    loaded = [m["file"] or m["link"] for m in LOADED.finditer(page.read_text(encoding="utf-8"))]
+    assert loaded
+    assert not [address for address in loaded if OUTSIDE.match(address)]
+
+
+def test_style_sheets_ask_nobody_else_for_anything(site):
+    for sheet in site.rglob("*.css"):
+        assert not re.findall(
+            r"""(?:url\(|@import)\s*["']?(?:https?:)?//""", sheet.read_text(encoding="utf-8")
+        ), sheet
+
+
+@built_pages
+def test_an_id_stands_once_in_a_page(page):
+    ids = re.findall(r'\sid="([^"]+)"', without_code(page.read_text(encoding="utf-8")))
+    assert len(ids) == len(set(ids)), sorted({i for i in ids if ids.count(i) > 1})
+
+
+def test_scripts_are_at_most_60_kb_with_the_search_worker(site):
+    material = site / "assets/javascripts"
+    scripts = [*material.glob("bundle.*.js"), *material.glob("workers/*.js"), site / "assets/anim.js"]
+    assert len(scripts) == 3
+    assert served(*scripts) <= 60_000
+    assert (site / "assets/anim.js").stat().st_size <= 1024
+
+
+def test_a_lab_is_a_light_page_with_its_notebook_and_script(site, root):
+    for script in (root / "docs/labs").glob("*.py"):
+        page = site / "labs" / script.stem / "index.html"
+        assert page.stat().st_size <= 60_000
+        for download in (page.with_name(f"{script.stem}.ipynb"), page.with_name(script.name)):
+            assert download.is_file()
+            assert f'href="{download.name}"' in page.read_text(encoding="utf-8")

@@ -1,0 +1,174 @@
+"""plots.py: what is drawn is where the numbers say, read back from the artists."""
+
+import importlib
+import re
+import sys
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_hex, to_rgb, to_rgba
+from matplotlib.figure import Figure
+
+from unitgain import plots
+from unitgain.datasets import circles
+from unitgain.devices import best_device
+from unitgain.diagnostics import activity
+from unitgain.models import MLP
+from unitgain.plots import DARK, LIGHT, boundary, grid, network, scatter, unit_states
+
+DEVICES = sorted({"cpu", best_device().type})
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def test_palettes_name_the_same_things():
+    assert LIGHT.keys() == DARK.keys()
+    for palette in LIGHT, DARK:
+        assert len(set(palette.values())) == len(palette)
+        assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in palette.values())
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_scatter_colours_each_class(ax, palette):
+    x, y = circles(50)
+    points = scatter(ax, x, y, palette=palette, size=9)
+    np.testing.assert_allclose(points.get_offsets(), x)
+    expected = [to_rgba(palette[f"class{label}"], 0.9) for label in y.tolist()]
+    np.testing.assert_allclose(points.get_facecolors(), expected)
+    assert set(points.get_sizes()) == {9}
+    assert scatter(ax, x, y, alpha=0.5, marker="s").get_alpha() == 0.5
+
+
+def test_grid_goes_row_by_row_from_the_bottom():
+    points = grid((-1, 0), (1, 4), steps=3)
+    assert points.dtype == np.float32
+    assert points.tolist() == [[x, y] for y in (0, 2, 4) for x in (-1, 0, 1)]
+
+
+# The boundary
+
+
+def line_points(drawing) -> np.ndarray:
+    return np.concatenate([path.vertices for path in drawing.line.get_paths()])
+
+
+def test_boundary_lies_where_the_score_changes_sign(ax):
+    """Straight: to the bit of the grid. Round: within a fraction of its spacing."""
+    drawing = boundary(ax, lambda x: x[:, 0] + 2 * x[:, 1] - 1, (-2, -3), (4, 3), steps=61)
+    x, y = line_points(drawing).T
+    np.testing.assert_allclose(x + 2 * y, 1, atol=1e-5)
+    assert x.min() < -1.9 and x.max() > 3.9
+    drawing = boundary(ax, lambda x: x.norm(dim=-1) - 1.5, (-2, -2), (2, 2), steps=101)
+    np.testing.assert_allclose(np.hypot(*line_points(drawing).T), 1.5, atol=1e-3)
+    assert ax.get_xlim() == (-2, 2) and ax.get_ylim() == (-2, 2)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_tint_shows_the_predicted_class(ax, palette):
+    drawing = boundary(ax, lambda x: x[:, 1] - x[:, 0], (0, 0), (1, 1), steps=20, palette=palette)
+    a, b = grid((0, 0), (1, 1), steps=20).T
+    expected = [[*to_rgb(palette["class1" if above else "class0"]), 0.22] for above in b > a]
+    np.testing.assert_allclose(drawing.tint.get_array(), np.reshape(expected, (20, 20, 4)))
+    assert drawing.tint.origin == "lower" and drawing.tint.get_extent() == [0, 1, 0, 1]
+
+
+def test_boundary_moves_its_artists(ax):
+    drawing = boundary(ax, None, (-1, -1), (1, 1), line="#123456", animated=True)
+    assert drawing.line.get_paths() == [] and not drawing.tint.get_array().any()
+    assert drawing.tint.get_animated() and drawing.line.get_animated()
+    assert to_hex(drawing.line.get_color()[0]) == "#123456"
+    artists = len(ax.get_children())
+    for offset in (0.0, 0.25):
+        drawing.update(grid((-1, -1), (1, 1), steps=50)[:, 0] - offset)
+        np.testing.assert_allclose(line_points(drawing)[:, 0], offset, atol=1e-6)
+    drawing.update(np.ones(2500))  # one class everywhere: no line
+    assert drawing.line.get_paths() == []
+    assert len(ax.get_children()) == artists
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_boundary_takes_a_network(ax, device):
+    model = MLP((2, 4, 1), "tanh", bias="normal").to(device)
+    drawing = boundary(ax, lambda x: model(x.to(device)), (-3, -3), (3, 3), steps=40)
+    drawing.line.figure.canvas.draw()
+    with torch.no_grad():
+        positive = model(torch.from_numpy(grid((-3, -3), (3, 3), 40)).to(device)).squeeze(-1).cpu() > 0
+    expected = np.where(positive[:, None], to_rgb(LIGHT["class1"]), to_rgb(LIGHT["class0"])).reshape(40, 40, 3)
+    np.testing.assert_allclose(drawing.tint.get_array()[..., :3], expected)
+
+
+# The network
+
+
+def test_unit_states_name_what_diagnostics_found():
+    assert unit_states([0.0, 1e-9, 0.5, 1 - 1e-9, 1.0]) == ["dead", "alive", "alive", "alive", "always_on"]
+    layer = activity(torch.nn.ReLU(), torch.tensor([[-1.0, 1.0, -1.0], [-1.0, 1.0, 1.0]]))[0]
+    assert unit_states(layer.share) == ["dead", "always_on", "alive"]
+    assert set(unit_states(layer.share)) <= LIGHT.keys()
+
+
+def test_edges_are_in_the_order_of_the_weights(ax):
+    """Edge k of a layer joins input k % in with output k // in: weight.ravel()'s order."""
+    sizes = (3, 2, 4)
+    drawing = network(ax, sizes)
+    segments = iter(path.vertices for path in drawing.edges.get_paths())
+    for left, right in zip(drawing.centres[:-1], drawing.centres[1:], strict=True):
+        for output in right:
+            for source in left:
+                np.testing.assert_allclose(next(segments), [source, output])
+    assert next(segments, None) is None
+
+
+def test_units_stand_in_layers_from_the_top(ax):
+    drawing = network(ax, (2, 3, 1))
+    np.testing.assert_allclose(drawing.units.get_offsets(), np.concatenate(drawing.centres))
+    assert [len(centres) for centres in drawing.centres] == [2, 3, 1]
+    for i, centres in enumerate(drawing.centres):
+        assert set(centres[:, 0]) == {1.6 * i}
+        assert (np.diff(centres[:, 1]) == -1).all() and centres[:, 1].mean() == 1  # unit 0 on top, layers centred
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_network_shows_sign_size_and_state(ax, palette):
+    drawing = network(ax, (2, 2, 1), palette=palette, ink="#102030")
+    weights = [np.array([[2.0, -1.0], [0.5, 4.0]]), np.array([[-3.0, 0.0]])]
+    drawing.update([[0.0, 1.0], [2.0, -1.0], [0.5]], [["", ""], ["alive", "dead"], ["always_on"]], weights)
+    flat = np.array([2.0, -1.0, 0.5, 4.0, -3.0, 0.0])
+    colours = [to_rgba(palette["class1" if w > 0 else "class0"]) for w in flat]
+    np.testing.assert_allclose(drawing.edges.get_color(), colours)
+    np.testing.assert_allclose(drawing.edges.get_linewidth(), 0.6 + 3.4 * np.abs(flat) / 4)
+    solid = [dashes is None for _, dashes in drawing.edges.get_linestyle()]
+    assert solid == (flat > 0).tolist()  # not by colour alone
+    rings = [to_rgb("#102030")] * 2 + [to_rgb(palette[state]) for state in ("alive", "dead", "always_on")]
+    np.testing.assert_allclose(drawing.units.get_edgecolors()[:, :3], rings)
+    faces = drawing.units.get_facecolors()
+    np.testing.assert_allclose(faces[:, :3], rings)
+    np.testing.assert_allclose(faces[:, 3], 0.08 + 0.85 * np.array([0, 1, 1, 0, 0.5]))  # clipped to [0, 1]
+
+
+def test_network_of_zeros_and_labels(ax):
+    drawing = network(ax, (1, 2), labels=["$x$", "$h_0$", "$h_1$"], animated=True)
+    drawing.update([[0.0], [0.0, 0.0]], [[""], ["", "saturated"]], [np.zeros((2, 1))])
+    np.testing.assert_allclose(drawing.edges.get_linewidth(), 0.6)
+    assert [(text.get_text(), tuple(text.xy)) for text in ax.texts] == [
+        (label, tuple(point)) for label, point in zip(["$x$", "$h_0$", "$h_1$"], np.concatenate(drawing.centres), strict=True)
+    ]
+    assert drawing.units.get_animated() and drawing.edges.get_animated()
+    assert not ax.axison
+    ax.figure.canvas.draw()
+    with pytest.raises(ValueError, match="shorter|longer"):
+        network(ax, (1, 2), labels=["one"])
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    for missing in ("matplotlib.axes", "contourpy"):
+        with monkeypatch.context() as context:
+            context.setitem(sys.modules, missing, None)
+            context.delitem(sys.modules, "unitgain.plots")
+            with pytest.raises(ModuleNotFoundError, match=r"unitgain.plots needs matplotlib: pip install 'unitgain\[plots\]'"):
+                importlib.import_module("unitgain.plots")
+    assert sys.modules["unitgain.plots"] is plots

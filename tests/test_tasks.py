@@ -1,0 +1,472 @@
+"""The task engine, on a tiny project of its own."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks import cards, digests, discovery, files, labs, pictures
+from tasks.reporting import TaskFailed
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+STYLE = """
+from contextlib import contextmanager
+import matplotlib as mpl
+
+INK, SVG_VARIABLES = "#010203", {"#2f6db5": "--ug-class0"}
+
+@contextmanager
+def scheme(name):
+    with mpl.rc_context({"text.color": INK, "figure.facecolor": "none" if name is None else "white"}):
+        yield
+"""
+
+SHARE = '''
+"""What share of the draws is above one half?  Chapter: one."""
+import numpy as np
+from experiments.evidence import Claim, wilson
+from unitgain.draws import uniform
+
+N = 100
+COLOUR = "#2F6DB5"
+
+def compute(*, n=N, seed=0, device="cpu"):
+    """Uniform draws."""
+    return {"x": uniform(n, seed)}  # (n,)
+
+def draw(result):
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(4, 3))
+    figure.subplots().plot(result["x"], color=COLOUR)
+    return figure
+
+def caption(result):
+    return "**Half of them.**"
+
+def alt(result):
+    return "A line"
+
+def table(result):
+    return {"x": result["x"]}
+
+def claims(result):
+    hits = result["x"] >= 0.5
+    yield Claim("half", "half | of $x$", ("S0",), "confirmed", "share above 0.5", hits.mean(), wilson(hits), hits.size,
+                holds=True, finding="It is half.")
+'''
+
+COUNT = '''
+"""How many are there?  Chapter: one."""
+from unitgain import counts
+
+def compute(*, seed=0, device="cpu"):
+    return {"n": counts.count()}
+'''
+
+LAB = """
+# %% [markdown]
+# # A lab
+
+# %%
+from unitgain.counts import count
+
+# %%
+# a comment
+count() / 1
+"""
+
+FILES = {
+    "scripts/experiments/__init__.py": "",
+    "scripts/experiments/style.py": STYLE,
+    "scripts/experiments/one/__init__.py": "",
+    "scripts/experiments/one/share.py": SHARE,
+    "scripts/experiments/one/count.py": COUNT,
+    "src/unitgain/__init__.py": '"""The face."""\n__version__ = "1"\n\ndef __getattr__(name):\n    ...\n',
+    "src/unitgain/draws.py": "import numpy as np\nfrom .bounds import HIGH\n\n"
+    "def uniform(n, seed):\n    return np.linspace(0, HIGH, n)\n",
+    "src/unitgain/bounds.py": "HIGH = 1\n",
+    "src/unitgain/counts.py": "def count():\n    return 3\n",
+    "src/unitgain/unused.py": "X = 1\n",
+    "docs/labs/first.py": LAB,
+}
+
+
+def write_project(root: Path) -> Path:
+    for name, text in FILES.items():
+        files.write(root / name, text.lstrip("\n"))
+    shutil.copy(SCRIPTS / "experiments/evidence.py", root / "scripts/experiments")
+    return root
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def start(root: Path, **options) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "tasks"]
+    return subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **options,
+    )
+
+
+def build(root: Path) -> tuple[str, int]:
+    process = start(root)
+    return process.communicate(timeout=60)[0], process.returncode
+
+
+def ran(output: str) -> set[str]:
+    lines = [line for line in output.splitlines() if line.startswith("[")]
+    return {line.partition("] ")[2].partition("  ")[0] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """A project after its first build."""
+    root = write_project(tmp_path_factory.mktemp("built") / "project")
+    output, code = build(root)
+    assert code == 0, output
+    assert "6 tasks: 6 ran, 0 up to date" in output
+    return root
+
+
+@pytest.fixture
+def project(built, tmp_path) -> Path:
+    """A copy of the built project, to be changed."""
+    return Path(shutil.copytree(built, tmp_path / "project"))
+
+
+# --- digests
+
+
+def both(root: Path, name: str = "share") -> tuple[str, str]:
+    sources = digests.project_sources(root)
+    experiment = next(e for e in discovery.experiments(root) if e.name == name)
+    return digests.for_compute(sources, experiment), digests.for_render(sources, experiment)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "computes", "renders"),
+    [
+        ("scripts/experiments/one/share.py", "# (n,)", "# another comment", False, False),
+        ("scripts/experiments/one/share.py", '"""Uniform draws."""', '"""Other words."""', False, False),
+        ("scripts/experiments/one/share.py", "(4, 3)", "(5, 3)", False, True),
+        ("scripts/experiments/one/share.py", "#2F6DB5", "#000000", False, True),
+        ("scripts/experiments/one/share.py", "N = 100", "N = 200", True, True),
+        ("scripts/experiments/style.py", "white", "black", False, True),
+        ("scripts/experiments/evidence.py", "VERDICTS = (", "VERDICTS = tuple, (", False, True),
+        ("src/unitgain/draws.py", "linspace(0,", "linspace(-1,", True, True),
+        ("src/unitgain/bounds.py", "1", "2", True, True),
+        ("src/unitgain/counts.py", "3", "4", False, False),
+        ("src/unitgain/__init__.py", '"1"', '"2"', False, False),
+        ("src/unitgain/unused.py", "1", "2", False, False),
+    ],
+)
+def test_a_digest_changes_with_what_can_be_reached_and_with_nothing_else(
+    tmp_path, file, old, new, computes, renders
+):
+    root = write_project(tmp_path)
+    before = both(root)
+    edit(root / file, old, new)
+    after = both(root)
+    assert (before[0] != after[0], before[1] != after[1]) == (computes, renders)
+
+
+def test_a_lazy_package_stands_for_all_its_modules(tmp_path):
+    root = write_project(tmp_path)
+    edit(root / "scripts/experiments/one/count.py", "import counts", "import count as counts")
+    before = both(root, "count")
+    edit(root / "src/unitgain/unused.py", "1", "2")
+    assert before[0] != both(root, "count")[0]
+
+
+def statements(text: str) -> tuple[digests.Statement, ...]:
+    return digests.parse(text, package="pack.sub")
+
+
+@pytest.mark.parametrize(
+    ("text", "used"),
+    [
+        ("a = 1\ndef f(): return a", {"a", "f"}),
+        ("a = {}\na['x'] = 1\ndef f(): return a\nb = 2", {"a", "f"}),
+        ("if True:\n    a = 1\nelse:\n    a = 2\ndef f(): return a\nb = a", {"a", "f"}),
+        ("def g(): return 1\n@g\ndef f(): ...\ndef h(): ...", {"f", "g"}),
+    ],
+)
+def test_reached_follows_names(text, used):
+    assert {name for statement in digests.reached(statements(text), "f") for name in statement.binds} == used
+
+
+def test_what_acts_without_a_name_counts_always():
+    assert len(list(digests.reached(statements("import torch\ntorch.seed(0)\ndef f(): ..."), "f"))) == 3
+
+
+def test_imports_are_resolved_and_those_for_type_checkers_left_out():
+    text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a import b\nfrom . import c\nfrom ..d import e"
+    found = {(item.module, item.name) for statement in statements(text) for item in statement.imports}
+    assert found == {("typing", "TYPE_CHECKING"), ("pack.sub", "c"), ("pack.d", "e")}
+
+
+# --- files
+
+
+def test_a_failed_write_leaves_the_file_as_it_was(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write(path, "old")
+    with pytest.raises(RuntimeError, match="half-way"), files.replacing(path) as beside:
+        beside.write_text("half")
+        raise RuntimeError("half-way")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_sweep_removes_what_the_dead_left_and_spares_the_living(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, busy = tmp_path / f".a.mp4.{dead.pid}.tmp", tmp_path / f".a.mp4.{os.getpid()}.tmp"
+    left.touch()
+    busy.touch()
+    assert files.sweep(tmp_path) == [left]
+    assert list(tmp_path.iterdir()) == [busy]
+
+
+# --- pictures
+
+
+def test_an_svg_is_made_fit_for_the_page():
+    svg = (
+        '<?xml version="1.0"?>\n<!DOCTYPE svg>\n<svg xmlns="x" width="72pt" height="36pt" viewBox="0 0 72 36">\n'
+        " <metadata>today</metadata>\n <defs>\n  <style>*{stroke-linejoin: round}</style>\n </defs>\n"
+        ' <g id="axes_1"><path id="p1" d="M 1.23456 2 \nL 3 4 \n" style="fill: #2F6DB5; stroke: #010203"/>'
+        '<use xlink:href="#p1" clip-path="url(#c)" fill="#2f6db5"/><clipPath id="c"/></g>\n'
+        " <text style=\"font-size: 9px; font-family: 'Inter', 'DejaVu Sans'; fill: #123456\">a</text>\n</svg>"
+    )
+    out = pictures.inline_svg(svg, 'a "b"', "name", {"#2f6db5": "--ug-class0"}, "#010203")
+    assert out.startswith("<svg ")
+    assert 'role="img" aria-label="a &quot;b&quot;" viewBox="0 0 72 36" style="max-width:96px"' in out
+    assert (
+        '<path id="name-p1" d="M 1.23 2 L 3 4" style="fill: var(--ug-class0); stroke: currentColor"/>' in out
+    )
+    assert '<use xlink:href="#name-p1" clip-path="url(#name-c)" fill="var(--ug-class0)"/>' in out
+    assert '<text style="font-size: 9px; fill: #123456">' in out
+    assert not any(gone in out for gone in ("metadata", "<style", "DOCTYPE", "font-family", "axes_1"))
+
+
+def moving_dot(animated: bool):
+    from matplotlib import pyplot
+
+    figure, ax = pyplot.subplots(figsize=(2.003, 1.5))
+    (dot,) = ax.plot([0], [0], "o", animated=animated)
+    ax.set(xlim=(-1, 3), ylim=(-1, 1))
+    for x in range(3):
+        dot.set_xdata([x])
+        yield figure
+
+
+def test_frames_drawn_over_a_kept_background_are_those_drawn_anew():
+    blitted, anew = list(pictures._frames(moving_dot(True))), list(pictures._frames(moving_dot(False)))
+    assert blitted[0].shape == (216, 290, 4)
+    for one, other in zip(blitted, anew, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (blitted[0] != blitted[1]).any()
+
+
+def test_the_same_frames_make_the_same_video(tmp_path):
+    for name in ("a", "b"):
+        size = pictures.save_video(moving_dot(True), tmp_path / f"{name}.mp4", fps=10, poster=-1)
+        assert size == (193, 144)
+    for kind in ("mp4", "webp"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "a.webp", "b.mp4", "b.webp"]
+
+
+# --- cards
+
+
+def claim(**changes) -> dict:
+    values = {
+        "id": "half",
+        "statement": "half | of $x$",
+        "sources": ["S0"],
+        "verdict": "depends",
+        "measure": "share",
+    }
+    values |= {
+        "estimate": -0.5,
+        "interval": [-0.6, -0.4],
+        "n": 12345,
+        "holds": True,
+        "finding": "It depends.",
+    }
+    return {**values, "chapter": "one-two", "script": "scripts/experiments/one_two/a.py", **changes}
+
+
+def test_a_card_and_its_row():
+    card = cards.card(claim())
+    assert card.startswith('<div class="ug-claim ug-depends" id="claim-half" markdown="1">')
+    for part in (
+        "“half | of $x$” (S0)",
+        "−0.500 [−0.600, −0.400], n = 12\u202f345 · share",
+        "</svg> Depends</p>",
+    ):
+        assert part in card
+    row = cards.ledger([claim()]).splitlines()[2]
+    assert row.startswith("| [half &#124; of $x$](/learn/one-two.md#claim-half) | S0 |")
+    assert row.count("|") == 7
+    assert cards.summary([claim()]) == "1 claim measured: 0 confirmed, 1 depend on a condition, 0 refuted.\n"
+
+
+def test_an_id_used_twice_is_refused_with_both_scripts(tmp_path):
+    import json
+
+    for name in ("a", "b"):
+        files.write(tmp_path / f"{name}.json", json.dumps([claim(script=f"{name}.py")]))
+    with pytest.raises(TaskFailed, match=r"claim half: an id must be used once, got a\.py and b\.py"):
+        cards.collect(tmp_path, [tmp_path / "a.json", tmp_path / "b.json"])
+    assert not (tmp_path / "build").exists()
+
+
+def test_the_line_of_a_lab_s_cell():
+    assert labs.first_line(LAB, ["from unitgain.counts import count", "# a comment\ncount() / 1"]) == 9
+
+
+# --- builds
+
+
+def test_a_second_build_does_nothing(built):
+    output, code = build(built)
+    assert code == 0
+    assert "6 tasks: 0 ran, 6 up to date" in output
+    assert not ran(output)
+
+
+def test_what_a_build_makes(built):
+    made = built / "build"
+    names = {"result.npz", "data.csv", "figure.svg", "picture.html", "figure.md", "claims.json"}
+    assert {p.name for p in (made / "experiments/one/share").iterdir()} == names
+    assert {p.name for p in (made / "experiments/one/count").iterdir()} == {"result.npz", "claims.json"}
+    assert {p.name for p in (made / "claims").iterdir()} == {"half.md", *cards.LEDGER}
+    assert "var(--ug-class0)" in (made / "experiments/one/share/figure.svg").read_text()
+    assert (made / "experiments/one/share/figure.md").read_text() == (
+        '<figure class="ug-figure" id="figure-share" markdown="1">\n'
+        '<div class="ug-picture" data-picture="experiments/one/share/picture.html"></div>\n'
+        '<figcaption markdown="1">\n**Half of them.**\n'
+        "[Data](/experiments/one/share/data.csv) · [Script](/scripts/experiments/one/share.py)\n"
+        "</figcaption>\n</figure>\n"
+    )
+    assert '"3.0"' in (made / "labs/first.ipynb").read_text()
+    assert not (built / "pytask.lock").exists()
+
+
+def test_a_change_of_the_drawing_does_not_compute_again(project):
+    edit(project / "scripts/experiments/one/share.py", "(4, 3)", "(5, 3)")
+    (project / "build/experiments/one/count/claims.json").unlink()
+    output, code = build(project)
+    assert code == 0
+    assert ran(output) == {"render one/share", "render one/count"}
+
+
+def test_what_is_gone_takes_its_outputs_along(project):
+    (project / "scripts/experiments/one/share.py").unlink()
+    (project / "docs/labs/first.py").unlink()
+    _, code = build(project)
+    assert code == 0
+    assert not (project / "build/experiments/one/share").exists()
+    assert not (project / "build/labs/first.ipynb").exists()
+    assert {p.name for p in (project / "build/claims").iterdir()} == set(cards.LEDGER)
+
+
+def test_a_wrong_verdict_a_broken_compute_and_a_failing_cell_stop_the_build(project):
+    edit(project / "scripts/experiments/one/share.py", "holds=True", "holds=False")
+    edit(project / "scripts/experiments/one/count.py", "counts.count()", "1 / 0")
+    edit(project / "docs/labs/first.py", "count() / 1", "count() / 0")
+    figure = project / "build/experiments/one/share/figure.md"
+    figure.unlink()
+    output, code = build(project)
+    assert code == 1
+    assert 'claim half: the measurement does not support the written verdict "confirmed"' in output
+    assert "0.500 [0.404, 0.596], n = 100 · share above 0.5" in output
+    assert "scripts/experiments/one/share.py:31" in output
+    assert "count.py:5 in compute:" in output
+    assert "ZeroDivisionError: division by zero" in output
+    assert "docs/labs/first.py:9: ZeroDivisionError" in output
+    assert "6 tasks: 0 ran, 1 up to date, 3 failed, 2 left out" in output
+    assert not figure.exists()
+    assert (project / "build/experiments/one/share/figure.svg").exists()
+
+
+@pytest.mark.parametrize("whole_group", [True, False], ids=["with its workers", "leaving its workers"])
+def test_a_killed_build_is_completed_by_the_next(tmp_path, whole_group):
+    root = write_project(tmp_path / "project")
+    (root / "docs/labs/first.py").unlink()
+    slow = "import time\n    from tasks.files import replacing\n    from pathlib import Path\n"
+    slow += "    with replacing(Path('build/half').absolute()) as path:\n        path.touch(); time.sleep(3)\n    "
+    edit(root / "scripts/experiments/one/count.py", "return", "slow = True\n    return")
+    text = (root / "scripts/experiments/one/count.py").read_text()
+    (root / "scripts/experiments/one/count.py").write_text(text.replace("slow = True\n    ", slow))
+    process = start(root, start_new_session=True)
+    folder = root / "build/pytask/build"  # workers run in build/pytask
+    deadline = time.monotonic() + 30
+    while not list(folder.glob(".half.*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if whole_group:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.communicate()
+    assert list(folder.glob(".half.*"))
+    (root / "scripts/experiments/one/count.py").write_text(FILES["scripts/experiments/one/count.py"])
+    output, code = build(root)
+    assert code == 0, output
+    assert "compute one/count" in ran(output)
+    assert not list(root.rglob("*.tmp"))
+    time.sleep(0 if whole_group else 3)
+    assert not list(folder.iterdir())  # no orphan went on to write
+
+
+def test_two_builds_wait_for_each_other(built):
+    with (built / "build/tasks.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = start(built)
+        assert process.stdout.readline().startswith("tasks: waiting for another build")
+        assert process.poll() is None
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "6 up to date" in output
+
+
+def test_a_syntax_error_is_named_with_its_place(project):
+    edit(project / "src/unitgain/bounds.py", "HIGH = 1", "HIGH = = 1")
+    output, code = build(project)
+    assert code != 0
+    assert "src/unitgain/bounds.py:1: SyntaxError" in output
+
+
+def test_mkdocs_stops_where_the_tasks_fail(project, monkeypatch):
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.exceptions import PluginError
+
+    import start_tasks
+
+    config = MkDocsConfig(str(project / "mkdocs.yml"))
+    (project / "scripts/tasks.py").write_text("raise SystemExit(0)")
+    start_tasks.on_pre_build(config)
+    (project / "scripts/tasks.py").write_text("raise SystemExit(1)")
+    with pytest.raises(PluginError):
+        start_tasks.on_pre_build(config)
