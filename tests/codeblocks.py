@@ -61,7 +61,8 @@ def pytest_runtest_call(item: pytest.Item):
 def explain(block, path: str, error: BaseException) -> str:
     """`page.md:line: ErrorType: message`, and the block's own statements on the way to the error."""
     if error.__context__ is None:  # pytest-codeblocks itself: the output is not the expected one
-        return f"{path}:{block.lineno}: {error}"
+        difference = str(error).partition("\n")[2]
+        return f"{path}:{block.lineno}: the block does not print what the page shows\n{difference}"
     error = error.__context__
     code = block.code.splitlines()
     lines = [

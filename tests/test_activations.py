@@ -53,9 +53,13 @@ def test_module_names_itself():
 
 
 @pytest.mark.parametrize(
-    ("name", "closest"), [("RELU", "relu"), ("sigmod", "sigmoid"), ("leakyrelu", "leaky_relu"), ("", ""), (None, "")]
+    ("name", "closest"),
+    [("RELU", "relu"), ("sigmod", "sigmoid"), ("leakyrelu", "leaky_relu"), ("", ""), (None, "")],
 )
 @pytest.mark.parametrize("make", [activation, Activation])
 def test_unknown_name_is_refused(make, name, closest):
-    with pytest.raises(ValueError, match=rf"name must be one of identity, .*got {re.escape(repr(name))}, did you mean '{closest}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"name must be one of identity, .*got {re.escape(repr(name))}, did you mean '{closest}",
+    ):
         make(name)

@@ -49,7 +49,9 @@ def test_counts_on_sequential(kind):
 @pytest.mark.parametrize("device", DEVICES)
 def test_counts_on_mlp_and_its_replicas(name, device):
     generators = [torch.Generator().manual_seed(seed) for seed in range(6)]
-    model = MLP((2, 9, 5, 1), name, replicas=(2, 3), weight="uniform", bias="uniform", generator=generators).to(device)
+    model = MLP(
+        (2, 9, 5, 1), name, replicas=(2, 3), weight="uniform", bias="uniform", generator=generators
+    ).to(device)
     x = far_away(device=device)
     layers = activity(model, x)
     assert [layer.name for layer in layers] == ["activations.0", "activations.1"]
@@ -57,7 +59,9 @@ def test_counts_on_mlp_and_its_replicas(name, device):
     assert [tuple(layer.count.shape) for layer in layers] == [(2, 3, 30), (2, 3, 30)]
     states = set()
     for k in range(6):
-        single = MLP((2, 9, 5, 1), name, weight="uniform", bias="uniform", generator=torch.Generator().manual_seed(k))
+        single = MLP(
+            (2, 9, 5, 1), name, weight="uniform", bias="uniform", generator=torch.Generator().manual_seed(k)
+        )
         single.to(device)
         before = [single.layers[0](x), single.layers[1](single.hidden(x)[0])]
         for layer, z in zip(layers, before, strict=True):
@@ -78,7 +82,8 @@ def test_counts_what_arrives_even_where_it_is_overwritten():
 
 def test_zero_is_not_active():
     layer = activity(nn.ReLU(), torch.zeros(3, 2))[0]
-    assert layer.dead.all() and layer.count.tolist() == [0, 0, 0]
+    assert layer.dead.all()
+    assert layer.count.tolist() == [0, 0, 0]
 
 
 def test_a_module_that_runs_twice_is_reported_twice():
@@ -92,7 +97,8 @@ def test_a_module_that_runs_twice_is_reported_twice():
 
     first, second = activity(Twice(), torch.ones(4, 2))
     assert first.name == second.name == "act"
-    assert first.always_on.all() and second.dead.all()
+    assert first.always_on.all()
+    assert second.dead.all()
 
 
 def test_modules_that_mix_units_are_left_out():
@@ -102,12 +108,15 @@ def test_modules_that_mix_units_are_left_out():
 
 @pytest.mark.parametrize("training", [True, False])
 def test_leaves_the_model_as_it_was(training):
-    model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 1)).train(training)
+    model = nn.Sequential(
+        nn.Linear(2, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 1)
+    ).train(training)
     model(far_away()).sum().backward()
     before, gradient = copy.deepcopy(model.state_dict()), model[0].weight.grad.clone()
     x = far_away().requires_grad_()
     layers = activity(model, x)
-    assert not layers[0].share.requires_grad and x.grad is None
+    assert not layers[0].share.requires_grad
+    assert x.grad is None
     torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
     assert torch.equal(model[0].weight.grad, gradient)
     assert all(module.training is training for module in model.modules())
@@ -133,7 +142,11 @@ def test_hooks_go_after_an_exception():
     assert torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize("model", [nn.Linear(2, 1), nn.Sequential(nn.Linear(2, 1), nn.Softmax(dim=-1)), MLP((2, 1))])
+@pytest.mark.parametrize(
+    "model", [nn.Linear(2, 1), nn.Sequential(nn.Linear(2, 1), nn.Softmax(dim=-1)), MLP((2, 1))]
+)
 def test_model_without_activations_is_refused(model):
-    with pytest.raises(ValueError, match=rf"activity: model must hold .*nn\.ReLU\(\), {type(model).__name__} ran none"):
+    with pytest.raises(
+        ValueError, match=rf"activity: model must hold .*nn\.ReLU\(\), {type(model).__name__} ran none"
+    ):
         activity(model, far_away())

@@ -14,7 +14,16 @@ from pytest_codeblocks import extract_from_file
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
-SHOWN = {"text", "console", "yaml", "toml", "json", "html", "bibtex"}  # what pytest-codeblocks does not run
+SHOWN = {
+    "text",
+    "console",
+    "markdown",
+    "yaml",
+    "toml",
+    "json",
+    "html",
+    "bibtex",
+}  # what pytest-codeblocks does not run
 EXPECTED = "pytest-codeblocks:expected-output"
 UNRUN = re.compile(
     r"pytest-codeblocks:\s*(skip|skipif|skipfile|importorskip|expect-exception|expect-error)\b"
@@ -38,7 +47,9 @@ class Fence:
     @property
     def includes(self) -> bool:
         """Does it show a file, and nothing else?"""
-        return bool(self.body) and all("--8<--" in line for line in self.body if line.strip())
+        return bool(self.body) and all(
+            line.lstrip().startswith("--8<--") for line in self.body if line.strip()
+        )
 
 
 def fences(text: str) -> Iterator[Fence]:

@@ -1,6 +1,7 @@
 """plots.py: what is drawn is where the numbers say, read back from the artists."""
 
 import importlib
+import itertools
 import re
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 
 from unitgain import plots
 from unitgain.datasets import circles
@@ -61,25 +63,37 @@ def test_boundary_lies_where_the_score_changes_sign(ax):
     drawing = boundary(ax, lambda x: x[:, 0] + 2 * x[:, 1] - 1, (-2, -3), (4, 3), steps=61)
     x, y = line_points(drawing).T
     np.testing.assert_allclose(x + 2 * y, 1, atol=1e-5)
-    assert x.min() < -1.9 and x.max() > 3.9
+    assert x.min() < -1.9
+    assert x.max() > 3.9
     drawing = boundary(ax, lambda x: x.norm(dim=-1) - 1.5, (-2, -2), (2, 2), steps=101)
     np.testing.assert_allclose(np.hypot(*line_points(drawing).T), 1.5, atol=1e-3)
-    assert ax.get_xlim() == (-2, 2) and ax.get_ylim() == (-2, 2)
+    assert ax.get_xlim() == (-2, 2)
+    assert ax.get_ylim() == (-2, 2)
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_tint_shows_the_predicted_class(ax, palette):
-    drawing = boundary(ax, lambda x: x[:, 1] - x[:, 0], (0, 0), (1, 1), steps=20, palette=palette)
-    a, b = grid((0, 0), (1, 1), steps=20).T
-    expected = [[*to_rgb(palette["class1" if above else "class0"]), 0.22] for above in b > a]
-    np.testing.assert_allclose(drawing.tint.get_array(), np.reshape(expected, (20, 20, 4)))
-    assert drawing.tint.origin == "lower" and drawing.tint.get_extent() == [0, 1, 0, 1]
+    """Inside a ring class 0, in it class 1, outside class 0 again: holes must stay holes."""
+    drawing = boundary(
+        ax, lambda x: 0.5 - (x.norm(dim=-1) - 2).abs(), (-4, -4), (4, 4), steps=81, palette=palette
+    )
+    for region, key, inside, outside in zip(
+        drawing.regions, ("class0", "class1"), ([0, 0], [2, 0]), ([2, 0], [0, 0]), strict=True
+    ):
+        assert to_rgba(region.get_facecolor()) == to_rgba(palette[key], 0.22)
+        polygons = region.get_path().to_polygons()
+        covered = [
+            sum(Path(polygon).contains_point(point) for polygon in polygons) % 2
+            for point in (inside, outside)
+        ]
+        assert covered == [1, 0]
 
 
 def test_boundary_moves_its_artists(ax):
     drawing = boundary(ax, None, (-1, -1), (1, 1), line="#123456", animated=True)
-    assert drawing.line.get_paths() == [] and not drawing.tint.get_array().any()
-    assert drawing.tint.get_animated() and drawing.line.get_animated()
+    assert drawing.line.get_paths() == []
+    assert all(len(region.get_path().vertices) == 0 and region.get_animated() for region in drawing.regions)
+    assert drawing.line.get_animated()
     assert to_hex(drawing.line.get_color()[0]) == "#123456"
     artists = len(ax.get_children())
     for offset in (0.0, 0.25):
@@ -87,6 +101,7 @@ def test_boundary_moves_its_artists(ax):
         np.testing.assert_allclose(line_points(drawing)[:, 0], offset, atol=1e-6)
     drawing.update(np.ones(2500))  # one class everywhere: no line
     assert drawing.line.get_paths() == []
+    assert [len(region.get_path().vertices) > 0 for region in drawing.regions] == [False, True]
     assert len(ax.get_children()) == artists
 
 
@@ -97,7 +112,9 @@ def test_boundary_takes_a_network(ax, device):
     drawing.line.figure.canvas.draw()
     with torch.no_grad():
         positive = model(torch.from_numpy(grid((-3, -3), (3, 3), 40)).to(device)).squeeze(-1).cpu() > 0
-    expected = np.where(positive[:, None], to_rgb(LIGHT["class1"]), to_rgb(LIGHT["class0"])).reshape(40, 40, 3)
+    expected = np.where(positive[:, None], to_rgb(LIGHT["class1"]), to_rgb(LIGHT["class0"])).reshape(
+        40, 40, 3
+    )
     np.testing.assert_allclose(drawing.tint.get_array()[..., :3], expected)
 
 
@@ -111,25 +128,43 @@ def test_unit_states_name_what_diagnostics_found():
     assert set(unit_states(layer.share)) <= LIGHT.keys()
 
 
+def circles_of(drawing) -> np.ndarray:
+    """Centre and radius of each unit's circle, (units, 3)."""
+    boxes = [path.get_extents() for path in drawing.units.get_paths()]
+    return np.array([[(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, box.width / 2] for box in boxes])
+
+
 def test_edges_are_in_the_order_of_the_weights(ax):
-    """Edge k of a layer joins input k % in with output k // in: weight.ravel()'s order."""
+    """Edge k of a layer joins input k % in with output k // in, weight.ravel()'s order, from rim to rim."""
     sizes = (3, 2, 4)
     drawing = network(ax, sizes)
+    layers = np.split(circles_of(drawing), np.cumsum(sizes)[:-1])
     segments = iter(path.vertices for path in drawing.edges.get_paths())
-    for left, right in zip(drawing.centres[:-1], drawing.centres[1:], strict=True):
+    for left, right in itertools.pairwise(layers):
         for output in right:
             for source in left:
-                np.testing.assert_allclose(next(segments), [source, output])
+                start, end = next(segments)
+                along = (output - source)[:2] / np.linalg.norm((output - source)[:2])
+                for point, circle, direction in ((start, source, along), (end, output, -along)):
+                    distance = (point - circle[:2]) @ direction
+                    np.testing.assert_allclose(point, circle[:2] + distance * direction, atol=1e-9)
+                    assert circle[2] <= distance < 1.5 * circle[2]  # outside the circle, and close to it
     assert next(segments, None) is None
 
 
 def test_units_stand_in_layers_from_the_top(ax):
-    drawing = network(ax, (2, 3, 1))
-    np.testing.assert_allclose(drawing.units.get_offsets(), np.concatenate(drawing.centres))
-    assert [len(centres) for centres in drawing.centres] == [2, 3, 1]
-    for i, centres in enumerate(drawing.centres):
-        assert set(centres[:, 0]) == {1.6 * i}
-        assert (np.diff(centres[:, 1]) == -1).all() and centres[:, 1].mean() == 1  # unit 0 on top, layers centred
+    x, y, radius = circles_of(network(ax, (2, 3, 1))).T
+    layers = [slice(0, 2), slice(2, 5), slice(5, 6)]
+    assert [len(set(x[layer])) for layer in layers] == [1, 1, 1]
+    assert x[0] < x[2] < x[5]
+    for layer in layers:
+        np.testing.assert_allclose(np.diff(y[layer]), -1)  # unit 0 on top
+        np.testing.assert_allclose(y[layer].mean(), y.mean())  # layers centred
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert (left < x - radius).all()
+    assert (x + radius < right).all()
+    assert (bottom < y - radius).all()
+    assert (y + radius < top).all()
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
@@ -138,29 +173,38 @@ def test_network_shows_sign_size_and_state(ax, palette):
     weights = [np.array([[2.0, -1.0], [0.5, 4.0]]), np.array([[-3.0, 0.0]])]
     drawing.update([[0.0, 1.0], [2.0, -1.0], [0.5]], [["", ""], ["alive", "dead"], ["always_on"]], weights)
     flat = np.array([2.0, -1.0, 0.5, 4.0, -3.0, 0.0])
-    colours = [to_rgba(palette["class1" if w > 0 else "class0"]) for w in flat]
-    np.testing.assert_allclose(drawing.edges.get_color(), colours)
-    np.testing.assert_allclose(drawing.edges.get_linewidth(), 0.6 + 3.4 * np.abs(flat) / 4)
+    assert {to_hex(colour) for colour in drawing.edges.get_color()} == {"#102030"}
+    width = np.array(drawing.edges.get_linewidth())
+    np.testing.assert_allclose((width - width[5]) / (width[3] - width[5]), np.abs(flat) / 4)
     solid = [dashes is None for _, dashes in drawing.edges.get_linestyle()]
-    assert solid == (flat > 0).tolist()  # not by colour alone
+    assert solid == (flat > 0).tolist()
     rings = [to_rgb("#102030")] * 2 + [to_rgb(palette[state]) for state in ("alive", "dead", "always_on")]
     np.testing.assert_allclose(drawing.units.get_edgecolors()[:, :3], rings)
+    styles = list(zip(drawing.units.get_linewidth(), map(str, drawing.units.get_linestyle()), strict=True))
+    assert styles[0] == styles[1] == styles[2]
+    assert len(set(styles[2:])) == 3
     faces = drawing.units.get_facecolors()
     np.testing.assert_allclose(faces[:, :3], rings)
-    np.testing.assert_allclose(faces[:, 3], 0.08 + 0.85 * np.array([0, 1, 1, 0, 0.5]))  # clipped to [0, 1]
+    off, on = faces[0, 3], faces[1, 3]
+    np.testing.assert_allclose(
+        (faces[:, 3] - off) / (on - off), [0, 1, 1, 0, 0.5], atol=1e-12
+    )  # clipped to [0, 1]
 
 
 def test_network_of_zeros_and_labels(ax):
-    drawing = network(ax, (1, 2), labels=["$x$", "$h_0$", "$h_1$"], animated=True)
+    labels = ["$x$", "$h_0$", "$h_1$"]
+    drawing = network(ax, (1, 2), labels=labels, animated=True)
     drawing.update([[0.0], [0.0, 0.0]], [[""], ["", "saturated"]], [np.zeros((2, 1))])
-    np.testing.assert_allclose(drawing.edges.get_linewidth(), 0.6)
-    assert [(text.get_text(), tuple(text.xy)) for text in ax.texts] == [
-        (label, tuple(point)) for label, point in zip(["$x$", "$h_0$", "$h_1$"], np.concatenate(drawing.centres), strict=True)
-    ]
-    assert drawing.units.get_animated() and drawing.edges.get_animated()
+    assert len(set(drawing.edges.get_linewidth())) == 1
+    assert [text.get_text() for text in ax.texts] == labels
+    for text, (x, y, radius) in zip(ax.texts, circles_of(drawing), strict=True):
+        assert text.get_position()[0] == pytest.approx(x)
+        assert y - 0.5 < text.get_position()[1] < y - radius  # under its circle, above the next
+    assert drawing.units.get_animated()
+    assert drawing.edges.get_animated()
     assert not ax.axison
     ax.figure.canvas.draw()
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         network(ax, (1, 2), labels=["one"])
 
 
@@ -169,6 +213,8 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
         with monkeypatch.context() as context:
             context.setitem(sys.modules, missing, None)
             context.delitem(sys.modules, "unitgain.plots")
-            with pytest.raises(ModuleNotFoundError, match=r"unitgain.plots needs matplotlib: pip install 'unitgain\[plots\]'"):
+            with pytest.raises(
+                ModuleNotFoundError, match=r"unitgain.plots needs matplotlib: pip install 'unitgain\[plots\]'"
+            ):
                 importlib.import_module("unitgain.plots")
     assert sys.modules["unitgain.plots"] is plots

@@ -1,24 +1,91 @@
 # ---
-# title: Stub
+# title: "Lab: freeze a network by moving its data"
 # ---
 # %% [markdown]
-# # Stub: move the circles
+# # Lab: freeze a network by moving its data
 #
-# A stub lab. Inline $x^2$ and a link to [the chapter](../learn/normalize-your-data.md).
-#
-# $$\mu = \frac{1}{n}\sum_i x_i$$
-#
-# ## A table
-#
-# | a | b |
-# |---|---|
-# | 1 | 2 |
+# Move the circles, train again, and watch the hidden units freeze. Download this page as a notebook, change the numbers in the second
+# cell, and run it again: it needs `pip install 'unitgain[plots]'` and nothing else. The chapter behind it is
+# [Normalize your data](../learn/normalize-your-data.md).
 
 # %%
-# Two circles, the second moved
 import matplotlib.pyplot as plt
+import torch
 
-plt.plot([0, 1], [0, 1])
+from unitgain.datasets import circles
+from unitgain.devices import best_device
+from unitgain.diagnostics import activity
+from unitgain.models import MLP
+from unitgain.optimizers import Adam
+from unitgain.plots import boundary, scatter
+from unitgain.training import accuracy, train
+from unitgain.transforms import StandardScaler
+
+device = best_device()
+
+# %% [markdown]
+# ## Your move
+#
+# Where should the middle of the circles lie, how many hidden units may the network have, and which activation?
 
 # %%
-print("a very wide line of output " * 8)
+CENTERS = (0.0, 1.0, 2.0, 4.0, 10.0)
+WIDTH = 8
+ACTIVATION = "relu"
+
+# %% [markdown]
+# ## One network for each place
+#
+# The first weights are the same everywhere; only the data moves. A unit is *frozen* when it is on for all the points or for none.
+
+
+# %%
+def experiment(center, standardize=False):
+    """Train one network and say what became of it."""
+    x, y = circles(200, center=center, generator=torch.Generator().manual_seed(0), device=device)
+    if standardize:
+        x = StandardScaler().fit(x).transform(x)
+    model = MLP((2, WIDTH, 1), ACTIVATION, generator=torch.Generator().manual_seed(1)).to(device)
+    at_birth = activity(model, x)[0]
+    train(model, x, y, loss="binary_cross_entropy", optimizer=Adam(model.parameters(), lr=0.05), epochs=500)
+    frozen = (at_birth.dead | at_birth.always_on).float().mean().item()
+    return model, x, y, frozen, accuracy(model(x), y).item()
+
+
+raw = [experiment(center) for center in CENTERS]
+for center, (*_, frozen, score) in zip(CENTERS, raw):
+    print(
+        f"center {center:4.1f}: {frozen:4.0%} of the hidden units frozen at birth, accuracy {score:.2f} after training"
+    )
+
+# %% alt="Decision boundaries of the same network trained on the circles at five places: closed around 0, straight or absent far away."
+# The boundary that each network has learned
+fig, axes = plt.subplots(1, len(CENTERS), figsize=(12, 2.9), layout="constrained")
+for ax, center, (model, x, y, frozen, score) in zip(axes, CENTERS, raw):
+    boundary(
+        ax,
+        lambda points: model(points.to(device)),
+        (center - 2.2, center - 2.2),
+        (center + 2.2, center + 2.2),
+    )
+    scatter(ax, x.cpu(), y.cpu(), size=6)
+    ax.set(title=f"center {center:g}: {score:.2f}", aspect="equal")
+
+# %% [markdown]
+# ## The same, standardized
+#
+# Standardizing undoes the move, so the place no longer matters.
+
+# %%
+for center in CENTERS:
+    *_, frozen, score = experiment(center, standardize=True)
+    print(
+        f"center {center:4.1f}: {frozen:4.0%} of the hidden units frozen at birth, accuracy {score:.2f} after training"
+    )
+
+# %% [markdown]
+# ## Things to try
+#
+# 1. Set `WIDTH = 2` and then `WIDTH = 64`. Does width make up for the move?
+# 2. Set `ACTIVATION = "sigmoid"`. Which of the raw networks get better, and how much?
+# 3. At which center does the accuracy start to fall? Compare it with the radius of the circles.

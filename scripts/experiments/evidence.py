@@ -12,12 +12,14 @@ from scipy.special import bdtr, stdtrit
 VERDICTS = ("confirmed", "depends", "refuted")
 Z95 = 1.959963984540054  # the 97.5 % point of the standard normal distribution
 
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement, the verdict written down for it, and the measurement that must go on supporting that verdict.
+    """One statement, the verdict written down for it, and the measurement that must go on supporting it.
 
     `holds` is computed: True when the measurement supports the written verdict. For "refuted" that means the
     statement fails; for "depends", that the named condition flips it. The build stops where `holds` is False.
@@ -40,7 +42,9 @@ class Claim:
             raise ValueError(f"Claim {self.id!r}: verdict must be one of {VERDICTS}, got {self.verdict!r}")
         low, high = self.interval
         if not (low <= self.estimate <= high):
-            raise ValueError(f"Claim {self.id!r}: the interval must hold the estimate {self.estimate}, got {self.interval}")
+            raise ValueError(
+                f"Claim {self.id!r}: the interval must hold the estimate {self.estimate}, got {self.interval}"
+            )
         if not self.n > 0:
             raise ValueError(f"Claim {self.id!r}: n must be positive, got {self.n}")
 
@@ -62,7 +66,7 @@ def mean_interval(values: ArrayLike) -> Interval:
 
 
 def median_interval(values: ArrayLike) -> Interval:
-    """The order statistics that cover the median of independent `values`, shape (n,), with at least 95 % from n = 6 on."""
+    """The order statistics around the median of independent `values`, shape (n,): 95 % or more if n ≥ 6."""
     values = np.sort(np.asarray(values, dtype=np.float64).ravel())
     n = values.size
     k = int(np.searchsorted(bdtr(np.arange(n), n, 0.5), 0.025))  # P(Binomial(n, ½) < k) ≤ 2.5 %
@@ -87,7 +91,7 @@ def number(value: float, digits: int = 3) -> str:
     """`value` as readers see it: `digits` significant digits and a true minus sign."""
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")  # rounded first: 0.9996 is 1.00, not 1.000
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{mantissa} × 10^{int(exponent)}^".replace("-", "−")
+        return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}".replace("-", "−")
     places = max(digits - 1 - int(exponent), 0)
     return f"{value:,.{places}f}".replace("-", "−").replace(",", "\u202f")
 

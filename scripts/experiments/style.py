@@ -22,7 +22,9 @@ GRID = "#8A9099"
 SVG_VARIABLES = {LIGHT[key].lower(): f"--ug-{key.replace('_', '-')}" for key in LIGHT}
 
 TEXT_WIDTH, WIDE = 7.0, 9.6  # inches at 96 px: the width of the text, and the widest a figure may be
-FONT = Path(__file__).resolve().parents[2] / "build/fonts/Inter.ttf"  # made by the set-up from the page's own font
+FONT = (
+    Path(__file__).resolve().parents[2] / "build/fonts/Inter.ttf"
+)  # made by the set-up from the page's own font
 
 _scheme: str | None = None  # None while an SVG is drawn; "light" or "dark" while a video is
 

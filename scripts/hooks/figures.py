@@ -18,6 +18,7 @@ from mkdocs.utils import get_relative_url
 
 PLACEHOLDER = re.compile(r'<div class="ug-picture" data-picture="([^"]*)"></div>')
 WIDTH = re.compile(r"max-width:\s*([\d.]+)px")
+SIZE = re.compile(r'<video\b[^>]*\bwidth="(\d+)" height="(\d+)"')
 HINT = '<p class="ug-hint" aria-hidden="true">Scroll sideways to see the whole figure →</p>'
 SERVED = ("experiments/**/data.csv", "experiments/**/*.mp4", "experiments/**/*.webp", "claims/claims.json")
 
@@ -32,11 +33,13 @@ def site_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def framed(picture: str) -> str:
-    """The picture, and under one that may be wider than its frame a hint, which site.css shows if so."""
-    width = WIDTH.search(picture) if "<svg" in picture else None
-    if width is None:
-        return f'<div class="ug-picture">{picture}</div>'
-    return f'<div class="ug-picture" style="--ug-width:{width[1]}px">{picture}{HINT}</div>'
+    """The picture with its size for site.css, and under a drawing the hint that it scrolls."""
+    style, hint = "", ""
+    if size := SIZE.search(picture):
+        style = f' style="--ug-width:{size[1]}px;--ug-ratio:{int(size[2]) / int(size[1]):.4f}"'
+    elif width := WIDTH.search(picture):
+        style, hint = f' style="--ug-width:{width[1]}px"', HINT
+    return f'<div class="ug-picture"{style}>{picture}{hint}</div>'
 
 
 def insert(output: str, build: Path, to_root: str) -> str:

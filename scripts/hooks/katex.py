@@ -72,8 +72,10 @@ def insert(content: str, rendered: dict[tuple[str, bool], str]) -> str:
     """The page with each formula in place; formulas stay out of the search index."""
 
     def one(match: re.Match[str]) -> str:
-        body = rendered[html.unescape(match[3]).strip(), match[2] == "["]
-        return f'<{match[1]} class="math" data-search-exclude>{body}</{match[1]}>'
+        display = match[2] == "["
+        body = rendered[html.unescape(match[3]).strip(), display]
+        focus = ' tabindex="0"' if display else ""  # a long line scrolls, by keyboard too
+        return f'<{match[1]} class="math" data-search-exclude{focus}>{body}</{match[1]}>'
 
     return FORMULA.sub(one, content)
 
@@ -84,7 +86,7 @@ def woff2_only(css: str) -> str:
 
 
 def preloads(output: str, to_root: str) -> str:
-    """Links that ask for the fonts of a page's formulas with the page, so that no text moves when they arrive."""
+    """Links that ask for a page's formula fonts with the page, so that no text moves when they arrive."""
     if 'class="katex"' not in output:
         return ""
     fonts = [

@@ -29,7 +29,8 @@ def main() -> int:
     sys.path[:0] = [str(root / "scripts"), str(root / "src")]  # workers look for modules in the same places
     with files.only_one(root / "build/tasks.lock"):
         try:
-            files.sweep(root / "build")
+            for folder in ("experiments", "labs", "claims", "pytask"):
+                files.sweep(root / "build" / folder)
             discovery.remove_orphans(root)
             return run(root / "build/pytask", start)
         except (SyntaxError, ValueError) as error:

@@ -61,7 +61,11 @@ def measured(claim: Mapping) -> str:
     """The number of a claim with its 95 % interval."""
     from experiments.evidence import between, number
 
-    return f"{number(claim['estimate'])} {between(claim['interval'])}"
+    low, high = claim["interval"]
+    digits = next(
+        (d for d in range(3, 7) if number(low, d) != number(high, d)), 3
+    )  # 0.500 [0.500, 0.500] says less
+    return f"{number(claim['estimate'], digits)} {between((low, high), digits)}"
 
 
 def card(claim: Mapping) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LEFTOVER = re.compile(r"\..+\.(\d+)\.tmp")
+LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
 
 
 @contextmanager
@@ -31,21 +31,11 @@ def write(path: Path, text: str) -> None:
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Remove what processes that no longer live had begun to write under `folder`."""
-    left = [p for p in folder.rglob(".*.tmp") if (m := LEFTOVER.fullmatch(p.name)) and not _alive(int(m[1]))]
+    """Remove what killed processes had begun to write under `folder`, where nobody may be writing now."""
+    left = [path for path in folder.rglob(".*.tmp") if LEFTOVER.fullmatch(path.name)]
     for path in left:
         path.unlink(missing_ok=True)
     return left
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @contextmanager

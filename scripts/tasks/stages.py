@@ -1,6 +1,6 @@
 """The two stages of an experiment, as a worker process runs them: compute its arrays, render the rest.
 
-Nothing here is imported with torch or matplotlib: the process that plans the build reads this module too.
+The process that plans the build imports this module too, so torch and matplotlib are imported only inside.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Unit Gain: why neural networks fail to learn, measured, and how to fix it.
 
-A network learns when each layer passes signal and gradient on at about the size it received them. Every module
-here is one way to see that gain or to restore it:
+A network learns when each layer passes signal and gradient on at about the size it received them. Every
+module here is one way to see that gain or to restore it:
 
     datasets      small problems that show a failure          transforms    normalize the inputs
     activations   functions by name                           initializers  draw the first weights
@@ -36,7 +36,9 @@ __all__ = [
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its modules are {', '.join(__all__)}")
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}; its modules are {', '.join(__all__)}"
+    )
 
 
 def __dir__() -> list[str]:

@@ -48,7 +48,10 @@ def activation(name: str) -> Callable[[Tensor], Tensor]:
     """
     if name not in ACTIVATIONS:
         close = get_close_matches(str(name).lower(), ACTIVATIONS, n=1, cutoff=0)
-        raise ValueError(f"activation: name must be one of {', '.join(ACTIVATIONS)}; got {name!r}, did you mean {close[0]!r}?")
+        raise ValueError(
+            f"activation: name must be one of {', '.join(ACTIVATIONS)}; "
+            f"got {name!r}, did you mean {close[0]!r}?"
+        )
     return ACTIVATIONS[name]
 
 
@@ -57,8 +60,8 @@ class Activation(nn.Module):
 
     Args:
         name: A key of `ACTIVATIONS`.
-        examples_dim: The dimension of the input that runs over examples: -2 for rows `(…, n, units)`, as everywhere
-            in torch; -1 for the columns `(…, units, n)` that `MLP` computes with.
+        examples_dim: The dimension of the input that runs over examples: -2 for rows `(…, n, units)`, as
+            everywhere in torch; -1 for the columns `(…, units, n)` that `MLP` computes with.
 
     Raises:
         ValueError: If no activation has this name.

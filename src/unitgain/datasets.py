@@ -50,12 +50,13 @@ def circles(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Examples:
-    """Two noisy concentric circles of radius 0.5 and 1.5: class 1 where the point is at least 1 from the middle.
+    """Two noisy concentric circles of radius 0.5 and 1.5: class 1 at least 1 from the middle.
 
     No straight line separates them, so whoever does well has used the hidden layer.
 
     Args:
-        n: Number of points, at least 2; half of them on each circle, up to noise (normal, standard deviation 0.15).
+        n: Number of points, at least 2; half of them on each circle, up to noise (normal, standard deviation
+            0.15).
         center: Where the middle lies, in both coordinates.
         generator: Draws the points (on the CPU).
         device, dtype: Where and as what they are returned.
@@ -135,7 +136,9 @@ def classification_table(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Examples:
-    """scikit-learn's make_classification with its defaults: two classes, 2 informative and 2 redundant features, the rest noise.
+    """scikit-learn's make_classification with its defaults.
+
+    Two classes; 2 informative features, 2 redundant ones, the rest noise.
 
     Args:
         n: Number of rows, at least 1.
@@ -159,15 +162,19 @@ def classification_table(
     """
     if not (n >= 1 and features >= 4):
         raise ValueError(
-            f"classification_table: n must be at least 1 and features at least 4, got n={n}, features={features}"
+            "classification_table: n must be at least 1 and features at least 4, "
+            f"got n={n}, features={features}"
         )
     try:
         from sklearn.datasets import make_classification
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("classification_table needs scikit-learn: pip install 'unitgain[data]'") from error
+        raise ModuleNotFoundError(
+            "classification_table needs scikit-learn: pip install 'unitgain[data]'"
+        ) from error
     x, y = make_classification(n_samples=n, n_features=features, random_state=seed)
     return Examples(
-        torch.as_tensor(x, dtype=dtype or torch.get_default_dtype(), device=device), torch.as_tensor(y, device=device).long()
+        torch.as_tensor(x, dtype=dtype or torch.get_default_dtype(), device=device),
+        torch.as_tensor(y, device=device).long(),
     )
 
 
@@ -212,7 +219,9 @@ def wild_scales(
     return (x.double().cpu() * scale + shift).to(x)
 
 
-def split(x: Tensor, y: Tensor, *, validation: float = 0.2, test: float = 0.0, generator: Generator | None = None) -> Split:
+def split(
+    x: Tensor, y: Tensor, *, validation: float = 0.2, test: float = 0.0, generator: Generator | None = None
+) -> Split:
     """Shuffle the examples and cut them into three disjoint parts.
 
     Args:
@@ -225,7 +234,8 @@ def split(x: Tensor, y: Tensor, *, validation: float = 0.2, test: float = 0.0, g
         The three parts; the training part is what the other two leave.
 
     Raises:
-        ValueError: For shares out of range, or that round to an empty training part, or x and y of different lengths.
+        ValueError: For shares out of range or that round to an empty training part; for x and y of different
+            lengths.
 
     Example:
         >>> import torch
@@ -237,13 +247,19 @@ def split(x: Tensor, y: Tensor, *, validation: float = 0.2, test: float = 0.0, g
     Source: scikit-learn's train_test_split.
     """
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise ValueError(f"split: shares must be in [0, 1) and leave a training part, got validation={validation}, test={test}")
+        raise ValueError(
+            "split: shares must be in [0, 1) and leave a training part, "
+            f"got validation={validation}, test={test}"
+        )
     if len(x) != len(y):
         raise ValueError(f"split: x and y must have the same number of examples, got {len(x)} and {len(y)}")
     n = len(x)
     sizes = [round(n * validation), round(n * test)]
     if not sum(sizes) < n:
-        raise ValueError(f"split: shares must leave a training part, got validation={validation}, test={test} of {n} examples")
+        raise ValueError(
+            "split: shares must leave a training part, "
+            f"got validation={validation}, test={test} of {n} examples"
+        )
     order = torch.randperm(n, generator=generator).to(x.device)
     parts = order.split([n - sum(sizes), *sizes])
     return Split(*(Examples(x[rows], y[rows]) for rows in parts))

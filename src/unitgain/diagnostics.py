@@ -15,8 +15,8 @@ __all__ = ["LayerActivity", "activity"]
 class LayerActivity:
     """How one activated layer responded to a set of examples.
 
-    A unit is *active* on an example when its pre-activation is positive: a ReLU then passes something on, a sigmoid lies
-    above one half.
+    A unit is *active* on an example when its pre-activation is positive: a ReLU then passes something on, a
+    sigmoid lies above one half.
 
     Attributes:
         name: The activation module's name within the model.
@@ -44,11 +44,12 @@ class LayerActivity:
 
     @property
     def always_on(self) -> Tensor:
-        """Units that every example activates, `(*replicas, units)`: a ReLU among them is a linear unit on this data."""
+        """Units that every example activates, `(*replicas, units)`: a ReLU among them is linear here."""
         return self.share == 1
 
 
-MIXES_UNITS = (nn.GLU, nn.LogSoftmax, nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.Softmin)  # no unit of its own
+# Defined beside the activations, but their outputs have no unit of their own
+MIXES_UNITS = (nn.GLU, nn.LogSoftmax, nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.Softmin)
 
 
 def _is_activation(module: nn.Module) -> bool:
@@ -62,8 +63,9 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
     """Run `model` on `x` once and report how active every unit of every activation module is.
 
     Args:
-        model: Any module whose activations are modules: `unitgain.models.MLP`, or torch's own `nn.ReLU()` and the like on
-            outputs of shape `(…, n, units)`. Runs in the mode it is in and is left as it was, running statistics included.
+        model: Any module whose activations are modules: `unitgain.models.MLP`, or torch's own `nn.ReLU()` and
+            the like on outputs of shape `(…, n, units)`. Runs in the mode it is in and is left as it was,
+            running statistics included.
         x: Examples as the model takes them.
 
     Returns:
@@ -87,7 +89,7 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
     records: list[LayerActivity] = []
 
     def record(name: str):
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # before: nn.ReLU(inplace=True) overwrites it
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             active = inputs[0] > 0
             if getattr(module, "examples_dim", -2) == -1:
                 active = active.mT
@@ -95,12 +97,17 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
 
         return hook
 
-    handles = [m.register_forward_pre_hook(record(name)) for name, m in model.named_modules() if _is_activation(m)]
+    handles = [  # before the module runs: nn.Hardsigmoid(inplace=True) overwrites what arrives
+        m.register_forward_pre_hook(record(name)) for name, m in model.named_modules() if _is_activation(m)
+    ]
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # what BatchNorm updates
     try:
-        functional_call(model, {name: b.clone() for name, b in model.named_buffers()}, (x,))  # BatchNorm updates the clones
+        functional_call(model, buffers, (x,))
     finally:
         for handle in handles:
             handle.remove()
     if not records:
-        raise ValueError(f"activity: model must hold activation modules such as nn.ReLU(), {type(model).__name__} ran none")
+        raise ValueError(
+            f"activity: model must hold activation modules such as nn.ReLU(), {type(model).__name__} ran none"
+        )
     return records

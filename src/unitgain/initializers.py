@@ -1,8 +1,8 @@
 """Draw the first weights, in place, for one network or for many.
 
-Each function changes its tensor and returns it. A weight has the shape `(*replicas, fan_out, fan_in)`; leading
-dimensions are replicas, networks that share nothing but their shape. With one generator a replica, replica k gets the very
-numbers that a single network would get from its generator.
+Each function changes its tensor and returns it. A weight has the shape `(*replicas, fan_out, fan_in)`;
+leading dimensions are replicas, networks that share nothing but their shape. With one generator a replica,
+replica k gets the very numbers that a single network would get from its generator.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ Generators = Generator | Sequence[Generator] | None
 """One generator for everything, one a replica, or None for torch's global one."""
 
 
-def _fill(tensor: Tensor, draw: Callable[[Tensor, Generator | None], object], generator: Generators) -> Tensor:
-    """Call `draw(slice, generator)` on the whole tensor, or on each replica's slice with that replica's generator."""
+def _fill(
+    tensor: Tensor, draw: Callable[[Tensor, Generator | None], object], generator: Generators
+) -> Tensor:
+    """Call `draw(slice, generator)` on the whole tensor, or on each replica's slice with its generator."""
     with torch.no_grad():
         if generator is None or isinstance(generator, Generator):
             draw(tensor, generator)
@@ -44,7 +46,8 @@ def _fill(tensor: Tensor, draw: Callable[[Tensor, Generator | None], object], ge
         replicas = tensor.view(-1, *tensor.shape[-2:])
         if len(generator) != len(replicas):
             raise ValueError(
-                f"generator: needs one generator or one a replica; got {len(generator)} for {len(replicas)} replicas"
+                "generator: needs one generator or one a replica; "
+                f"got {len(generator)} for {len(replicas)} replicas"
             )
         for one, its_generator in zip(replicas, generator, strict=True):
             draw(one, its_generator)
@@ -53,7 +56,9 @@ def _fill(tensor: Tensor, draw: Callable[[Tensor, Generator | None], object], ge
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
     if tensor.ndim < 2:
-        raise ValueError(f"tensor: a fan needs at least 2 dimensions (fan_out, fan_in), got shape {tuple(tensor.shape)}")
+        raise ValueError(
+            f"tensor: a fan needs at least 2 dimensions (fan_out, fan_in), got shape {tuple(tensor.shape)}"
+        )
     return tensor.shape[-1], tensor.shape[-2]  # fan_in, fan_out
 
 
@@ -196,7 +201,10 @@ def _variance_scaling(
 
 
 _LECUN = "LeCun, Bottou, Orr & Müller, *Efficient BackProp* (1998), section 4.6."
-_GLOROT = "Glorot & Bengio, *Understanding the difficulty of training deep feedforward neural networks* (2010), eq. 16."
+_GLOROT = (
+    "Glorot & Bengio, *Understanding the difficulty of training deep feedforward neural networks* (2010), "
+    "eq. 16."
+)
 _HE = "He, Zhang, Ren & Sun, *Delving deep into rectifiers* (2015), eq. 10."
 
 
@@ -210,8 +218,12 @@ def _fan_mean(fan_in: int, fan_out: int) -> float:
 
 lecun_uniform_ = _variance_scaling("lecun_uniform_", "1 / fan_in", _LECUN, _fan_in, 1.0, "uniform")
 lecun_normal_ = _variance_scaling("lecun_normal_", "1 / fan_in", _LECUN, _fan_in, 1.0, "normal")
-glorot_uniform_ = _variance_scaling("glorot_uniform_", "2 / (fan_in + fan_out)", _GLOROT, _fan_mean, 1.0, "uniform")
-glorot_normal_ = _variance_scaling("glorot_normal_", "2 / (fan_in + fan_out)", _GLOROT, _fan_mean, 1.0, "normal")
+glorot_uniform_ = _variance_scaling(
+    "glorot_uniform_", "2 / (fan_in + fan_out)", _GLOROT, _fan_mean, 1.0, "uniform"
+)
+glorot_normal_ = _variance_scaling(
+    "glorot_normal_", "2 / (fan_in + fan_out)", _GLOROT, _fan_mean, 1.0, "normal"
+)
 he_uniform_ = _variance_scaling("he_uniform_", "2 / fan_in", _HE, _fan_in, 2.0, "uniform")
 he_normal_ = _variance_scaling("he_normal_", "2 / fan_in", _HE, _fan_in, 2.0, "normal")
 
@@ -239,7 +251,7 @@ def initializer(rule: str | Initializer) -> Initializer:
     """The initializer called `rule`; a function is handed back as it is.
 
     Args:
-        rule: A key of `INITIALIZERS`, or a function `f(tensor, generator=…)` that changes the tensor in place.
+        rule: A key of `INITIALIZERS`, or a function `f(tensor, generator=…)` that works in place.
 
     Returns:
         The function.
@@ -258,7 +270,9 @@ def initializer(rule: str | Initializer) -> Initializer:
         return rule
     if rule not in INITIALIZERS:
         close = get_close_matches(str(rule).lower(), INITIALIZERS, n=1, cutoff=0)
-        raise ValueError(f"initializer: must be one of {', '.join(INITIALIZERS)}; got {rule!r}, did you mean {close[0]!r}?")
+        raise ValueError(
+            f"initializer: must be one of {', '.join(INITIALIZERS)}; got {rule!r}, did you mean {close[0]!r}?"
+        )
     return INITIALIZERS[rule]
 
 
@@ -301,7 +315,9 @@ def initialize(
             weight(layer.weight, generator=generator)
             if layer.bias is not None:
                 bias(layer.bias.unsqueeze(-1), generator=generator)
-        elif getattr(layer, "is_linear", False):  # our Linear, by its mark: layers imports this module, not the reverse
+        elif getattr(
+            layer, "is_linear", False
+        ):  # our Linear, by its mark: layers imports this module, not the reverse
             weight(layer.weight, generator=generator)
             if layer.bias is not None:
                 bias(layer.bias, generator=generator)

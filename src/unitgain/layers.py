@@ -23,7 +23,8 @@ class Linear(nn.Module):
         replicas: Leading dimensions: `()` is one layer, `(1000,)` a thousand of them.
         weight: Rule for the weight, by name or as a function.
         bias: Rule for the bias, or None for a layer without one.
-        generator: One generator, or one a replica: replica k then starts equal to a single layer drawn from generator k.
+        generator: One generator, or one a replica: replica k then starts equal to a single layer drawn from
+            generator k.
         device, dtype: As everywhere in torch.
 
     Attributes:
@@ -59,26 +60,34 @@ class Linear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, size in (("in_features", in_features), ("out_features", out_features), *(("replicas", r) for r in replicas)):
+        for name, size in (
+            ("in_features", in_features),
+            ("out_features", out_features),
+            *(("replicas", r) for r in replicas),
+        ):
             if not size >= 1:
                 raise ValueError(f"Linear: {name} must be at least 1, got {size}")
         self.in_features, self.out_features, self.replicas = in_features, out_features, tuple(replicas)
-        self.weight = nn.Parameter(torch.empty(*replicas, out_features, in_features, device=device, dtype=dtype))
+        self.weight = nn.Parameter(
+            torch.empty(*replicas, out_features, in_features, device=device, dtype=dtype)
+        )
         self.bias = None
         if bias is not None:
             self.bias = nn.Parameter(torch.empty(*replicas, out_features, 1, device=device, dtype=dtype))
         initialize(self, weight, bias or "zeros", generator=generator)
 
     def columns(self, x: Tensor) -> Tensor:
-        """Map examples that are columns, `(…, in_features, n)`, to `(…, out_features, n)`: what `MLP` computes with."""
+        """Map columns `(…, in_features, n)` to columns `(…, out_features, n)`: what `MLP` computes with."""
         z = self.weight @ x
         return z if self.bias is None else z + self.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map rows `(…, n, in_features)` to rows `(…, n, out_features)`; leading dimensions broadcast with the replicas."""
+        """Map rows `(…, n, in_features)` to rows `(…, n, out_features)`; `…` broadcasts with the replicas."""
         if x.ndim < 2 or x.shape[-1] != self.in_features:
             raise ValueError(f"Linear: x must have shape (…, n, {self.in_features}), got {tuple(x.shape)}")
         return self.columns(x.mT).mT
 
     def extra_repr(self) -> str:
-        return f"{self.in_features}, {self.out_features}, replicas={self.replicas}, bias={self.bias is not None}"
+        return (
+            f"{self.in_features}, {self.out_features}, replicas={self.replicas}, bias={self.bias is not None}"
+        )

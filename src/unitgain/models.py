@@ -23,12 +23,14 @@ class MLP(nn.Module):
     with f the `activation`. The last layer is not activated: its outputs are logits or regression values.
 
     Args:
-        sizes: Units a layer from input to output, at least two numbers: `(2, 2, 1)` is two inputs, two hidden units, one output.
+        sizes: Units a layer from input to output, at least two numbers: `(2, 2, 1)` is two inputs, two hidden
+            units, one output.
         activation: Name of the hidden units' activation.
         replicas: Leading dimensions: `()` is one network, `(1000,)` a thousand of them.
         weight: Rule for the weights, by name or as a function.
         bias: Rule for the biases, or None for a network without them.
-        generator: One generator, or one a replica: replica k then starts equal to the single network of generator k, to the bit.
+        generator: One generator, or one a replica: replica k then starts equal to the single network of
+            generator k, to the bit.
         device, dtype: As everywhere in torch.
 
     Raises:
@@ -60,13 +62,22 @@ class MLP(nn.Module):
             raise ValueError(f"MLP: sizes needs at least an input and an output, got {tuple(sizes)}")
         self.sizes, self.replicas = tuple(sizes), tuple(replicas)
         self.layers = nn.ModuleList(
-            Linear(m, n, replicas=replicas, weight=weight, bias=bias, generator=generator, device=device, dtype=dtype)
+            Linear(
+                m,
+                n,
+                replicas=replicas,
+                weight=weight,
+                bias=bias,
+                generator=generator,
+                device=device,
+                dtype=dtype,
+            )
             for m, n in pairwise(sizes)
         )
         self.activations = nn.ModuleList(Activation(activation, examples_dim=-1) for _ in sizes[1:-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map rows `(…, n, inputs)` to rows `(*replicas, n, outputs)`; leading dimensions broadcast with the replicas."""
+        """Map rows `(…, n, inputs)` to rows `(*replicas, n, outputs)`; `…` broadcasts with the replicas."""
         return self._columns(x)[-1].mT
 
     def hidden(self, x: Tensor) -> list[Tensor]:
@@ -79,6 +90,6 @@ class MLP(nn.Module):
             raise ValueError(f"MLP: x must have shape (…, n, {self.sizes[0]}), got {tuple(x.shape)}")
         h, outputs = x.mT, []
         for layer, act in zip(self.layers, self.activations, strict=False):
-            h = act(layer.columns(h))
+            h = act(layer.columns(h))  # type: ignore[operator]
             outputs.append(h)
-        return [*outputs, self.layers[-1].columns(h)]
+        return [*outputs, self.layers[-1].columns(h)]  # type: ignore[operator]

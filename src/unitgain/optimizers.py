@@ -1,7 +1,8 @@
 """Optimizers: one pure update rule each, and a thin `torch.optim.Optimizer` that keeps its books.
 
-The rules change their tensors in place, one tensor at a time, and read like the papers. `step` leaves `p.grad` as it is.
-For the last factor of speed use torch's own, with `fused=True`; for reading and checking, use these.
+The rules change their tensors in place, one tensor at a time, and read like the papers. `step` leaves
+`p.grad` as it is. For the last factor of speed use torch's own, with `fused=True`; for reading and checking,
+use these.
 """
 
 from __future__ import annotations
@@ -40,7 +41,16 @@ def sgd_rule(parameter: Tensor, grad: Tensor, *, lr: float) -> None:
 
 
 def adam_rule(
-    parameter: Tensor, grad: Tensor, m: Tensor, v: Tensor, *, step: int, lr: float, beta1: float, beta2: float, eps: float
+    parameter: Tensor,
+    grad: Tensor,
+    m: Tensor,
+    v: Tensor,
+    *,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
 ) -> None:
     r"""One step of Adam, in place.
 
@@ -81,17 +91,17 @@ class _Books(Optimizer):
         super().__init__(params, defaults)
 
     def __getstate__(self) -> dict:
-        return {**super().__getstate__(), "check_finite": self.check_finite}  # torch's keeps no attributes of a subclass
+        return {**super().__getstate__(), "check_finite": self.check_finite}  # torch's own drops attributes
 
     def _update(self, parameter: Tensor, grad: Tensor, state: dict, group: dict) -> None:
         raise NotImplementedError
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
         """Update every parameter that has a gradient; `closure`, if given, computes the loss anew first.
 
         Raises:
-            FloatingPointError: With `check_finite=True`, before anything changes, if a gradient holds NaN or infinity.
+            FloatingPointError: With `check_finite=True`, for NaN or infinity in a gradient; nothing changes.
         """
         loss = None
         if closure is not None:
@@ -127,7 +137,8 @@ class SGD(_Books):
     Args:
         params: Parameters or parameter groups, as torch's optimizers take them.
         lr: The learning rate, at least 0.
-        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the device).
+        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
+            device).
 
     Raises:
         ValueError: For a learning rate below 0 or NaN.
@@ -161,7 +172,8 @@ class Adam(_Books):
         lr: The learning rate, at least 0.
         betas: (β₁, β₂), each in [0, 1).
         eps: ε, at least 0, outside the root as in torch and Keras.
-        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the device).
+        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
+            device).
 
     Raises:
         ValueError: For a number outside its range or NaN.
@@ -197,7 +209,8 @@ class Adam(_Books):
     def _update(self, parameter: Tensor, grad: Tensor, state: dict, group: dict) -> None:
         if not state:
             state.update(step=0, exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
-        state["step"] = int(state["step"]) + 1  # torch's own Adam saves a float32 tensor, too coarse for beta2**step
+        # torch's own Adam saves the step as a float32 tensor, too coarse for beta2**step
+        state["step"] = int(state["step"]) + 1
         beta1, beta2 = group["betas"]
         adam_rule(
             parameter,

@@ -1,6 +1,7 @@
-"""Pictures of networks and their data, drawn into axes that you bring. Needs matplotlib (`pip install 'unitgain[plots]'`).
+"""Pictures of networks and their data, drawn into axes that you bring.
 
-Every function takes `palette`, a mapping from meaning to colour (`LIGHT` or `DARK`): a dead unit is grey in every picture.
+Needs matplotlib: `pip install 'unitgain[plots]'`. What draws in colour takes `palette`, a mapping from
+meaning to colour (`LIGHT` or `DARK`): a dead unit is grey in every picture.
 Functions that return an object with `update` can be animated: they only move artists that already exist.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,11 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 try:
-    from contourpy import contour_generator
+    from contourpy import FillType, contour_generator
     from matplotlib.axes import Axes
     from matplotlib.collections import LineCollection, PatchCollection, PathCollection
     from matplotlib.colors import to_rgb
-    from matplotlib.patches import Circle
+    from matplotlib.patches import Circle, PathPatch
+    from matplotlib.path import Path as MplPath
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("unitgain.plots needs matplotlib: pip install 'unitgain[plots]'") from error
 
@@ -87,7 +90,7 @@ def grid(low: Sequence[float], high: Sequence[float], steps: int = 100) -> NDArr
         steps: Points along each side, at least 2.
 
     Returns:
-        `(steps * steps, 2)`, row by row from the bottom, the order in which `Boundary.update` takes its scores.
+        `(steps * steps, 2)`, row by row from the bottom: the order of the scores in `Boundary.update`.
 
     Example:
         >>> from unitgain.plots import grid
@@ -107,32 +110,48 @@ class Boundary:
     """
 
     def __init__(
-        self, ax: Axes, low: Sequence[float], high: Sequence[float], palette: Mapping[str, str], line: str, animated: bool
+        self,
+        ax: Axes,
+        low: Sequence[float],
+        high: Sequence[float],
+        palette: Mapping[str, str],
+        line: str,
+        animated: bool,
     ) -> None:
         self._ends = low, high
-        self._tints = np.array([[*to_rgb(palette["class0"]), 0.22], [*to_rgb(palette["class1"]), 0.22]])
-        self.tint = ax.imshow(
-            np.zeros((2, 2, 4)),
-            extent=(low[0], high[0], low[1], high[1]),
-            origin="lower",
-            aspect="auto",
-            interpolation="nearest",
-            animated=animated,
-            zorder=0,
-        )
+        self.regions = [
+            ax.add_patch(PathPatch(_NOWHERE, fc=palette[key], alpha=0.22, lw=0, animated=animated, zorder=0))
+            for key in ("class0", "class1")
+        ]
         self.line = LineCollection([], colors=line, linewidths=2.2, animated=animated, zorder=3)
         ax.add_collection(self.line)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
 
     def update(self, score: ArrayLike) -> None:
-        """Draw the boundary of `score`, `(steps * steps,)` on the points of `grid`: class 1 where it is positive."""
+        """Draw the boundary of `score`, `(steps * steps,)` on the points of `grid`: class 1 if positive."""
         score = np.asarray(score, dtype=np.float64)
         steps = round(score.size**0.5)
         score = score.reshape(steps, steps)
         (x0, y0), (x1, y1) = self._ends
-        self.tint.set_data(self._tints[(score > 0).astype(int)])
-        lines = contour_generator(np.linspace(x0, x1, steps), np.linspace(y0, y1, steps), score).lines(0.0)
-        self.line.set_segments(lines)
+        contours = contour_generator(
+            np.linspace(x0, x1, steps), np.linspace(y0, y1, steps), score, fill_type=FillType.OuterOffset
+        )
+        for region, ends in zip(self.regions, ((-np.inf, 0.0), (0.0, np.inf)), strict=True):
+            region.set_path(_area(*contours.filled(*ends)))
+        self.line.set_segments(contours.lines(0.0))  # type: ignore[arg-type]  # a list, as the generator was made
+
+
+_NOWHERE = MplPath(np.empty((0, 2)))
+
+
+def _area(polygons: list[NDArray], offsets: list[NDArray]) -> MplPath:
+    """Contourpy's polygons, holes included, as one path."""
+    if not polygons:
+        return _NOWHERE
+    codes = [np.full(len(points), MplPath.LINETO) for points in polygons]
+    for code, starts in zip(codes, offsets, strict=True):
+        code[starts[:-1]] = MplPath.MOVETO
+    return MplPath(np.concatenate(polygons), np.concatenate(codes))
 
 
 def boundary(
@@ -150,7 +169,8 @@ def boundary(
 
     Args:
         ax: Where to draw.
-        predict: Maps points `(m, 2)` to scores `(m,)` or `(m, 1)`, positive for class 1. None: draw nothing yet.
+        predict: Maps points `(m, 2)`, float32 on the CPU, to scores `(m,)` or `(m, 1)`, positive for class 1.
+            None: draw nothing yet.
         low, high: Corners of the rectangle, two coordinates each.
         steps: Points along each side of the grid on which `predict` is asked.
         palette: Colours by meaning.
@@ -198,19 +218,31 @@ class Network:
     """A network as circles and edges. Made by `network`, which has the example and the source."""
 
     RADIUS = 0.29
-    RINGS = {"dead": (2.0, (0, (1, 1.2))), "always_on": (4.0, "-")}  # width and dash: colour is not all that tells states apart
+    PLAIN: ClassVar[Any] = (2.0, "-")  # width and dash of a ring: states differ by more than colour
+    RINGS: ClassVar[dict[str, Any]] = {"dead": (2.0, (0, (1, 1.2))), "always_on": (4.0, "-")}
 
-    def __init__(self, ax: Axes, sizes: Sequence[int], palette, ink: str, animated: bool, labels) -> None:
+    def __init__(
+        self,
+        ax: Axes,
+        sizes: Sequence[int],
+        palette: Mapping[str, str],
+        ink: str,
+        animated: bool,
+        labels: Sequence[str] | None,
+    ) -> None:
         self._palette, self._ink = palette, ink
         tallest = max(sizes)
         layers = [
             np.stack([np.full(size, 1.6 * i), np.arange(size)[::-1] + (tallest - size) / 2], axis=1)
             for i, size in enumerate(sizes)
         ]
-        segments = [self._between(a, b) for left, right in pairwise(layers) for b in right for a in left]  # as weight.ravel()
+        # In the order of weight.ravel()
+        segments = [self._between(a, b) for left, right in pairwise(layers) for b in right for a in left]
         self.edges = LineCollection(segments, animated=animated, zorder=1)
         points = np.concatenate(layers)
-        self.units = PatchCollection([Circle(point, self.RADIUS) for point in points], animated=animated, zorder=2)
+        self.units = PatchCollection(
+            [Circle(point, self.RADIUS) for point in points], animated=animated, zorder=2
+        )
         ax.add_collection(self.edges)
         ax.add_collection(self.units)
         for point, label in zip(points, labels or (), strict=bool(labels)):
@@ -224,12 +256,15 @@ class Network:
         rim = self.RADIUS * 1.12 * (b - a) / np.linalg.norm(b - a)
         return [a + rim, b - rim]
 
-    def update(self, activation: Sequence[ArrayLike], states: Sequence[Sequence[str]], weights: Sequence[ArrayLike]) -> None:
-        """Fill each unit by its activation in [0, 1], ring it by its state, draw each edge by its weight's sign and size.
+    def update(
+        self, activation: Sequence[ArrayLike], states: Sequence[Sequence[str]], weights: Sequence[ArrayLike]
+    ) -> None:
+        """Fill each unit by its activation, ring it by its state, draw each edge by its weight.
 
         Args:
             activation: One `(units,)` a layer, inputs included; values below 0 or above 1 are clipped.
-            states: One name a unit, a list for each layer: "dead", "alive", "always_on", "saturated" or "" for none.
+            states: One name a unit, a list for each layer: "dead", "alive", "always_on", "saturated", or ""
+                for none.
             weights: One `(out, in)` for each pair of neighbouring layers.
         """
         strength = np.concatenate([np.atleast_1d(layer) for layer in activation]).clip(0, 1)
@@ -237,10 +272,10 @@ class Network:
         rings = [to_rgb(self._palette.get(name, self._ink)) for name in names]
         self.units.set_facecolor([(*ring, 0.04 + 0.9 * s) for ring, s in zip(rings, strength, strict=True)])
         self.units.set_edgecolor(rings)
-        self.units.set_linewidth([self.RINGS.get(name, (2.0, "-"))[0] for name in names])
-        self.units.set_linestyle([self.RINGS.get(name, (2.0, "-"))[1] for name in names])
+        widths, dashes = zip(*(self.RINGS.get(name, self.PLAIN) for name in names), strict=True)
+        self.units.set(linewidth=widths, linestyle=dashes)
         w = np.concatenate([np.asarray(layer).ravel() for layer in weights])
-        self.edges.set_color([self._palette["class1" if value > 0 else "class0"] for value in w])
+        self.edges.set_color(self._ink)
         self.edges.set_linewidth(0.6 + 3.0 * np.abs(w) / max(np.abs(w).max(), 1e-12))
         self.edges.set_linestyle(["-" if value > 0 else (0, (4, 2)) for value in w])
 
@@ -254,7 +289,9 @@ def network(
     labels: Sequence[str] | None = None,
     animated: bool = False,
 ) -> Network:
-    """Draw a small network: circles filled by activation, ringed by state, edges by sign (solid: positive) and size.
+    """Draw a small network: circles filled by activation and ringed by state, edges by sign and size.
+
+    Edges of positive weights are solid, of negative ones dashed.
 
     Args:
         ax: Where to draw.
@@ -271,7 +308,8 @@ def network(
         >>> import matplotlib.pyplot as plt
         >>> from unitgain.plots import network
         >>> drawing = network(plt.figure().subplots(), (2, 2, 1))
-        >>> drawing.update([[0, 1], [0.5, 0], [0.3]], [["", ""], ["alive", "dead"], [""]], [[[1, -1], [2, 0.5]], [[1, -2]]])
+        >>> states = [["", ""], ["alive", "dead"], [""]]
+        >>> drawing.update([[0, 1], [0.5, 0], [0.3]], states, [[[1, -1], [2, 0.5]], [[1, -2]]])
 
     Source: the network drawings of Galletti's *Tuning neural networks, part I*.
     """

@@ -31,7 +31,7 @@ def binary_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     Source: Goodfellow, Bengio & Courville, *Deep Learning* (2016), section 6.2.2.2.
     """
     z = logits.squeeze(-1)
-    return (functional.softplus(z) - y * z).mean(-1)
+    return (z - y * z - functional.logsigmoid(z)).mean(-1)  # softplus(z) would be linear from 20 on
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -123,9 +123,9 @@ def train(
 ) -> Tensor:
     """Train `model` in place and return the loss before every step.
 
-    One epoch passes over all examples: in one step with `batch_size=None` (batch descent), in steps of one example with
-    `batch_size=1` (stochastic descent), in mini-batches otherwise, in a new random order each epoch. With replicas the
-    losses are summed, never averaged: each network then trains as it would alone.
+    One epoch passes over all examples: in one step with `batch_size=None` (batch descent), in steps of one
+    example with `batch_size=1` (stochastic descent), in mini-batches otherwise, in a new random order each
+    epoch. With replicas the losses are summed, never averaged: each network then trains as it would alone.
 
     Args:
         model: Maps `(…, n, features)` to outputs that `loss` takes.
@@ -135,8 +135,8 @@ def train(
         optimizer: Any torch optimizer over the model's parameters.
         epochs: Number of passes, at least 1.
         batch_size: Examples a step, 1 to n; None for all. A last, smaller batch is used too.
-        generator: Draws the order. One for all replicas (None: torch's global one), or one a replica, whose batches are then
-            those of the single network.
+        generator: Draws the order (on the CPU). One for all replicas (None: torch's global one), or one a
+            replica, whose batches are then those of the single network.
         callback: Called with the number of steps taken so far, before each step and after the last.
 
     Returns:
@@ -156,7 +156,8 @@ def train(
         >>> history.shape, bool(history[-1] < history[0])
         (torch.Size([50]), True)
 
-    Source: Robbins & Monro, *A stochastic approximation method* (1951); mini-batches as in Goodfellow et al. (2016), 8.1.3.
+    Source: Robbins & Monro, *A stochastic approximation method* (1951); mini-batches as in Goodfellow,
+    Bengio & Courville, *Deep Learning* (2016), section 8.1.3.
     """
     n = x.shape[-2]
     if y.shape[-1] != n:
@@ -198,7 +199,10 @@ def _batches(
             yield x[..., rows, :], y[..., rows]
         return
     if x.ndim > 3:
-        raise ValueError(f"train: one generator a replica needs a single replicas dimension, got x of shape {tuple(x.shape)}")
+        raise ValueError(
+            "train: one generator a replica needs a single replicas dimension, "
+            f"got x of shape {tuple(x.shape)}"
+        )
     order = torch.stack([torch.randperm(n, generator=g) for g in generator]).to(x.device)
     replica = torch.arange(len(order), device=x.device).unsqueeze(-1)
     for rows in order.split(batch_size, dim=-1):

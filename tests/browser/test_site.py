@@ -102,6 +102,7 @@ def test_the_video_in_view_plays_and_the_toggle_changes_it(visitor, address):
         for _ in range(2):  # from the system's colours to light ones, then to dark ones
             page.locator("label[for^='__palette'] >> visible=true").click()
         assert "only-dark" in scroll_to_video(page).evaluate(CLASS_ONCE_IT_PLAYS)
+        page.evaluate("localStorage.clear()")  # the choice would hold for the next page too
         assert not reader.wrong
 
 
@@ -120,7 +121,8 @@ def test_the_copy_button_copies_the_code_alone(visitor, address):
 def test_a_word_in_the_search_finds_the_chapter(visitor):
     reader = visitor(viewport=WIDE)
     with reader.open("") as page:
-        page.locator("input.md-search__input").fill("normalize")
+        page.locator("input.md-search__input").click()
+        page.keyboard.type("normalize")
         found = page.locator(f"a.md-search-result__link[href*='{CHAPTER}']")
         found.first.wait_for()
         assert not reader.wrong

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -31,12 +30,30 @@ def standardize(x: Tensor) -> Tensor:
     return StandardScaler().fit(x).transform(x)
 
 
-def film(*, center: float, activation: str, width: int, networks: int, frames: int, seed: int, device: str, scaled=False):
+def film(
+    *,
+    center: float,
+    activation: str,
+    width: int,
+    networks: int,
+    frames: int,
+    seed: int,
+    device: str,
+    scaled=False,
+):
     """Train `networks` networks 2-width-1 on one data set, and keep `frames` moments of the one that ends with the median accuracy."""
     x, y = circles(POINTS, center=center, generator=torch.Generator().manual_seed(seed), device=device)
     x = standardize(x) if scaled else x
-    model = MLP((2, width, 1), activation, replicas=(networks,), generator=generators(range(seed, seed + networks)), device=device)
-    moments = np.unique((np.linspace(0, 1, frames) ** 2 * STEPS).round().astype(int))  # denser where more happens
+    model = MLP(
+        (2, width, 1),
+        activation,
+        replicas=(networks,),
+        generator=generators(range(seed, seed + networks)),
+        device=device,
+    )
+    moments = np.unique(
+        (np.linspace(0, 1, frames) ** 2 * STEPS).round().astype(int)
+    )  # denser where more happens
     film = {"w1": [], "b1": [], "w2": [], "b2": [], "accuracy": []}
 
     def keep(step: int) -> None:
@@ -80,11 +97,12 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
     return 0.5 + 0.5 * np.tanh(z / 2)  # no overflow far from 0
 
 
-def frame_of(points: np.ndarray, margin: float = 0.12) -> tuple[np.ndarray, np.ndarray]:
-    """The corners of a rectangle around `points` with some air."""
+def frame_of(points: np.ndarray, margin: float = 0.12, square: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of a rectangle, or a square, around `points` with some air."""
     low, high = points.min(0), points.max(0)
-    air = margin * np.maximum(high - low, 1e-3)
-    return low - air, high + air
+    half = (0.5 + margin) * np.maximum(high - low, 1e-3)
+    half = np.full_like(half, half.max()) if square else half
+    return (low + high) / 2 - half, (low + high) / 2 + half
 
 
 def animate_boundary(result: dict, function) -> Iterator[Figure]:
@@ -93,7 +111,10 @@ def animate_boundary(result: dict, function) -> Iterator[Figure]:
     fig, (left, right) = style.figure(7.0, 3.7, ncols=2)
     frames, x, y = len(result["step"]), result["x"], result["y"]
     everything = np.concatenate([hidden(result, x, k, function) for k in range(frames)])
-    feature_low, feature_high = frame_of(everything)
+    bounded = function is sigmoid
+    feature_low, feature_high = frame_of(
+        np.array([[0.0, 0.0], [1.0, 1.0]]) if bounded else everything, 0.05 if bounded else 0.12
+    )
     low, high = frame_of(x)
     inputs = boundary(left, None, low, high, palette=colours, line=ink, animated=True)
     features = boundary(right, None, feature_low, feature_high, palette=colours, line=ink, animated=True)
@@ -103,7 +124,9 @@ def animate_boundary(result: dict, function) -> Iterator[Figure]:
     moving = scatter(right, hidden(result, x, 0, function), y, palette=colours, animated=True, zorder=2)
     left.set(title="What the network sees", xlabel="$x_0$", ylabel="$x_1$")
     right.set(title="What its hidden units make of it", xlabel="$h_0$", ylabel="$h_1$")
-    score = right.text(0.98, 0.97, "", transform=right.transAxes, ha="right", va="top", animated=True, zorder=4)
+    score = right.text(
+        0.98, 0.97, "", transform=right.transAxes, ha="right", va="top", animated=True, zorder=4
+    )
     tick = style.progress(left, frames)
     for k in range(frames):
         inputs.update(output(result, hidden(result, points, k, function), k))
@@ -155,7 +178,11 @@ def film_table(result: dict) -> dict:
     """The CSV behind a film: the network's parameters and accuracy at every moment."""
     columns = {"step": result["step"], "accuracy": result["accuracy"]}
     for j in range(result["b1"].shape[1]):
-        columns |= {f"w1_{j}0": result["w1"][:, j, 0], f"w1_{j}1": result["w1"][:, j, 1], f"b1_{j}": result["b1"][:, j]}
+        columns |= {
+            f"w1_{j}0": result["w1"][:, j, 0],
+            f"w1_{j}1": result["w1"][:, j, 1],
+            f"b1_{j}": result["b1"][:, j],
+        }
         columns |= {f"w2_{j}": result["w2"][:, j]}
     return columns | {"b2": result["b2"]}
 

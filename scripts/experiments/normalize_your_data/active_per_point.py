@@ -19,8 +19,18 @@ CLOUDS = {"centred": (-1.0, 1.0), "shifted": (8.0, 10.0)}
 def compute(*, networks=4000, points=100, seed=0, device="cpu"):
     """Number of active units of WIDTH for every point, `centred` and `shifted`: (networks, points)."""
     generator = torch.Generator().manual_seed(seed)
-    model = MLP((2, WIDTH, 1), replicas=(networks,), weight="uniform", bias="uniform", generator=generator, device=device)
-    clouds = {name: uniform_cloud(points, *ends, generator=generator, device=device) for name, ends in CLOUDS.items()}
+    model = MLP(
+        (2, WIDTH, 1),
+        replicas=(networks,),
+        weight="uniform",
+        bias="uniform",
+        generator=generator,
+        device=device,
+    )
+    clouds = {
+        name: uniform_cloud(points, *ends, generator=generator, device=device)
+        for name, ends in CLOUDS.items()
+    }
     return {name: activity(model, x)[0].count.to(torch.int16) for name, x in clouds.items()}
 
 
@@ -37,7 +47,9 @@ def draw(result) -> Figure:
         low, high = count[:SHOWN].min(1), count[:SHOWN].max(1)
         order = np.argsort(low + high, kind="stable")
         bottom.vlines(np.arange(SHOWN), low[order] - 0.12, high[order] + 0.12, color=colours[colour], lw=4)
-        bottom.set(xlabel=f"{SHOWN} networks", xticks=[], ylim=(-0.5, WIDTH + 0.5), yticks=range(0, WIDTH + 1, 2))
+        bottom.set(
+            xlabel=f"{SHOWN} networks", xticks=[], ylim=(-0.5, WIDTH + 0.5), yticks=range(0, WIDTH + 1, 2)
+        )
     axes[0, 0].set_ylabel("points (%)")
     axes[1, 0].set_ylabel("fewest to most active units\nover the points")
     return fig
@@ -79,7 +91,10 @@ def claims(result) -> Iterator[Claim]:
         estimate=float(share["shifted"].mean()),
         interval=(low, high),
         n=len(share["shifted"]),
-        holds=0.48 < low and high < 0.52 and 0.48 < mean_interval(share["centred"])[0] and mean_interval(share["centred"])[1] < 0.52,
+        holds=low > 0.48
+        and high < 0.52
+        and mean_interval(share["centred"])[0] > 0.48
+        and mean_interval(share["centred"])[1] < 0.52,
         finding=f"The count is the wrong thing to watch: at U(8, 10) {percent(frozen['shifted'])} of the networks have exactly the same number of "
         f"active units for every point, against {percent(frozen['centred'])} centred (mean share centred "
         f"{number(share['centred'].mean())}).",

@@ -25,12 +25,18 @@ def draw(result) -> Figure:
     fig, axes = style.figure(7.0, 3.0, ncols=2)
     colours = style.palette()
     bins = np.linspace(0, 1, 26)
-    for ax, key, title in zip(axes, ("zero_bias", "random_bias"), ("Biases 0", "Biases U(−1, 1)"), strict=True):
+    for ax, key, title in zip(
+        axes, ("zero_bias", "random_bias"), ("Biases 0", "Biases U(−1, 1)"), strict=True
+    ):
         share = result[key]
         counts, _ = np.histogram(share, bins)
         edges = [colours["dead"], *[colours["alive"]] * (len(counts) - 2), colours["always_on"]]
-        ax.bar(bins[:-1], 100 * counts / len(share), np.diff(bins), align="edge", color=edges, edgecolor="none")
-        ax.set(title=title, xlabel="share of the data that activates the neuron", xticks=[0, 0.5, 1], xlim=(0, 1))
+        ax.bar(
+            bins[:-1], 100 * counts / len(share), np.diff(bins), align="edge", color=edges, edgecolor="none"
+        )
+        ax.set(
+            title=title, xlabel="share of the data that activates the neuron", xticks=[0, 0.5, 1], xlim=(0, 1)
+        )
         ax.xaxis.set_major_formatter("{x:.0%}")
     axes[0].set(ylabel="neurons (%)", ylim=(0, 100))
     axes[0].text(0.56, 80, "all see about half")
@@ -79,7 +85,7 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(zero),
         # with zero bias every neuron is near one half; with biases as wide as the weights a tenth or more are all-or-none
-        holds=0.49 < low and high < 0.51 and bool((np.abs(zero - 0.5) < 0.1).all()) and spread_low > 0.1,
+        holds=low > 0.49 and high < 0.51 and bool((np.abs(zero - 0.5) < 0.1).all()) and spread_low > 0.1,
         finding=f"With zero biases every one of the neurons is within ten points of one half. With biases from U(−1, 1) only the average "
         f"is: {percent(_extreme(random).mean(), 1)} of the neurons are all-or-none even on centred data.",
     )

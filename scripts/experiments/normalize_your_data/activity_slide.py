@@ -38,14 +38,18 @@ def animate(result) -> Iterator[Figure]:
     share = 100 * result["counts"] / result["counts"].sum(1, keepdims=True)
     fill = [colours["dead"], *[colours["alive"]] * (len(BINS) - 3), colours["always_on"]]
     bars = bottom.bar(BINS[:-1], share[0], np.diff(BINS), align="edge", color=fill, animated=True)
-    bottom.set(xlim=(0, 1), ylim=(0, 52), xlabel="share of the data that activates the neuron", ylabel="neurons (%)")
+    bottom.set(
+        xlim=(0, 1), ylim=(0, 52), xlabel="share of the data that activates the neuron", ylabel="neurons (%)"
+    )
     bottom.xaxis.set_major_formatter("{x:.0%}")
     text = bottom.text(0.5, 0.9, "", transform=bottom.transAxes, ha="center", fontsize=12, animated=True)
     for k, shift in enumerate(SHIFTS):
         span.set_xy([[shift - 1, 0], [shift - 1, 0.7], [shift + 1, 0.7], [shift + 1, 0]])
         for bar, height in zip(bars, share[k], strict=True):
             bar.set_height(height)
-        text.set_text(f"U({shift - 1:.1f}, {shift + 1:.1f}): {result['extreme'][k].mean():.0%} see all or nothing")
+        text.set_text(
+            f"U({shift - 1:.1f}, {shift + 1:.1f}): {result['extreme'][k].mean():.0%} see all or nothing"
+        )
         yield fig
 
 
@@ -74,7 +78,9 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     extreme = result["extreme"]
     low, high = wilson(extreme[-1])
-    stops = [extreme[np.abs(SHIFTS - s).argmin()] for s in (0, 1, 3, 6, 9)]  # U(-1,1), U(0,2), U(2,4), U(5,7), U(8,10)
+    stops = [
+        extreme[np.abs(SHIFTS - s).argmin()] for s in (0, 1, 3, 6, 9)
+    ]  # U(-1,1), U(0,2), U(2,4), U(5,7), U(8,10)
     rising = all(wilson(a)[1] < wilson(b)[0] for a, b in zip(stops[:-1], stops[1:], strict=True))
     listed = ", ".join(percent(stop.mean()) for stop in stops)
     yield Claim(

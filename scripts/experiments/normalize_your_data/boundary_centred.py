@@ -9,9 +9,11 @@ from experiments.normalize_your_data._circles import animate_boundary, film, fil
 CENTER = 0.0
 
 
-def compute(*, networks=61, frames=70, seed=0, device="cpu"):
+def compute(*, networks=61, frames=50, seed=0, device="cpu"):
     """The film of one network 2-2-1; keys as in `film`."""
-    return film(center=CENTER, activation="relu", width=2, networks=networks, frames=frames, seed=seed, device=device)
+    return film(
+        center=CENTER, activation="relu", width=2, networks=networks, frames=frames, seed=seed, device=device
+    )
 
 
 def animate(result) -> Iterator[Figure]:

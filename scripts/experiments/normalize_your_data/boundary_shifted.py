@@ -4,14 +4,24 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from experiments.normalize_your_data._circles import animate_boundary, film, film_note, film_table, relu
+from experiments.normalize_your_data._circles import (
+    animate_boundary,
+    film,
+    film_note,
+    film_table,
+    hidden,
+    relu,
+)
+from unitgain.plots import unit_states
 
 CENTER = 10.0
 
 
-def compute(*, networks=61, frames=70, seed=0, device="cpu"):
+def compute(*, networks=61, frames=50, seed=0, device="cpu"):
     """The film of one network 2-2-1; keys as in `film`."""
-    return film(center=CENTER, activation="relu", width=2, networks=networks, frames=frames, seed=seed, device=device)
+    return film(
+        center=CENTER, activation="relu", width=2, networks=networks, frames=frames, seed=seed, device=device
+    )
 
 
 def animate(result) -> Iterator[Figure]:
@@ -23,10 +33,11 @@ def table(result) -> dict:
 
 
 def caption(result) -> str:
+    states = unit_states((hidden(result, result["x"], -1, relu) > 0).mean(0))
     return (
         f"**At [10, 10] the same network, with the same first weights, ends at {result['accuracy'][-1]:.0%}: "
-        f"it has found nothing that a straight line could not.** Its two units are on for all the data or for none, so the hidden "
-        f"space is a linear copy of the inputs, or less. {film_note(result)}"
+        f"it has found nothing that a straight line could not.** Of its two units {states.count('dead')} are dead at the end, "
+        f"{states.count('always_on')} always on and {states.count('alive')} alive. {film_note(result)}"
     )
 
 

@@ -29,12 +29,18 @@ def draw(result) -> Figure:
         middle = x.mean(0)
         align = "center" if kind == "raw" else "left"
         ax.text(middle[0] + shift[0], middle[1] + shift[1], text, color=colours[kind], ha=align, va="bottom")
-    x, y = result["raw"], result["y"]
-    inner, outer = x[y == 0], x[y == 1]
-    ax.annotate("class 0", inner[inner[:, 0].argmax()], (22, 0), textcoords="offset points", va="center", color=colours["class0"],
-                arrowprops={"arrowstyle": "-", "color": colours["class0"], "lw": 0.8})  # fmt: skip
-    ax.annotate("class 1", outer[outer[:, 0].argmax()], (14, 0), textcoords="offset points", va="center", color=colours["class1"])
-    ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal", xlim=(-3, 14.5), ylim=(-2.6, 13))
+    ax.annotate("class 0, inside", (10.3, 10), (12.2, 10.6), va="center", color=colours["class0"],
+                arrowprops={"arrowstyle": "-", "color": colours["class0"], "lw": 1})  # fmt: skip
+    ax.text(12.2, 9.4, "class 1, outside", va="center", color=colours["class1"])
+    ax.set(
+        xlabel="$x_0$",
+        ylabel="$x_1$",
+        aspect="equal",
+        xlim=(-3, 16.5),
+        ylim=(-2.6, 13),
+        xticks=[0, 5, 10],
+        yticks=[0, 5, 10],
+    )
     return fig
 
 

@@ -12,7 +12,7 @@ from unitgain.plots import boundary, grid, scatter
 CENTER, WIDTH = 10.0, 8
 
 
-def compute(*, networks=61, frames=70, seed=0, device="cpu"):
+def compute(*, networks=61, frames=50, seed=0, device="cpu"):
     """The same networks 2-8-1 on raw and on standardized data; the keys of `film` behind "raw_" and "standardized_"."""
     common = {"center": CENTER, "activation": "relu", "width": WIDTH, "networks": networks, "frames": frames}
     films = {
@@ -23,25 +23,26 @@ def compute(*, networks=61, frames=70, seed=0, device="cpu"):
 
 
 def _film(result, kind: str) -> dict:
-    return {key.removeprefix(f"{kind}_"): value for key, value in result.items() if key.startswith(f"{kind}_")}
+    return {
+        key.removeprefix(f"{kind}_"): value for key, value in result.items() if key.startswith(f"{kind}_")
+    }
 
 
 def animate(result) -> Iterator[Figure]:
     colours, ink = style.palette(), style.ink()
-    fig, axes = style.figure(7.0, 3.9, ncols=2)
+    fig, axes = style.figure(7.0, 4.5, ncols=2)
     panels = []
-    for ax, kind, title in zip(axes, ("raw", "standardized"), ("Data around [10, 10]", "The same data, standardized"), strict=True):
+    for ax, kind, title in zip(
+        axes, ("raw", "standardized"), ("Data around [10, 10]", "The same data, standardized"), strict=True
+    ):
         one = _film(result, kind)
-        low, high = frame_of(one["x"])
+        low, high = frame_of(one["x"], square=True)
         drawing = boundary(ax, None, low, high, palette=colours, line=ink, animated=True)
         scatter(ax, one["x"], one["y"], palette=colours, animated=True, zorder=2)
         ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
-        ax.set_title(title, color=colours[kind], fontsize=12)
-        score = ax.text(
-            0.5, -0.2, "", transform=ax.transAxes, ha="center", va="top", fontsize=13, animated=True, color=colours[kind]
-        )
+        ax.set_title(title, color=colours[kind], fontsize=12, pad=26)
+        score = ax.text(0, 1.015, "", transform=ax.transAxes, va="bottom", fontsize=12, animated=True)
         panels.append((one, drawing, grid(low, high, 160).astype(np.float64), score))
-    axes[0].text(0, -0.33, " ", transform=axes[0].transAxes)  # keeps room for the scores below the axes
     frames = len(result["raw_step"])
     tick = style.progress(axes[1], frames)
     for k in range(frames):

@@ -18,18 +18,31 @@ WIDTH = 64
 def compute(*, networks=400, seed=0, device="cpu"):
     """For one example a network: activations `h`, gradient sizes `incoming` and `outgoing`, each (networks, WIDTH)."""
     generator = torch.Generator().manual_seed(seed)
-    model = MLP((2, WIDTH, 1), replicas=(networks,), weight="uniform", bias="uniform", generator=generator, device=device)
+    model = MLP(
+        (2, WIDTH, 1),
+        replicas=(networks,),
+        weight="uniform",
+        bias="uniform",
+        generator=generator,
+        device=device,
+    )
     x = uniform_cloud(networks, -1, 1, generator=generator, device=device).unsqueeze(1)  # (networks, 1, 2)
     y = torch.ones(networks, 1, device=device)
     binary_cross_entropy(model(x), y).sum().backward()
     hidden, out = model.layers
     incoming = torch.cat([hidden.weight.grad, hidden.bias.grad], dim=-1).norm(dim=-1)
-    return {"h": model.hidden(x)[0].detach().squeeze(1), "incoming": incoming, "outgoing": out.weight.grad.abs().squeeze(1)}
+    return {
+        "h": model.hidden(x)[0].detach().squeeze(1),
+        "incoming": incoming,
+        "outgoing": out.weight.grad.abs().squeeze(1),
+    }
 
 
 def _correlations(result, key: str) -> np.ndarray:
     """Correlation of `key` with the activation over the active units of each network."""
-    return np.array([np.corrcoef(h[h > 0], g[h > 0])[0, 1] for h, g in zip(result["h"], result[key], strict=True)])
+    return np.array(
+        [np.corrcoef(h[h > 0], g[h > 0])[0, 1] for h, g in zip(result["h"], result[key], strict=True)]
+    )
 
 
 def draw(result) -> Figure:
@@ -37,13 +50,17 @@ def draw(result) -> Figure:
     colours = style.palette()
     k = int(np.argsort(_correlations(result, "incoming"))[len(result["h"]) // 2])
     h = result["h"][k]
-    for ax, key, title in zip(axes, ("outgoing", "incoming"), ("Outgoing weight", "Incoming weights"), strict=True):
+    for ax, key, title in zip(
+        axes, ("outgoing", "incoming"), ("Outgoing weight", "Incoming weights"), strict=True
+    ):
         for mask, state in ((h > 0, "alive"), (h == 0, "dead")):
             ax.plot(h[mask], result[key][k][mask], "o", ms=5, mew=0, alpha=0.85, color=colours[state])
         ax.set(title=title, xlabel="activation $h$ of the unit", xlim=(-0.06 * h.max(), None))
         ax.set_ylim(-0.06 * result[key][k].max(), None)
     axes[0].set_ylabel("size of the gradient")
-    axes[1].annotate("inactive units: no gradient", (0, 0), (16, -3), textcoords="offset points", va="center", fontsize=9.5)
+    axes[1].annotate(
+        "inactive units: no gradient", (0, 0), (16, -3), textcoords="offset points", va="center", fontsize=9.5
+    )
     axes[1].set_ylim(-0.1 * result["incoming"][k].max(), None)
     return fig
 
@@ -84,7 +101,10 @@ def claims(result) -> Iterator[Claim]:
         estimate=float(incoming.mean()),
         interval=(low, high),
         n=len(incoming),
-        holds=-0.1 < low and high < 0.1 and outgoing.min() > 0.999 and float(result["incoming"][off].max()) == 0,
+        holds=low > -0.1
+        and high < 0.1
+        and outgoing.min() > 0.999
+        and float(result["incoming"][off].max()) == 0,
         finding=r"The incoming weights' gradient is $\delta\, v\, f'(z)\, x$: input, error, outgoing weight and slope. It is the outgoing weight whose "
         rf"gradient is $\delta\, h$ (smallest correlation {outgoing.min():.4f}). What survives of the statement: no activation, no gradient, for both.",
     )

@@ -20,7 +20,9 @@ FPS = 8
 
 def compute(*, networks=61, seed=0, device="cpu"):
     """The first and the last moment of one network 2-4-1; keys as in `film`."""
-    return film(center=CENTER, activation="relu", width=WIDTH, networks=networks, frames=2, seed=seed, device=device)
+    return film(
+        center=CENTER, activation="relu", width=WIDTH, networks=networks, frames=2, seed=seed, device=device
+    )
 
 
 def animate(result) -> Iterator[Figure]:
@@ -41,8 +43,8 @@ def caption(result) -> str:
     return (
         f"**Centred data keeps the hidden units busy: {before.count('alive')} of {WIDTH} answer to some points and not to others at "
         f"initialization, {after.count('alive')} of {WIDTH} after training.** Fill: how strongly a unit answers to the "
-        f"ringed point; green ring: alive, gold: on for all points, grey: dead; edges: orange and solid for positive weights, blue "
-        f"and dashed for negative ones. {film_note(result)}"
+        f"ringed point; green ring: alive; thick gold: on for all points; dotted grey: dead. Edges: solid for positive "
+        f"weights, dashed for negative ones. {film_note(result)}"
     )
 
 

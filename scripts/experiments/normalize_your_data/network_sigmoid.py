@@ -20,7 +20,15 @@ FPS = 8
 
 def compute(*, networks=61, seed=0, device="cpu"):
     """The first and the last moment of one network 2-4-1; keys as in `film`."""
-    return film(center=CENTER, activation="sigmoid", width=WIDTH, networks=networks, frames=2, seed=seed, device=device)
+    return film(
+        center=CENTER,
+        activation="sigmoid",
+        width=WIDTH,
+        networks=networks,
+        frames=2,
+        seed=seed,
+        device=device,
+    )
 
 
 def animate(result) -> Iterator[Figure]:

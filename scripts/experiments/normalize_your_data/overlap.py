@@ -22,8 +22,14 @@ def compute(*, pairs=4000, points=4000, seed=0, device="cpu"):
         on = (w.to(device) @ x.T.to(device)) > 0
         return torch.stack([on[0::2][i].logical_and(on[1::2][i]).float().mean() for i in range(len(w) // 2)])
 
-    square = both(uniform_(torch.empty(2 * pairs, 2), generator=generator), uniform_cloud(points, -1, 1, generator=generator))
-    round_ = both(normal_(torch.empty(2 * pairs, 2), generator=generator), normal_(torch.empty(points, 2), generator=generator))
+    square = both(
+        uniform_(torch.empty(2 * pairs, 2), generator=generator),
+        uniform_cloud(points, -1, 1, generator=generator),
+    )
+    round_ = both(
+        normal_(torch.empty(2 * pairs, 2), generator=generator),
+        normal_(torch.empty(points, 2), generator=generator),
+    )
     return {"square": square, "round": round_}
 
 
@@ -34,11 +40,23 @@ def draw(result) -> Figure:
     counts, _ = np.histogram(result["square"], bins)
     n = len(result["square"])
     expected = n / (len(bins) - 1)
-    ax.axhspan(*(100 * (expected + s * 1.96 * expected**0.5) / n for s in (-1, 1)), color=style.GRID, alpha=0.25, lw=0)
+    ax.axhspan(
+        *(100 * (expected + s * 1.96 * expected**0.5) / n for s in (-1, 1)),
+        color=style.GRID,
+        alpha=0.25,
+        lw=0,
+    )
     ax.axhline(100 * expected / n, color=style.ink(), lw=1)
-    ax.bar(bins[:-1], 100 * counts / n, np.diff(bins) * 0.92, align="edge", color=colours["alive"], alpha=0.85)
+    ax.bar(
+        bins[:-1], 100 * counts / n, np.diff(bins) * 0.92, align="edge", color=colours["alive"], alpha=0.85
+    )
     ax.text(0.5, 100 * expected / n + 0.75, "U(0, ½), with the 95 % band of chance", ha="right", va="bottom")
-    ax.set(xlabel="share of the data that activates both neurons", ylabel="pairs of neurons (%)", xlim=(0, 0.5), ylim=(0, 7.5))
+    ax.set(
+        xlabel="share of the data that activates both neurons",
+        ylabel="pairs of neurons (%)",
+        xlim=(0, 0.5),
+        ylim=(0, 7.5),
+    )
     ax.xaxis.set_major_formatter("{x:.0%}")
     return fig
 

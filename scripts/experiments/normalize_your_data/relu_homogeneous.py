@@ -28,34 +28,66 @@ def compute(*, neurons=2_000, points=200, seed=0, device="cpu"):
     return {"all_or_none": torch.stack(rows).unflatten(0, (2, len(SPREADS)))}
 
 
+def predicted(ratio: np.ndarray) -> np.ndarray:
+    """Share of bias-free neurons that see all or nothing of U(ratio - 1, ratio + 1)².
+
+    Such a neuron has |ratio (w₀ + w₁)| > |w₀| + |w₁|. Weights of one sign: whenever ratio > 1. Of two signs: the smaller must be
+    below (ratio - 1) / (ratio + 1) of the larger, and for weights U(-1, 1) their quotient is U(0, 1). Together: ratio / (ratio + 1).
+    """
+    return np.where(ratio > 1, ratio / (ratio + 1), 0)
+
+
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.3, ncols=2, sharey=True)
+    fig, axes = style.figure(7.0, 3.4, ncols=2, sharey=True)
     share = 100 * result["all_or_none"].mean(-1)
     colours = style.palette()
-    colour_of = {0.01: colours["raw"], 0.1: colours["always_on"], 1.0: colours["alive"], 10.0: colours["class0"], 100.0: colours["saturated"]}
-    for ax, rows, title in zip(axes, share, ("Biases 0", "Biases U(−1, 1)"), strict=True):
-        for spread, row in zip(SPREADS, rows, strict=True):
-            ax.plot(RATIOS, row, color=colour_of[spread], lw=2)
-        ax.set(title=title, xlabel="offset of the data / its half-width", ylim=(0, 109), yticks=range(0, 101, 20), xlim=(0, 9.2))
+    order = ("raw", "always_on", "alive", "class0", "saturated")
+    fine = np.array([0, 1, *np.linspace(1 + 1e-9, 9, 200)])
+    axes[0].plot(fine, 100 * predicted(fine), color=style.ink(), lw=1)
+    for spread, plain, biased, key in zip(SPREADS, *share, order, strict=True):
+        axes[0].plot(
+            RATIOS, plain, "o", ms=4 + 1.5 * (2 - np.log10(spread)), mfc="none", mec=colours[key], mew=1.3
+        )
+        axes[1].plot(RATIOS, biased, "o-", ms=4, color=colours[key], lw=1.5)
+    for ax, title in zip(axes, ("Biases 0", "Biases U(−1, 1)"), strict=True):
+        ax.set(
+            title=title,
+            xlabel="offset of the data / its half-width",
+            ylim=(-2, 109),
+            xlim=(-0.2, 9.3),
+            yticks=range(0, 101, 20),
+        )
     axes[0].set_ylabel("neurons that see all or nothing (%)")
-    axes[0].text(2.4, 52, "half-widths 0.01 to 100:\none curve")
-    for spread, x, y in ((0.01, 4.6, 104), (0.1, 0.3, 83), (1.0, 1.2, 27)):
+    axes[0].text(2.2, 50, "line: predicted")
+    axes[0].text(2.2, 38, "circles: measured, half-widths\n0.01 to 100 on top of each other", va="top")
+    for spread, x, y in ((0.01, 4.6, 104), (0.1, 0.3, 83), (1.0, 1.4, 27)):
         axes[1].text(x, y, f"half-width {spread:g}", va="center")
-    axes[1].text(2.4, 10, "10 and 100: as without bias")
+    axes[1].text(2.4, 8, "10 and 100: as without bias")
     return fig
 
 
 def table(result) -> dict:
     bias, spread, ratio = np.meshgrid([0, 1], SPREADS, RATIOS, indexing="ij")
     share = result["all_or_none"].mean(-1)
-    return {"random_bias": bias.ravel(), "half_width": spread.ravel(), "offset_ratio": ratio.ravel(), "all_or_none": share.ravel()}
+    return {
+        "random_bias": bias.ravel(),
+        "half_width": spread.ravel(),
+        "offset_ratio": ratio.ravel(),
+        "all_or_none": share.ravel(),
+    }
+
+
+def _off(result) -> float:
+    """Largest distance of a bias-free curve from the prediction, away from the jump at 1."""
+    away = np.abs(RATIOS - 1) > 0.05
+    return float(np.abs(result["all_or_none"][0].mean(-1) - predicted(RATIOS))[:, away].max())
 
 
 def caption(result) -> str:
     share = result["all_or_none"].mean(-1)
     return (
         f"**What matters is the offset relative to the spread, and the spread relative to the biases.** Without biases only their ratio counts: all five "
-        f"curves are one. With biases U(−1, 1), perfectly centred data of half-width 0.01 leaves {percent(share[1, 0, 0])} of the neurons "
+        f"curves are one, within {percent(_off(result))} of the prediction. With biases U(−1, 1), perfectly centred data of half-width 0.01 leaves {percent(share[1, 0, 0])} of the neurons "
         f"all-or-none. {result['all_or_none'].shape[-1]:,} neurons, weights U(−1, 1)."
     )
 
@@ -70,7 +102,10 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     hits = result["all_or_none"]
     collapse = float(np.abs(hits[0].mean(-1) - hits[0, 2].mean(-1)).max())
-    narrow_centred, wide_offset = hits[1, 0, 0], hits[1, -1, 1]  # half-width 0.01 at 0; half-width 100 at offset 3
+    narrow_centred, wide_offset = (
+        hits[1, 0, 0],
+        hits[1, -1, 1],
+    )  # half-width 0.01 at 0; half-width 100 at offset 3
     low, high = wilson(narrow_centred)
     yield Claim(
         id="relu-homogeneous",
@@ -81,7 +116,7 @@ def claims(result) -> Iterator[Claim]:
         estimate=float(narrow_centred.mean()),
         interval=(low, high),
         n=len(narrow_centred),
-        holds=low > 0.9 and wilson(wide_offset)[1] < 0.1 and collapse < 0.01,
+        holds=low > 0.9 and wilson(wide_offset)[1] < 0.1 and collapse < 0.01 and _off(result) < 0.05,
         finding=f"ReLU is positively homogeneous: without biases scale is irrelevant and only offset / spread counts (curves equal within "
         f"{percent(collapse, 1)}). Data of half-width 100 at an offset of 3 leaves {percent(wide_offset.mean(), 1)} all-or-none, uncentred as it is; "
         f"centred data much narrower than the biases leaves nearly all.",

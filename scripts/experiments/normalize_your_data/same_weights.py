@@ -21,10 +21,19 @@ CENTER, WIDTH, LEARNING_RATE = 10.0, 8, 0.01  # plain gradient descent: a step p
 def compute(*, networks=200, seed=0, device="cpu"):
     """Incoming weights `before` and `after` training (networks, WIDTH, 2), and which units were `on` for all points, both times."""
     x, y = circles(POINTS, center=CENTER, generator=torch.Generator().manual_seed(seed), device=device)
-    model = MLP((2, WIDTH, 1), replicas=(networks,), generator=generators(range(seed, seed + networks)), device=device)
+    model = MLP(
+        (2, WIDTH, 1), replicas=(networks,), generator=generators(range(seed, seed + networks)), device=device
+    )
     weight = model.layers[0].weight
     before, on = weight.detach().clone(), activity(model, x)[0].always_on
-    train(model, x, y, loss="binary_cross_entropy", optimizer=SGD(model.parameters(), lr=LEARNING_RATE), epochs=STEPS)
+    train(
+        model,
+        x,
+        y,
+        loss="binary_cross_entropy",
+        optimizer=SGD(model.parameters(), lr=LEARNING_RATE),
+        epochs=STEPS,
+    )
     return {"before": before, "after": weight.detach(), "on": on & activity(model, x)[0].always_on}
 
 
@@ -42,21 +51,26 @@ def _pairs(result) -> dict[str, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 4.0)
+    fig, axes = style.figure(7.0, 4.9, nrows=2, ncols=3)
     colours = style.palette()
-    shown = np.flatnonzero(result["on"].sum(1) >= 3)[:6]
-    for k in shown:
-        before, after = result["before"][k][result["on"][k]], result["after"][k][result["on"][k]]
+    for ax, k in zip(axes.ravel(), np.flatnonzero(result["on"].sum(1) >= 3), strict=False):
+        before, after = (result[key][k][result["on"][k]] for key in ("before", "after"))
         for a, b in zip(before, after, strict=True):
-            ax.annotate("", b, a, arrowprops={"arrowstyle": "-|>", "color": colours["always_on"], "lw": 1.4, "shrinkA": 3, "shrinkB": 0})
+            arrow = {"arrowstyle": "-|>", "color": colours["always_on"], "lw": 2, "shrinkA": 2, "shrinkB": 0}
+            ax.annotate("", b, a, arrowprops=arrow)
         ax.plot(*before.T, "o", ms=5, mfc="none", mec=style.ink(), mew=1)
-        ax.plot(*after.T, "o", ms=4, color=colours["always_on"])
-    everything = np.concatenate([result[key][k][result["on"][k]] for k in shown for key in ("before", "after")])
-    ax.plot([], [], "o", ms=5, mfc="none", mec=style.ink(), label="before training")
-    ax.plot([], [], "o-", ms=4, color=colours["always_on"], label="after")
-    ax.legend(loc="lower left")
-    low, high = everything.min(0) - 0.12, everything.max(0) + 0.12
-    ax.set(xlabel="weight from $x_0$", ylabel="weight from $x_1$", xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+        middle = np.concatenate([before, after])
+        centre, half = (middle.min(0) + middle.max(0)) / 2, 0.6 * (middle.max(0) - middle.min(0)).max()
+        ax.set(
+            xlim=(centre[0] - half, centre[0] + half),
+            ylim=(centre[1] - half, centre[1] + half),
+            aspect="equal",
+        )
+        ax.locator_params(nbins=3)
+    for ax in axes[-1]:
+        ax.set_xlabel("weight from $x_0$")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("weight from $x_1$")
     return fig
 
 
@@ -71,16 +85,16 @@ def caption(result) -> str:
     return (
         f"**Units that are on for all the data do not become equal: their mean distance is {number(pairs['before'].mean())} before training and "
         f"{number(pairs['after'].mean())} after.** Their gradients point along one line, scaled by each unit's outgoing weight, so they move "
-        f"in parallel (mean |cos| {number(pairs['parallel'].mean())}), forwards or backwards. Arrows: always-on units of 6 of the "
-        f"{len(result['on'])} ReLU networks 2-{WIDTH}-1 at [10, 10], {STEPS} steps of gradient descent; means over the "
+        f"in parallel (mean |cos| {number(pairs['parallel'].mean())}), forwards or backwards. One panel a network, one arrow an "
+        f"always-on unit, from before to after training: the first 6 with three such units or more of {len(result['on'])} ReLU networks 2-{WIDTH}-1 at [10, 10], {STEPS} steps of gradient descent; means over the "
         f"{len(pairs['before'])} networks with two such units or more."
     )
 
 
 def alt(result) -> str:
     return (
-        "Arrows in the plane of a unit's two incoming weights, from before to after training: "
-        "the arrows run nearly parallel to the diagonal and do not meet."
+        "Six panels, one a network: arrows in the plane of a unit's two incoming weights, from before to after training. "
+        "Within a panel the arrows are nearly parallel, and their tips do not meet."
     )
 
 

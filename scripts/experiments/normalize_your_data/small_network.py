@@ -25,20 +25,28 @@ def draw(result) -> Figure:
     drawing = network(ax, (2, 2, 1), palette=style.palette(), ink=style.ink(), labels=LABELS)
     states = [["", ""], unit_states(result["share"]), [""]]
     drawing.update([[0.0, 0.0], result["share"], [0.0]], states, [result["w1"], result["w2"]])
-    for x, text in ((0.0, "two inputs"), (1.6, "two hidden units\n$h = f(W_1 x + b_1)$"), (3.2, "one output\n$p = \\sigma(W_2 h + b_2)$")):
+    for x, text in (
+        (0.0, "two inputs"),
+        (1.6, "two hidden units\n$h = f(W_1 x + b_1)$"),
+        (3.2, "one output\n$p = \\sigma(W_2 h + b_2)$"),
+    ):
         ax.text(x, 1.62, text, ha="center", va="bottom")
     ax.set(xlim=(-1.6, 4.8), ylim=(-0.75, 2.35))
     return fig
 
 
 def table(result) -> dict:
-    return {"from": [0, 1, 0, 1, 0, 1], "to": [0, 0, 1, 1, 2, 2], "weight": [*result["w1"].ravel(), *result["w2"].ravel()]}
+    return {
+        "from": [0, 1, 0, 1, 0, 1],
+        "to": [0, 0, 1, 1, 2, 2],
+        "weight": [*result["w1"].ravel(), *result["w2"].ravel()],
+    }
 
 
 def caption(result) -> str:
     return (
         f"**Nine numbers to learn: six weights and three biases.** Two inputs, two hidden units with activation f, one output that is the "
-        f"probability of class 1. Orange, solid edges: positive weights; blue, dashed: negative; thicker is larger. Fill: the share of "
+        f"probability of class 1. Solid edges: positive weights; dashed: negative; thicker is larger. Fill: the share of "
         f"centred points that activates the unit, here {result['share'][0]:.0%} and {result['share'][1]:.0%}."
     )
 

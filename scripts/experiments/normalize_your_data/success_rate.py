@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent, wilson
+from experiments.evidence import Claim, mean_interval, percent, wilson
 from experiments.normalize_your_data._circles import LEARNING_RATE, generators, standardize
 from unitgain.datasets import circles
 from unitgain.models import MLP
@@ -17,34 +17,40 @@ from unitgain.training import accuracy, train
 OFFSETS = (0.0, 1.0, 3.0, 10.0)
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 WIDTHS = (2, 8)
-POINTS, STEPS = 100, 400
-LEARNED = 0.8  # no straight line reaches this accuracy on any of the data sets
+POINTS, STEPS = 64, 300
+LEARNED = 0.8  # no straight line reaches this accuracy on any of the data sets: see `claims`
 
 
 def _accuracies(x, y, sizes, activation: str, seeds: range, device: str) -> torch.Tensor:
     model = MLP(sizes, activation, replicas=(len(seeds),), generator=generators(seeds), device=device)
-    train(model, x, y, loss="binary_cross_entropy", optimizer=Adam(model.parameters(), lr=LEARNING_RATE), epochs=STEPS)
+    train(
+        model,
+        x,
+        y,
+        loss="binary_cross_entropy",
+        optimizer=Adam(model.parameters(), lr=LEARNING_RATE),
+        epochs=STEPS,
+    )
     return accuracy(model(x), y).detach()
 
 
-def compute(*, networks=1000, chunk=250, seed=0, device="cpu"):
+def compute(*, networks=1000, seed=0, device="cpu"):
     """Final accuracies: `raw` (activations, widths, offsets, networks), `standardized` (activations, widths, networks; offset 10),
     `logistic` (networks), a linear classifier on the standardized data. Every network has data and first weights of its own."""
-    raw, standardized, logistic = [], [], []
-    for start in range(seed, seed + networks, chunk):  # a chunk's numbers stay in the processor's cache
-        seeds = range(start, min(start + chunk, seed + networks))
-        data = [circles(POINTS, generator=torch.Generator().manual_seed(1_000_000 + s), device=device) for s in seeds]
-        x, y = torch.stack([one.x for one in data]), torch.stack([one.y for one in data])
-        scaled = torch.stack([standardize(one) for one in x + OFFSETS[-1]])
-        cells = [(activation, (2, width, 1)) for activation in ACTIVATIONS for width in WIDTHS]
-        raw.append(torch.stack([_accuracies(x + o, y, sizes, f, seeds, device) for f, sizes in cells for o in OFFSETS]))
-        standardized.append(torch.stack([_accuracies(scaled, y, sizes, f, seeds, device) for f, sizes in cells]))
-        logistic.append(_accuracies(scaled, y, (2, 1), "identity", seeds, device))
+    seeds = range(seed, seed + networks)
+    data = [
+        circles(POINTS, generator=torch.Generator().manual_seed(1_000_000 + s), device=device) for s in seeds
+    ]
+    x, y = torch.stack([one.x for one in data]), torch.stack([one.y for one in data])
+    scaled = torch.stack([standardize(one) for one in x + OFFSETS[-1]])
+    cells = [(activation, (2, width, 1)) for activation in ACTIVATIONS for width in WIDTHS]
+    raw = torch.stack([_accuracies(x + o, y, sizes, f, seeds, device) for f, sizes in cells for o in OFFSETS])
+    standardized = torch.stack([_accuracies(scaled, y, sizes, f, seeds, device) for f, sizes in cells])
     shape = (len(ACTIVATIONS), len(WIDTHS))
     return {
-        "raw": torch.cat(raw, -1).unflatten(0, (*shape, len(OFFSETS))),
-        "standardized": torch.cat(standardized, -1).unflatten(0, shape),
-        "logistic": torch.cat(logistic),
+        "raw": raw.unflatten(0, (*shape, len(OFFSETS))),
+        "standardized": standardized.unflatten(0, shape),
+        "logistic": _accuracies(scaled, y, (2, 1), "identity", seeds, device),
     }
 
 
@@ -56,10 +62,18 @@ def draw(result) -> Figure:
         for column, activation in enumerate(ACTIVATIONS):
             ax = axes[row, column]
             share, bars = _rates(result["raw"][column, row])
-            ax.errorbar(at, 100 * share, 100 * bars, color=colours["raw"], ls="--", marker="o", ms=5, elinewidth=1.4)
+            ax.errorbar(
+                at, 100 * share, 100 * bars, color=colours["raw"], ls="--", marker="o", ms=5, elinewidth=1.4
+            )
             share, bars = _rates(result["standardized"][column, row][None])
             ax.axhline(100 * share[0], color=colours["standardized"])
-            ax.axhspan(100 * (share[0] - bars[0, 0]), 100 * (share[0] + bars[1, 0]), color=colours["standardized"], alpha=0.2, lw=0)
+            ax.axhspan(
+                100 * (share[0] - bars[0, 0]),
+                100 * (share[0] + bars[1, 0]),
+                color=colours["standardized"],
+                alpha=0.2,
+                lw=0,
+            )
             ax.set_title(f"{'ReLU' if activation == 'relu' else activation}, {width} units")
             ax.set(xticks=at, xticklabels=[f"{o:g}" for o in OFFSETS], ylim=(-4, 106))
     axes[0, 0].text(0.05, 63, "standardized", color=colours["standardized"], va="bottom")
@@ -75,7 +89,9 @@ def _rates(accuracies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Success rates of rows of accuracies, and how far their 95 % intervals reach below and above: (rows,), (2, rows)."""
     learned = accuracies > LEARNED
     share = learned.mean(-1)
-    return share, np.array([(s - wilson(r)[0], wilson(r)[1] - s) for r, s in zip(learned, share, strict=True)]).T
+    return share, np.array(
+        [(s - wilson(r)[0], wilson(r)[1] - s) for r, s in zip(learned, share, strict=True)]
+    ).T
 
 
 def table(result) -> dict:
@@ -83,15 +99,22 @@ def table(result) -> dict:
     for i, activation in enumerate(ACTIVATIONS):
         for j, width in enumerate(WIDTHS):
             cells = [("raw", o, result["raw"][i, j, k]) for k, o in enumerate(OFFSETS)]
-            for kind, offset, accuracies in [*cells, ("standardized", OFFSETS[-1], result["standardized"][i, j])]:
+            for kind, offset, accuracies in [
+                *cells,
+                ("standardized", OFFSETS[-1], result["standardized"][i, j]),
+            ]:
                 learned = accuracies > LEARNED
-                rows.append((activation, width, kind, offset, learned.mean(), *wilson(learned), np.median(accuracies)))
+                rows.append(
+                    (activation, width, kind, offset, learned.mean(), *wilson(learned), np.median(accuracies))
+                )
     names = ("activation", "width", "data", "offset", "success_rate", "low", "high", "median_accuracy")
     return {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def _relu2(result) -> tuple[float, float]:
-    return float((result["raw"][0, 0, -1] > LEARNED).mean()), float((result["standardized"][0, 0] > LEARNED).mean())
+    return float((result["raw"][0, 0, -1] > LEARNED).mean()), float(
+        (result["standardized"][0, 0] > LEARNED).mean()
+    )
 
 
 def caption(result) -> str:
@@ -126,7 +149,9 @@ def claims(result) -> Iterator[Claim]:
         estimate=float(gap.mean(dtype=np.float64)),
         interval=(low, high),
         n=len(gap),
-        holds=high < 0.02 and np.median(result["standardized"][0, 0]) - np.median(shifted) > 0.2,
+        holds=high < 0.02
+        and logistic.max() < LEARNED
+        and np.median(result["standardized"][0, 0]) - np.median(shifted) > 0.2,
         finding=f"Median accuracy {np.median(shifted):.3f} against {np.median(logistic):.3f} for logistic regression and "
         f"{np.median(result['standardized'][0, 0]):.3f} for the same networks on standardized data.",
     )

@@ -39,15 +39,33 @@ def compute(*, tables=40, rows=1000, seed=0, device="cpu"):
         for s in seeds:
             generator = torch.Generator().manual_seed(s)
             x, y = classification_table(rows, seed=s)
-            part = split(wild_scales(x, generator=generator) if kind == "wild scales" else x, y, generator=generator)
+            part = split(
+                wild_scales(x, generator=generator) if kind == "wild scales" else x, y, generator=generator
+            )
             scaler = StandardScaler().fit(part.train.x)  # the training part only
             parts["raw"].append((part.train.x, part.train.y, part.validation.x, part.validation.y))
-            parts["standardized"].append((scaler.transform(part.train.x), part.train.y, scaler.transform(part.validation.x), part.validation.y))
+            parts["standardized"].append(
+                (
+                    scaler.transform(part.train.x),
+                    part.train.y,
+                    scaler.transform(part.validation.x),
+                    part.validation.y,
+                )
+            )
         for arm in parts.values():
             x, y, x_val, y_val = (torch.stack(tensors).to(device) for tensors in zip(*arm, strict=True))
             model = MLP((20, 64, 2), "relu", replicas=(tables,), device=device)
             _torch_default_(model, seeds)
-            losses.append(train(model, x, y, loss="cross_entropy", optimizer=Adam(model.parameters(), lr=1e-3), epochs=EPOCHS))
+            losses.append(
+                train(
+                    model,
+                    x,
+                    y,
+                    loss="cross_entropy",
+                    optimizer=Adam(model.parameters(), lr=1e-3),
+                    epochs=EPOCHS,
+                )
+            )
             validation.append(accuracy(model(x_val), y_val).detach())
     return {
         "accuracy": torch.stack(validation).unflatten(0, (len(TABLES), 2)),
@@ -58,7 +76,9 @@ def compute(*, tables=40, rows=1000, seed=0, device="cpu"):
 def draw(result) -> Figure:
     fig, axes = style.figure(7.0, 3.5, ncols=2, sharey=True)
     colours = style.palette()
-    for ax, values, title in zip(axes, result["accuracy"], ("The table as generated", "The same, scales spoiled"), strict=True):
+    for ax, values, title in zip(
+        axes, result["accuracy"], ("The table as generated", "The same, scales spoiled"), strict=True
+    ):
         for raw, standardized in values.T:
             ax.plot([0, 1], [raw, standardized], color=style.GRID, lw=0.8, alpha=0.7)
         for i, key in enumerate(("raw", "standardized")):
@@ -74,7 +94,11 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    pairs = [(i, j, f"{name.replace(' ', '_')}_{arm}") for i, name in enumerate(TABLES) for j, arm in enumerate(("raw", "standardized"))]
+    pairs = [
+        (i, j, f"{name.replace(' ', '_')}_{arm}")
+        for i, name in enumerate(TABLES)
+        for j, arm in enumerate(("raw", "standardized"))
+    ]
     return {name: result["accuracy"][i, j] for i, j, name in pairs}
 
 
@@ -92,7 +116,7 @@ def caption(result) -> str:
     return (
         f"**On the article's table standardizing changes little ({_points(_difference(result, 0))}); once the columns have wild scales it "
         f"pays ({_points(_difference(result, 1))}).** {result['accuracy'].shape[-1]} tables of 1,000 rows and 20 columns, paired; network 20-64-2, "
-        f"100 steps of Adam; statistics of the training part only. Wild: columns times 10^U(−2,\u202f3)^, plus U(−100, 100). Squares: means "
+        f"100 steps of Adam; statistics of the training part only. Wild: columns times $10^{{U(-2, 3)}}$, plus U(−100, 100). Squares: means "
         f"with 95 % intervals."
     )
 
@@ -108,7 +132,9 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     source = "Why normalizing inputs matters for dense neural networks (post)"
     plain, wild = _difference(result, 0), _difference(result, 1)
-    rises = (np.diff(result["loss"], axis=2) > 0).mean(axis=(2, 3))  # share of steps on which the loss rose, (kinds, arms)
+    rises = (np.diff(result["loss"], axis=2) > 0).mean(
+        axis=(2, 3)
+    )  # share of steps on which the loss rose, (kinds, arms)
     low, high = mean_interval(plain)
     yield Claim(
         id="norm-helps-blobs",
@@ -134,6 +160,6 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(wild),
         holds=low > 2,
-        finding=f"Scales 10^U(−2,\u202f3)^ and offsets U(−100, 100). The loss rose on {percent(rises[1, 0], 1)} of the steps raw and on "
+        finding=f"Scales $10^{{U(-2, 3)}}$ and offsets U(−100, 100). The loss rose on {percent(rises[1, 0], 1)} of the steps raw and on "
         f"{percent(rises[1, 1], 1)} standardized.",
     )

@@ -21,7 +21,9 @@ CENTERS = (0.0, 10.0)
 def compute(*, networks=100, seed=0, device="cpu"):
     """Final accuracies (centers, shapes, networks) of ReLU networks, each with data and first weights of its own."""
     seeds = range(seed, seed + networks)
-    data = [circles(POINTS, generator=torch.Generator().manual_seed(1_000_000 + s), device=device) for s in seeds]
+    data = [
+        circles(POINTS, generator=torch.Generator().manual_seed(1_000_000 + s), device=device) for s in seeds
+    ]
     x, y = torch.stack([one.x for one in data]), torch.stack([one.y for one in data])
     rows = []
     for center in CENTERS:

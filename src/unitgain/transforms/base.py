@@ -1,4 +1,4 @@
-"""What every transform shares: checks of its input, statistics that keep their dtype, checkpoints that keep their shape."""
+"""What transforms share: checks of the input, statistics that keep their dtype, checkpoints of any shape."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Array = Tensor | np.ndarray
 class Transform(nn.Module):
     """A module whose numbers come from the data, not from gradients.
 
-    A subclass registers its statistics as buffers: `n_samples_seen_` is here, the others are None until fitted. It
-    writes the methods below. It gets from here the checks of its input, and statistics that `.half()` or
-    `.to(torch.bfloat16)` on a whole model leave in float64, that stay on the CPU where a device has no float64, and
-    that load whatever a state_dict holds, fitted or not.
+    A subclass registers its statistics as buffers: `n_samples_seen_` is here, the others are None until
+    fitted. It writes the methods below. It gets from here the checks of its input, and statistics that
+    `.half()` or `.to(torch.bfloat16)` on a whole model leave in float64, that stay on the CPU where a device
+    has no float64, and that load whatever a state_dict holds, fitted or not.
 
     Args:
-        dim: The dimension whose entries have statistics of their own: -1 for the columns of a table, 1 for the
-            channels of images `(n, channels, height, width)`, None for one statistic over all values.
+        dim: The dimension whose entries have statistics of their own: -1 for the columns of a table, 1 for
+            the channels of images `(n, channels, height, width)`, None for one statistic over all values.
 
     Raises:
         TypeError: `dim` is neither an int nor None.
@@ -75,19 +75,22 @@ class Transform(nn.Module):
 
     def _require_fitted(self) -> None:
         if not self._is_fitted:
-            raise RuntimeError(f"{type(self).__name__} must be fitted before use, but has seen no data: call fit first")
+            name = type(self).__name__
+            raise RuntimeError(f"{name} must be fitted before use, but has seen no data: call fit first")
 
     def _checked(self, x: Array, features: int | None) -> Tensor:
-        """`x` as a tensor that fits the statistics: `features` entries along `dim`, or any where that is None."""
+        """`x` as a tensor with `features` entries along `dim`; None where there are no statistics to suit."""
         x = _as_tensor(x)
         if self.dim is not None:
             least = max(2, self.dim + 1, -self.dim)
             if x.ndim < least:
-                raise ValueError(f"x must have {least} or more dimensions for dim={self.dim}, but has {_shape(x)}")
+                raise ValueError(
+                    f"x must have {least} dimensions or more for dim={self.dim}, has {_shape(x)}"
+                )
             if features is not None and x.shape[self.dim] != features:
                 raise ValueError(
-                    f"x must have {features} features along dim={self.dim}, as many as {type(self).__name__} was "
-                    f"fitted with, but has {_shape(x)}"
+                    f"x must have {features} features along dim={self.dim}, like the data of the fit, "
+                    f"but has {_shape(x)}"
                 )
         here = self.n_samples_seen_.device
         if features is not None and x.device != here and x.device.type not in NO_FLOAT64:
@@ -115,17 +118,19 @@ class Transform(nn.Module):
         self._buffers.update(after)
         return self
 
-    def _load_from_state_dict(  # type: ignore[no-untyped-def]
+    def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ) -> None:
-        """Take the checkpoint's statistics with their shape, or their absence; keep the old ones if they are unsound."""
+        """Take the checkpoint's statistics in their shape, or their absence; keep the old ones if unsound."""
         before = dict(self._buffers)
         faults: list[str] = []
-        if f"{prefix}n_samples_seen_" in state_dict:  # else it has no transform here, and torch says what is missing
+        if f"{prefix}n_samples_seen_" in state_dict:  # else torch reports what is missing
+            device = self.n_samples_seen_.device
             for name in before:
-                saved, dtype = state_dict.get(prefix + name), _dtype_of(name)
-                empty = None if saved is None else torch.empty_like(saved, dtype=dtype, device=self.n_samples_seen_.device)
-                self._buffers[name] = empty
+                saved = state_dict.get(prefix + name)
+                if saved is not None:
+                    saved = torch.empty_like(saved, dtype=_dtype_of(name), device=device)
+                self._buffers[name] = saved  # for torch to fill
             absent = [prefix + name for name, value in self._buffers.items() if value is None]
             if len(absent) < len(before) - 1:  # neither fitted nor unfitted
                 missing_keys += absent
@@ -134,7 +139,7 @@ class Transform(nn.Module):
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
         for name, value in self._buffers.items():
-            if value is not None:  # load_state_dict(assign=True) takes the checkpoint's tensors with their dtype
+            if value is not None:  # load_state_dict(assign=True) put the checkpoint's own tensors here
                 self._buffers[name] = value.to(_dtype_of(name))
         if self._is_fitted:
             unsound = [f"{prefix}{fault}" for fault in self._faults()]
@@ -150,8 +155,8 @@ class Transform(nn.Module):
 
 def _as_tensor(x: Array) -> Tensor:
     if isinstance(x, np.ndarray):
-        if not x.flags.writeable or min(x.strides, default=0) < 0:  # torch warns of the first and refuses the second
-            x = x.copy()
+        if not x.flags.writeable or min(x.strides, default=0) < 0:
+            x = x.copy()  # torch warns of a read-only array and refuses a reversed one
         try:
             x = torch.from_numpy(x)
         except TypeError:

@@ -1,11 +1,13 @@
-"""Mergeable statistics: how many values, their mean, and the sum of their squared deviations, for each feature.
+"""Mergeable statistics of each feature: count, mean, and sum of the squared deviations from it.
 
-A chunk of the data gives one `Moments`; two `Moments` merge into that of both chunks together. Streaming, merging and
-synchronizing processes are all this one merge, so they agree with each other and with reading everything at once.
+A chunk of the data gives one `Moments`; two `Moments` merge into that of both chunks together. Streaming,
+merging and synchronizing processes are all this one merge, so they agree with each other and with reading
+everything at once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,10 +24,11 @@ NO_FLOAT64 = ("mps",)  # devices that cannot hold the statistics
 class Moments(NamedTuple):
     """What is kept of the data; `features` is `()` where all values share one statistic.
 
-    Count is int64, `(features,)` or `()`; mean and m2 are float64, `(features,)`.
+    The count n is an int where all features have the same, else int64 `(features,)`; mean and m2 are float64
+    `(features,)`.
     """
 
-    count: Tensor
+    n: Tensor | int
     mean: Tensor
     m2: Tensor
 
@@ -36,19 +39,21 @@ def measure(x: Tensor, dim: int | None = -1, *, omit_nan: bool = False) -> Momen
     Reads `x` once, chunk by chunk through one reused float64 buffer, and corrects the rounding of the mean:
 
     $$ \bar x = m + \tfrac1n\sum_i (x_i - m), \qquad
-       M_2 = \sum_i (x_i - m)^2 - \tfrac1n\Bigl(\sum_i (x_i - m)\Bigr)^2, \qquad m \approx \tfrac1n \sum_i x_i $$
+       M_2 = \sum_i (x_i - m)^2 - \tfrac1n\Bigl(\sum_i (x_i - m)\Bigr)^2, \qquad m \approx \tfrac1n \sum_i
+       x_i $$
 
-    with $n$ the count, $\bar x$ the mean and $M_2$ the m2 that are returned. The mean of a constant is that constant,
-    to the bit.
+    with $n$ the count, $\bar x$ the mean and $M_2$ the m2 that are returned. The mean of a constant is that
+    constant, to the bit.
 
     Args:
         x: Numbers, any shape with at least one element and any real dtype.
-        dim: The dimension whose entries (`features` of them) are measured apart; None measures all values as one.
+        dim: The dimension whose entries (`features` of them) are measured apart; None measures all values as
+            one.
         omit_nan: Leave NaN out of the statistics instead of letting it through.
 
     Returns:
-        The moments, on the device of `x` (on the CPU where that device has no float64). A feature without values has
-        count, mean and m2 0.
+        The moments, on the device of `x` (on the CPU where that device has no float64). A feature without
+        values has count, mean and m2 0.
 
     Raises:
         IndexError: `x` has no dimension `dim`.
@@ -56,11 +61,11 @@ def measure(x: Tensor, dim: int | None = -1, *, omit_nan: bool = False) -> Momen
     Example:
         >>> import torch
         >>> count, mean, m2 = measure(torch.tensor([[1.0, 10.0], [3.0, 10.0]]))
-        >>> count.item(), mean.tolist(), m2.tolist()
+        >>> count, mean.tolist(), m2.tolist()
         (2, [2.0, 10.0], [2.0, 0.0])
 
-    Reference: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American Statistician
-    37(3), equation 1.7.
+    Reference: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American
+    Statistician 37(3), equation 1.7.
     """
     keep = None if dim is None else range(x.ndim)[dim]
     others = [d for d in range(x.ndim) if d != keep]
@@ -91,23 +96,23 @@ def pieces(x: Tensor, keep: int | None, size: int) -> Iterator[Tensor]:
 
 def _measure_and_destroy(values: Tensor, dims: list[int], omit_nan: bool) -> Moments:
     """Moments over `dims` of float64 `values`, which is overwritten."""
+    count: Tensor | int
+    n: Tensor | int
     if omit_nan:
         missing = values.isnan()
         values.masked_fill_(missing, 0.0)
         count = (~missing).sum(dims)
-        divisor = count.clamp(min=1)
-        mean = _sum(values, dims, keepdim=True) / divisor.view([1 if d in dims else -1 for d in range(values.ndim)])
+        n = count.clamp(min=1)
+        mean = _sum(values, dims, keepdim=True)
+        mean /= n.view_as(mean)
         values.sub_(mean).masked_fill_(missing, 0.0)
     else:
-        shape = values.shape
-        divisor = 1
-        for d in dims:
-            divisor *= shape[d]
-        count = torch.tensor(divisor, device=values.device)
-        mean = _sum(values, dims, keepdim=True) / divisor
+        count = math.prod(values.shape[d] for d in dims)
+        n = count
+        mean = _sum(values, dims, keepdim=True) / n
         values.sub_(mean)
-    error = _sum(values, dims) / divisor  # of the mean
-    m2 = _sum(values.square_(), dims).sub_(error.square() * divisor).clamp_(min=0.0)
+    error = _sum(values, dims) / n  # of the mean
+    m2 = (_sum(values.square_(), dims) - error.square() * n).clamp_(min=0.0)
     return Moments(count, mean.view_as(error) + error, m2)
 
 
@@ -142,12 +147,10 @@ def merge(a: Moments, b: Moments) -> Moments:
 
     Reference: Chan, Golub & LeVeque (1983), equation 2.1.
     """
-    count = a.count + b.count
+    count = a.n + b.n
+    share = b.n / (count.clamp(min=1).double() if isinstance(count, Tensor) else max(count, 1))
     delta = b.mean - a.mean
-    share = b.count / count.clamp(min=1).double()
-    mean = torch.addcmul(a.mean, delta, share)
-    m2 = torch.addcmul(a.m2 + b.m2, delta.square_(), share * a.count)
-    return Moments(count, mean, m2)
+    return Moments(count, a.mean + delta * share, a.m2 + b.m2 + delta.square() * (share * a.n))
 
 
 def all_reduce(moments: Moments, group: Any = None) -> Moments:
@@ -157,12 +160,12 @@ def all_reduce(moments: Moments, group: Any = None) -> Moments:
        \bar x = r + \tfrac1n\sum_i n_i(\bar x_i - r), \qquad
        M_2 = \sum_i M_{2,i} + n_i(\bar x_i - \bar x)^2 $$
 
-    with $n_i$, $\bar x_i$, $M_{2,i}$ the `moments` of process $i$, and $r$ the largest of the means, which keeps the
-    mean of a constant equal to that constant, to the bit.
+    with $n_i$, $\bar x_i$, $M_{2,i}$ the `moments` of process $i$, and $r$ the largest of the means, which
+    keeps the mean of a constant equal to that constant, to the bit.
 
     Args:
-        moments: This process's moments, on the device that the group's backend communicates from; a mean of shape
-            (0,) says that it has no data.
+        moments: This process's moments, on the device that the group's backend communicates from; a mean of
+            shape (0,) says that it has no data.
         group: A process group of torch.distributed; None is the default group.
 
     Returns:
@@ -186,10 +189,12 @@ def all_reduce(moments: Moments, group: Any = None) -> Moments:
     if most < -1:
         return moments
     if most != least:
-        raise ValueError(f"processes must have the same number of features, but they have from {least} to {most}")
+        raise ValueError(f"processes must have equal numbers of features, but have from {least} to {most}")
     shape = () if most == -1 else (most,)
     if features:
-        count, mean, m2 = (part.double().expand(shape) for part in moments)
+        count, mean, m2 = (
+            torch.as_tensor(part, dtype=torch.float64, device=device).expand(shape) for part in moments
+        )
     else:
         count = mean = m2 = torch.zeros(shape, dtype=torch.float64, device=device)
 

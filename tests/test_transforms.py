@@ -1,0 +1,748 @@
+"""StandardScaler against scikit-learn's and against the same arithmetic in float64."""
+
+import copy
+import io
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler as Peer
+from torch import nn
+
+from unitgain import transforms
+from unitgain.transforms import StandardScaler, moments
+
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    ),
+    pytest.param("mps", marks=pytest.mark.skipif(not torch.backends.mps.is_available(), reason="needs MPS")),
+]
+PLAIN_AND_LARGE = pytest.mark.parametrize(
+    "n", [7, 20_000]
+)  # below and above where the result's memory is ours
+
+
+def numbers(n=100, features=3, *, seed=0, dtype=torch.float32, offset=0.0):
+    x = torch.randn(n, features, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return (x * torch.logspace(-2, 3, features, dtype=torch.float64) + offset).to(dtype)
+
+
+def exact(x, dims=0):
+    """The standardized `x` in float64; constant features are left at 0."""
+    x = x.double()
+    std = x.std(dims, correction=0, keepdim=True)
+    return (x - x.mean(dims, keepdim=True)) / std.where(std > 0, 1.0)
+
+
+def statistics(scaler):
+    return {name: None if value is None else value.clone() for name, value in scaler._buffers.items()}
+
+
+def assert_same(scaler, before):
+    after = statistics(scaler)
+    assert after.keys() == before.keys()
+    for name, value in before.items():
+        assert (value is None) == (after[name] is None), name
+        assert value is None or (value.dtype == after[name].dtype and torch.equal(value, after[name])), name
+
+
+def assert_close(a, b, rtol=1e-10):
+    """The statistics of two scalers, but for what one rounding of the mean in float64 does to them."""
+    assert torch.equal(a.n_samples_seen_, b.n_samples_seen_)
+    sd = b.var_.sqrt()
+    rounding = 8 * torch.finfo(torch.float64).eps * b.mean_.abs()
+    assert ((a.mean_ - b.mean_).abs() <= rtol * sd + rounding).all()
+    assert ((a.var_ - b.var_).abs() <= rtol * b.var_ + rounding * (sd + rounding)).all()
+
+
+# --- the statistics
+
+
+@pytest.mark.parametrize("flags", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equals_scikit_learn(dtype, flags):
+    with_mean, with_std = flags
+    x = numbers(500, 5, dtype=torch.float64, offset=3).numpy().astype(dtype)
+    x[:, 2] = 0.1  # constant
+    ours = StandardScaler(with_mean=with_mean, with_std=with_std).fit(x)
+    peer = Peer(with_mean=with_mean, with_std=with_std).fit(x)
+    if with_std:
+        np.testing.assert_allclose(ours.var_, peer.var_, rtol=1e-6, atol=1e-15)
+        np.testing.assert_allclose(ours.scale_, peer.scale_, rtol=1e-6)
+    else:
+        assert ours.scale_ is None
+        assert peer.scale_ is None
+    if with_mean or with_std:
+        np.testing.assert_allclose(ours.mean_, peer.mean_, rtol=1e-6)
+    assert ours.n_samples_seen_ == peer.n_samples_seen_ == 500
+    z = ours.transform(x)
+    assert z.numpy().dtype == dtype
+    np.testing.assert_allclose(z, peer.transform(x), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(ours.inverse_transform(z), x, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0, 1, -1e2, 1e4, -1e6, 1e6])
+def test_is_exact_far_from_zero(offset, dtype):
+    x = (torch.randn(200_000, 2, generator=torch.Generator().manual_seed(1)) + offset).to(dtype)
+    scaler = StandardScaler().fit(x)
+    assert (scaler(x).double() - exact(x)).abs().max() <= (1e-6 if dtype == torch.float32 else 1e-9)
+    assert (scaler.inverse_transform(scaler(x)) - x).abs().max() <= 2 * torch.finfo(dtype).eps * (
+        5 + abs(offset)
+    )
+
+
+@given(
+    cuts=st.lists(st.integers(1, 199), max_size=6, unique=True),
+    offset=st.sampled_from([0.0, -1e3, 1e6]),
+    seed=st.integers(0, 2**16),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_chunking_equals_all_at_once(cuts, offset, seed):
+    x = numbers(200, 3, seed=seed, dtype=torch.float64, offset=offset)
+    streamed = StandardScaler()
+    for part in torch.tensor_split(x, sorted(cuts)):
+        streamed.partial_fit(part)
+    assert_close(streamed, StandardScaler().fit(x))
+    torch.testing.assert_close(streamed(x), exact(x), rtol=1e-7, atol=1e-7)
+
+
+@given(
+    sizes=st.tuples(*[st.integers(1, 40)] * 3), seed=st.integers(0, 2**16), offset=st.sampled_from([0.0, 1e5])
+)
+@settings(max_examples=40, deadline=None)
+def test_merge_is_associative_and_commutative(sizes, seed, offset):
+    x = numbers(sum(sizes), 2, seed=seed, dtype=torch.float64, offset=offset)
+    a, b, c = (StandardScaler().fit(part) for part in x.split(sizes))
+    fresh = copy.deepcopy
+    left = fresh(a).merge(b).merge(c)
+    assert_close(left, fresh(a).merge(fresh(b).merge(c)))
+    assert_close(left, fresh(c).merge(b).merge(a))
+    assert_close(left, StandardScaler().fit(x))
+
+
+@given(shift=st.floats(-1e4, 1e4), factor=st.floats(1e-6, 1e6), seed=st.integers(0, 2**16))
+@settings(max_examples=40, deadline=None)
+def test_shift_and_scale_of_the_data_do_not_matter(shift, factor, seed):
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    y = (x + shift) * factor
+    torch.testing.assert_close(StandardScaler().fit(y)(y), StandardScaler().fit(x)(x), rtol=1e-8, atol=1e-8)
+
+
+@given(seed=st.integers(0, 2**16), offset=st.sampled_from([0.0, -3.0, 1e4]))
+@settings(max_examples=20, deadline=None)
+def test_inverse_undoes(seed, offset):
+    x = numbers(30, 2, seed=seed, dtype=torch.float64, offset=offset)
+    scaler = StandardScaler().fit(x)
+    torch.testing.assert_close(scaler.inverse_transform(scaler(x)), x, rtol=1e-13, atol=1e-11)
+
+
+def test_a_merge_with_nothing_changes_nothing():
+    fitted = StandardScaler().fit(numbers())
+    before = statistics(fitted)
+    assert_same(fitted.merge(StandardScaler()), before)
+    assert_same(StandardScaler().merge(fitted), before)
+    assert StandardScaler().merge(StandardScaler()).mean_ is None
+
+
+def test_fit_forgets_and_partial_fit_does_not():
+    a, b = numbers(seed=1), numbers(seed=2)
+    assert_same(StandardScaler().fit(a).fit(b), statistics(StandardScaler().fit(b)))
+    assert StandardScaler().fit(a).partial_fit(b).n_samples_seen_ == 200
+
+
+@pytest.mark.parametrize("dim", [1, -3, None, 0, -1])
+def test_dim(dim):
+    x = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3 + 7
+    keep = None if dim is None else dim % 4
+    others = [d for d in range(4) if d != keep]
+    for images in (x, x.contiguous(memory_format=torch.channels_last), x.transpose(2, 3)):
+        scaler = StandardScaler(dim).fit(images)
+        assert scaler.mean_.shape == (() if dim is None else (images.shape[dim],))
+        assert scaler.n_samples_seen_ == images.numel() // scaler.mean_.numel()
+        torch.testing.assert_close(scaler(images).double(), exact(images, others), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(scaler.inverse_transform(scaler(images)), images)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim"), [((50_000, 5), -1), ((3, 40_000), 0), ((2, 3, 300, 200), 1), ((400_001,), None)]
+)
+def test_many_chunks(shape, dim):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) + 5
+    keep = None if dim is None else dim % x.ndim
+    assert len(list(moments.pieces(x, keep, moments.CHUNK))) > (1 if x.numel() > moments.CHUNK else 0)
+    others = [d for d in range(x.ndim) if d != keep]
+    scaler = StandardScaler(dim).fit(x)
+    torch.testing.assert_close(scaler.mean_, x.double().mean(others), rtol=1e-12, atol=0)
+    torch.testing.assert_close(scaler.var_, x.double().var(others, correction=0), rtol=1e-12, atol=0)
+
+
+def test_a_piece_is_never_larger_than_asked():
+    x = torch.empty(7, 3, 50, 60)
+    parts = list(moments.pieces(x, 1, 1000))
+    assert max(part.numel() for part in parts) <= 1000
+    assert sum(part.numel() for part in parts) == x.numel()
+    assert {part.shape[1] for part in parts} == {3}
+
+
+# --- constant features, few rows, NaN
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e6 / 3, 3e-5, 65000.0])
+def test_a_constant_feature_becomes_exactly_zero(value, dtype):
+    x = torch.full((50_001, 2), value, dtype=torch.float64).to(dtype)
+    if not x.isfinite().all():
+        return  # beyond the dtype
+    x[:, 1] = torch.arange(50_001) % 7
+    at_once, streamed = StandardScaler().fit(x), StandardScaler()
+    for part in x.split(777):
+        streamed.partial_fit(part)
+    merged = StandardScaler().fit(x[:100]).merge(StandardScaler().fit(x[100:]))
+    for scaler in (at_once, streamed, merged):
+        assert scaler.scale_[0] == 1
+        assert scaler.mean_[0] == x[0, 0].double()
+        assert (scaler(x)[:, 0] == 0).all()
+
+
+def test_rounding_noise_counts_as_constant():
+    x = torch.full((1000, 1), 0.3, dtype=torch.float64)
+    x[::2] = 0.1 + 0.2
+    scaler = StandardScaler().fit(x)
+    assert scaler.scale_.item() == 1
+    assert scaler(x).abs().max() < 1e-15
+    assert (StandardScaler().fit(x.float())(x.float()) == 0).all()
+
+
+def test_a_small_but_real_spread_is_kept():
+    x = 1e6 + 1e-4 * torch.randn(100_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert StandardScaler().fit(x).scale_.item() == pytest.approx(1e-4, rel=0.02)
+
+
+def test_one_row():
+    scaler = StandardScaler().fit(torch.tensor([[1.0, -2.0]]))
+    assert scaler.var_.tolist() == [0, 0]
+    assert scaler(torch.tensor([[1.0, 0.0]])).tolist() == [[0.0, 2.0]]
+
+
+def test_no_rows_to_transform():
+    scaler = StandardScaler().fit(numbers())
+    assert scaler(torch.empty(0, 3)).shape == (0, 3)
+    assert scaler.inverse_transform(torch.empty(0, 3)).shape == (0, 3)
+
+
+def test_omit_equals_scikit_learn_and_streams():
+    x = numbers(300, 4, dtype=torch.float64, offset=5)
+    x[torch.rand(300, 4, generator=torch.Generator().manual_seed(0)) < 0.3] = torch.nan
+    x[:40, 0] = torch.nan  # whole batches without a value
+    streamed = StandardScaler(nan="omit")
+    for part in x.split(20):
+        streamed.partial_fit(part)
+    at_once, peer = StandardScaler(nan="omit").fit(x), Peer().fit(x.numpy())
+    assert_close(streamed, at_once)
+    np.testing.assert_allclose(at_once.mean_, peer.mean_, rtol=1e-12)
+    np.testing.assert_allclose(at_once.var_, peer.var_, rtol=1e-12)
+    assert at_once.n_samples_seen_.tolist() == peer.n_samples_seen_.tolist()
+    assert torch.equal(at_once(x).isnan(), x.isnan())
+    images = StandardScaler(1, nan="omit").fit(x.view(25, 4, 12))
+    assert images.n_samples_seen_.sum() == x.isfinite().sum()
+
+
+def test_a_feature_without_values_has_no_statistics_until_it_has():
+    x = torch.tensor([[torch.nan, 1.0], [torch.nan, 2.0]])
+    scaler = StandardScaler(nan="omit").fit(x)
+    assert scaler.n_samples_seen_.tolist() == [0, 2]
+    assert scaler.mean_.isnan().tolist() == scaler.var_.isnan().tolist() == [True, False]
+    scaler.partial_fit(torch.tensor([[4.0, 3.0], [6.0, torch.nan]]))
+    assert scaler.mean_.tolist() == [5.0, 2.0]
+    assert scaler.n_samples_seen_.tolist() == [2, 3]
+
+
+def test_transform_passes_nan_and_infinity_on():
+    scaler = StandardScaler().fit(numbers())
+    z = scaler(torch.tensor([[torch.nan, torch.inf, 0.0]]))
+    assert z.isnan().tolist() == [[True, False, False]]
+    assert z.isinf().tolist() == [[False, True, False]]
+
+
+# --- dtypes, devices, out=
+
+
+@PLAIN_AND_LARGE
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_floating_dtype_is_kept(dtype, n):
+    x = numbers(n, 2, dtype=torch.float64).clamp(-1e4, 1e4).to(dtype)
+    scaler = StandardScaler().fit(x)
+    assert scaler.mean_.dtype == scaler.var_.dtype == torch.float64
+    z = scaler(x)
+    assert z.dtype == dtype
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(z.double(), exact(x), rtol=max(2 * eps, 1e-13), atol=4 * eps)
+    assert scaler.inverse_transform(z).dtype == dtype
+
+
+@PLAIN_AND_LARGE
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int64, torch.bool])
+def test_integers_give_the_default_dtype_exactly(dtype, n):
+    x = (torch.arange(3 * n).view(n, 3) * 5 % 7).to(dtype)
+    z = StandardScaler().fit(x)(x)
+    assert z.dtype == torch.get_default_dtype() == torch.float32
+    torch.testing.assert_close(z.double(), exact(x), rtol=1e-6, atol=1e-6)
+    large = torch.arange(n).view(n, 1) + 2**40  # float32 would see one constant
+    torch.testing.assert_close(
+        StandardScaler().fit(large)(large).double(), exact(large), rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("change", ["half", "bfloat16", "double", "float", "cpu"])
+def test_a_model_that_changes_dtype_leaves_the_statistics(change):
+    scaler = StandardScaler().fit(numbers(offset=1e4))
+    model = nn.Sequential(scaler, nn.Linear(3, 2))
+    before = statistics(scaler)
+    getattr(model, change)()
+    assert_same(scaler, before)
+    for dtype in (torch.bfloat16, torch.float16):
+        assert_same(model.to(dtype)[0], before)
+    assert model[1].weight.dtype == torch.float16
+    assert_same(scaler.type(torch.float32), before)
+
+
+def test_a_failed_move_loses_nothing():
+    scaler = StandardScaler().fit(numbers())
+    before = statistics(scaler)
+    with pytest.raises(RuntimeError):
+        scaler.to("nowhere")
+    assert_same(scaler, before)
+
+
+def test_moving_an_unfitted_scaler():
+    assert StandardScaler().half().to("meta").mean_ is None
+    assert StandardScaler().to("meta").fit(numbers()).mean_.device.type == "cpu"
+
+
+def test_without_float64_the_statistics_stay_and_the_constants_move(monkeypatch):
+    for module in (moments, transforms.base):
+        monkeypatch.setattr(module, "NO_FLOAT64", ("meta",))  # stands in for MPS
+    scaler = StandardScaler().fit(numbers())
+    before = statistics(scaler)
+    assert_same(scaler.to("meta"), before)
+    z = scaler(torch.empty(5, 3, device="meta"))
+    assert (z.device.type, z.dtype, z.shape) == ("meta", torch.float32, (5, 3))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("nan", ["raise", "omit"])
+def test_devices_agree(device, nan):
+    x = numbers(5000, 3, offset=50)
+    here = StandardScaler(nan=nan).fit(x)
+    there = StandardScaler(nan=nan).fit(x[:1000].to(device)).partial_fit(x[1000:].to(device))
+    assert there(x.to(device)).device.type == device
+    torch.testing.assert_close(there(x.to(device)).cpu(), here(x), rtol=1e-6, atol=1e-6)
+    assert_close(there.to("cpu"), here)
+    torch.testing.assert_close(here.to(device)(x.to(device)).cpu(), there(x), rtol=1e-6, atol=1e-6)
+
+
+@PLAIN_AND_LARGE
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int32])
+@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
+def test_out(method, dtype, n):
+    x = numbers(n, 3).to(dtype)
+    kept = x.clone()
+    scaler = StandardScaler().fit(x)
+    run = getattr(scaler, method)
+    expected = run(x)
+    assert torch.equal(x, kept), "the input is never changed"
+    out = torch.empty_like(expected)
+    assert run(x, out=out) is out
+    assert torch.equal(out, expected)
+    assert torch.equal(x, kept)
+    strided = torch.empty(n, 6, dtype=expected.dtype)[:, ::2]
+    assert torch.equal(run(x, out=strided), expected)
+    if dtype.is_floating_point:
+        assert run(x, out=x) is x
+        assert torch.equal(x, expected)
+
+
+def test_numpy_arrays():
+    x = numbers().numpy()
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    expected = StandardScaler().fit(torch.from_numpy(x))(torch.from_numpy(x))
+    for array in (x, frozen, np.asfortranarray(x), x[::-1][::-1]):
+        z = StandardScaler().fit(array).transform(array)
+        assert isinstance(z, torch.Tensor)
+        torch.testing.assert_close(z, expected)
+    torch.testing.assert_close(StandardScaler().fit(x)(x[::-1]), expected.flip(0))
+
+
+# --- as a module
+
+
+@pytest.mark.parametrize("assign", [False, True])
+@pytest.mark.parametrize("old", [None, 3, 5])
+@pytest.mark.parametrize("new", [None, 3])
+def test_a_checkpoint_brings_its_shape(old, new, assign):
+    def model(features):
+        scaler = StandardScaler()
+        return nn.Sequential(
+            scaler if features is None else scaler.fit(numbers(features=features)), nn.Linear(3, 2)
+        )
+
+    source, target = model(new), model(old)
+    buffer = io.BytesIO()
+    torch.save(source.state_dict(), buffer)
+    buffer.seek(0)
+    target.load_state_dict(torch.load(buffer, weights_only=True), assign=assign)
+    assert_same(target[0], statistics(source[0]))
+    if new is not None:
+        assert torch.equal(source(numbers(seed=3)), target(numbers(seed=3)))
+    target[0].partial_fit(numbers())
+    assert_same(source[0], statistics(model(new)[0]))
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_rounded_checkpoint_is_taken_in_float64(assign):
+    state = {k: v.float() for k, v in StandardScaler().fit(numbers()).state_dict().items()}
+    scaler = StandardScaler()
+    scaler.load_state_dict(state, assign=assign)
+    assert (scaler.mean_.dtype, scaler.n_samples_seen_.dtype) == (torch.float64, torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.update(var_=-s["var_"]), "var_ must not be negative, but reaches -"),
+        (lambda s: s.update(var_=s["var_"][:2]), r"var_ must have shape \(3,\), as mean_, but has \(2,\)"),
+        (
+            lambda s: s.update(mean_=s["mean_"][0]),
+            r"mean_ must have shape \(features,\) for dim=-1, but has \(\)",
+        ),
+        (lambda s: s.pop("var_"), "Missing key.*var_"),
+        (lambda s: s.pop("n_samples_seen_"), "Missing key.*n_samples_seen_"),
+        (lambda s: s.update(more=s["mean_"]), "Unexpected key.*more"),
+    ],
+)
+def test_an_unsound_checkpoint_is_refused(change, message):
+    state = StandardScaler().fit(numbers()).state_dict()
+    change(state)
+    for scaler in (StandardScaler(), StandardScaler().fit(numbers(features=4))):
+        before = statistics(scaler)
+        with pytest.raises(RuntimeError, match=message):
+            scaler.load_state_dict(state)
+        if "more" not in state and "n_samples_seen_" in state:
+            assert_same(scaler, before)
+
+
+def test_deepcopy_and_pickle():
+    scaler = StandardScaler(1, nan="omit").fit(torch.rand(4, 3, 2))
+    for twin in (copy.deepcopy(scaler), pickle.loads(pickle.dumps(scaler))):
+        assert_same(twin, statistics(scaler))
+        assert repr(twin) == repr(scaler) == "StandardScaler(dim=1, features=3)"
+        before = statistics(scaler)
+        twin.partial_fit(torch.rand(4, 3, 2))
+        assert_same(scaler, before)
+    assert repr(StandardScaler()) == "StandardScaler(dim=-1, not fitted)"
+
+
+@PLAIN_AND_LARGE
+def test_gradients_pass_through(n):
+    x = numbers(n, 2).requires_grad_()
+    scaler = StandardScaler().fit(x)
+    weight = torch.randn(n, 2)
+    (gradient,) = torch.autograd.grad((scaler(x) * weight).sum(), x)
+    torch.testing.assert_close(gradient.double(), weight / scaler.scale_, rtol=1e-6, atol=0)
+    (back,) = torch.autograd.grad((scaler.inverse_transform(x) * weight).sum(), x)
+    torch.testing.assert_close(back.double(), weight * scaler.scale_, rtol=1e-6, atol=0)
+    with torch.no_grad():
+        assert torch.equal(scaler.transform(x, out=torch.empty(n, 2)), scaler(x))
+    small = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(scaler, (small,))
+    assert not list(scaler.parameters())
+    assert not scaler.mean_.requires_grad
+
+
+@PLAIN_AND_LARGE
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit.script. is deprecated:DeprecationWarning"
+)  # torch's own, of jvp
+def test_function_transforms_pass_through(n):
+    x = numbers(n, 2)
+    scaler = StandardScaler().fit(x)
+    stacked = torch.stack([x, 2 * x])
+    torch.testing.assert_close(torch.func.vmap(scaler)(stacked), scaler(stacked))
+    gradient = torch.func.grad(lambda y: scaler(y).sum())(x)
+    torch.testing.assert_close(gradient.double(), (1 / scaler.scale_).expand(n, 2), rtol=1e-6, atol=0)
+    _, tangent = torch.func.jvp(scaler, (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(tangent, gradient)
+
+
+@PLAIN_AND_LARGE
+def test_exports_with_the_model(n):
+    x = numbers(n, 3)
+    model = nn.Sequential(StandardScaler().fit(x), nn.Linear(3, 2)).eval()
+    rows = torch.export.Dim("rows", min=2, max=100_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own deprecations
+        program = torch.export.export(model, (x,), dynamic_shapes=({0: rows},)).module()
+        other = numbers(n + 3, 3, seed=5)
+        torch.testing.assert_close(program(other), model(other))
+        compiled = torch.compile(model, backend="eager", fullgraph=True)
+        torch.testing.assert_close(compiled(other), model(other))
+
+
+# --- processes
+
+WORKER = """
+import sys, torch, torch.distributed as dist
+from unitgain.transforms import StandardScaler
+folder, rank, world = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+dist.init_process_group("gloo", store=dist.FileStore(folder + "/store", world), rank=rank, world_size=world)
+data = torch.load(folder + "/data.pt")
+result = {}
+for name, parts in data["parts"].items():
+    scaler = StandardScaler(nan="omit" if "omit" in name else "raise", dim=None if name == "scalar" else -1)
+    if parts[rank] is not None:
+        for batch in parts[rank].split(50):
+            scaler.partial_fit(batch)
+    try:
+        scaler.synchronize()
+    except (ValueError, RuntimeError) as error:
+        result[name] = (type(error).__name__, str(error), scaler.state_dict())
+    else:
+        result[name] = scaler.state_dict()
+torch.save(result, f"{folder}/{rank}.pt")
+dist.barrier()
+dist.destroy_process_group()
+"""
+
+
+def test_four_processes_equal_one(tmp_path):
+    world = 4
+    x = numbers(400, 3, dtype=torch.float64, offset=1e5)
+    x[:, 1] = 0.1  # constant: must stay exact
+    parts = list(x.split([10, 200, 150, 40]))
+    holes = x.clone()
+    holes[torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.4] = torch.nan
+    holes[:210, 2] = torch.nan
+    data = {
+        "table": parts,
+        "omit": list(holes.split([10, 200, 150, 40])),
+        "idle": [None, x[:300], None, x[300:]],
+        "idle omit": [None, holes, None, None],
+        "scalar": parts,
+        "nobody": [None] * world,
+        "mismatch": [*parts[:3], parts[3][:, :2]],
+    }
+    torch.save({"parts": data}, tmp_path / "data.pt")
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(transforms.__file__).parents[2]),
+        "OMP_NUM_THREADS": "1",
+    }
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(tmp_path), str(rank), str(world)], env=environment
+        )
+        for rank in range(world)
+    ]
+    try:
+        assert [worker.wait(timeout=120) for worker in workers] == [0] * world
+    finally:
+        for worker in workers:
+            worker.kill()
+    expected = {
+        "table": StandardScaler().fit(x),
+        "omit": StandardScaler(nan="omit").fit(holes),
+        "idle": StandardScaler().fit(x),
+        "idle omit": StandardScaler(nan="omit").fit(holes),
+        "scalar": StandardScaler(None).fit(x),
+    }
+    results = [torch.load(tmp_path / f"{rank}.pt") for rank in range(world)]
+    for name, one in expected.items():
+        for result in results:
+            many = copy.deepcopy(one)
+            many.load_state_dict(result[name])
+            assert many.n_samples_seen_.shape == one.n_samples_seen_.shape
+            assert_close(many, one)
+            assert all(torch.equal(result[name][k], results[0][name][k]) for k in result[name])
+            if name == "table":
+                assert many.mean_[1] == 0.1
+                assert (many(x)[:, 1] == 0).all()
+    for rank, result in enumerate(results):
+        kind, message, state = result["mismatch"]
+        assert (kind, message[:46]) == ("ValueError", "processes must have equal numbers of features,")
+        assert torch.equal(state["mean_"], StandardScaler().fit(data["mismatch"][rank]).mean_) or rank in (
+            1,
+            2,
+        )
+        assert result["nobody"][0] == "RuntimeError"
+
+
+# --- bad input
+
+GOOD = numbers(10, 3)
+NAN, INF = GOOD.clone(), GOOD.clone()
+NAN[4, 2], NAN[5, 1], NAN[6, 2] = torch.nan, torch.nan, torch.nan
+INF[3, 0], INF[4, 1] = torch.inf, -torch.inf
+
+BAD = {
+    "nan": (NAN, ValueError, 'x must not hold NaN with nan="raise", but holds 3, the first in column 1'),
+    "infinity": (INF, ValueError, "x must not hold infinity, but holds 2, the first in column 0"),
+    "overflow": (
+        torch.tensor([[1e200] * 3, [-1e200] * 3], dtype=torch.float64),
+        ValueError,
+        "reaches 1e+200",
+    ),
+    "no rows": (torch.empty(0, 3), ValueError, "x must hold at least one value to fit, but has shape (0, 3)"),
+    "no columns": (torch.empty(4, 0), ValueError, "(4, 0)"),
+    "wrong width": (torch.ones(4, 2), ValueError, "x must have 3 features along dim=-1"),
+    "wrong ndim": (torch.ones(3), ValueError, "x must have 2 dimensions or more for dim=-1, has shape (3,)"),
+    "other device": (
+        torch.empty(4, 3, device="meta"),
+        ValueError,
+        "x must be on cpu, where the statistics are",
+    ),
+    "complex": (
+        torch.ones(4, 3, dtype=torch.complex64),
+        TypeError,
+        "x must hold real numbers, but has dtype",
+    ),
+    "sparse": (torch.eye(3).to_sparse(), TypeError, "x must be dense, but has layout torch.sparse_coo"),
+    "list": ([[1.0, 2.0, 3.0]], TypeError, "x must be a torch.Tensor or a numpy.ndarray, but is a list"),
+    "none": (None, TypeError, "but is a NoneType"),
+    "words": (np.array([["a", "b", "c"]]), TypeError, "x must hold real numbers, but has dtype <U1"),
+    "objects": (np.array([[None, 1, 2]]), TypeError, "x must hold real numbers, but has dtype object"),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_to_fit_is_named_and_changes_nothing(case, method):
+    x, kind, message = BAD[case]
+    for scaler in (StandardScaler(), StandardScaler().fit(GOOD)):
+        needs_a_fit = case in ("wrong width", "other device", "no columns")
+        if needs_a_fit and (method == "fit" or scaler.mean_ is None):
+            continue
+        before = statistics(scaler)
+        with pytest.raises(kind) as error:
+            getattr(scaler, method)(x)
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)
+        assert_same(scaler, before)
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "forward"])
+@pytest.mark.parametrize(
+    "case", sorted(BAD.keys() - {"nan", "infinity", "overflow", "no rows", "no columns"})
+)
+def test_bad_input_to_transform_is_named(case, method):
+    x, kind, message = BAD[case]
+    with pytest.raises(kind) as error:
+        getattr(StandardScaler().fit(GOOD), method)(x)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("nan", ["raise", "omit"])
+def test_infinity_is_refused_under_either_policy(nan):
+    with pytest.raises(ValueError, match="infinity, but holds 2, the first in column 0"):
+        StandardScaler(nan=nan).fit(INF)
+    with pytest.raises(ValueError, match=r"infinity, but holds 2, the first in entry 0 of dimension 1$"):
+        StandardScaler(1, nan=nan).fit(INF)
+    with pytest.raises(ValueError, match=r"infinity, but holds 2$"):
+        StandardScaler(None, nan=nan).fit(INF)
+
+
+def test_values_that_are_large_but_fine():
+    x = torch.tensor([[9e153, 9e153], [-9e153, -9e153]], dtype=torch.float64)
+    torch.testing.assert_close(StandardScaler().fit(x)(x), x.sign())
+    huge = torch.full((2, 2), 1.5e308, dtype=torch.float64)[
+        :1
+    ]  # the sum of the means overflows, no mean does
+    assert StandardScaler().fit(huge)(huge).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: StandardScaler("0"), TypeError, "dim must be an int or None, but got '0'"),
+        (lambda: StandardScaler(True), TypeError, "dim must be an int or None, but got True"),
+        (lambda: StandardScaler(nan="drop"), ValueError, 'nan must be "raise" or "omit", but got \'drop\''),
+        (lambda: StandardScaler()(GOOD), RuntimeError, "StandardScaler must be fitted before use"),
+        (lambda: StandardScaler().inverse_transform(GOOD), RuntimeError, "must be fitted before use"),
+        (
+            lambda: StandardScaler(1).fit(torch.ones(4)),
+            ValueError,
+            "x must have 2 dimensions or more for dim=1",
+        ),
+        (lambda: StandardScaler(-3).fit(GOOD), ValueError, "x must have 3 dimensions or more for dim=-3"),
+        (lambda: StandardScaler().fit(GOOD.to("meta")), ValueError, "x must hold values to fit"),
+        (lambda: fitted().merge(None), TypeError, "other must be a StandardScaler, but is a NoneType"),
+        (
+            lambda: fitted().merge(StandardScaler(1)),
+            ValueError,
+            "other must have the same dim, -1, but has 1",
+        ),
+        (
+            lambda: fitted().merge(StandardScaler(nan="omit")),
+            ValueError,
+            "other must have the same nan, 'raise'",
+        ),
+        (lambda: fitted().merge(fitted(2)), ValueError, "other must have 3 features, but has 2"),
+        (lambda: fitted().merge(fitted().to("meta")), ValueError, "other must be on cpu, but is on meta"),
+        (lambda: fitted().synchronize(), RuntimeError, "synchronize needs a process group, but has none"),
+        (
+            lambda: fitted().transform(GOOD, out=GOOD.numpy()),
+            TypeError,
+            "out must be a torch.Tensor, but is a ndarray",
+        ),
+        (
+            lambda: fitted().transform(GOOD, out=torch.empty(3)),
+            ValueError,
+            "out must have shape (10, 3), dtype",
+        ),
+        (lambda: fitted().transform(GOOD, out=GOOD.double()), ValueError, "and torch.float64"),
+        (lambda: fitted().transform(GOOD, out=GOOD.to("meta")), ValueError, "and meta"),
+        (
+            lambda: fitted().transform(GOOD.clone().requires_grad_(), out=torch.empty(10, 3)),
+            ValueError,
+            "out must be None where x or out requires a gradient",
+        ),
+    ],
+)
+def test_misuse_is_named(call, kind, message):
+    with pytest.raises(kind) as error:
+        call()
+    if "and torch.float64" in message or "and meta" in message:
+        message = "out must have shape (10, 3), dtype torch.float32 and device cpu"
+    assert message in str(error.value)
+
+
+def fitted(features=3):
+    return StandardScaler().fit(numbers(10, features))
+
+
+# --- copied out
+
+
+def test_the_folder_works_alone(tmp_path):
+    source = Path(transforms.__file__).parent
+    shutil.copytree(source, tmp_path / "borrowed", ignore=shutil.ignore_patterns("__pycache__"))
+    program = (
+        "import sys, torch; from borrowed import StandardScaler; x = torch.randn(9, 2);"
+        "assert torch.allclose(StandardScaler().fit(x)(x).mean(0), torch.zeros(2), atol=1e-6);"
+        "assert not any(m.split('.')[0] in ('unitgain', 'sklearn', 'scipy') for m in sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {program}"],
+        check=True,
+    )
