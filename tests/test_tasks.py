@@ -346,7 +346,7 @@ def test_a_card_and_its_row():
     assert card.startswith('<div class="ug-claim ug-depends" id="claim-half" markdown="1">')
     for part in (
         "“half | of $x$” (S0)",
-        "−0.500 [−0.600, −0.400], n = 12\u202f345 · share",
+        "−0.500 [−0.600, −0.400], n = 12,345 · share",
         "</svg> Depends</p>",
     ):
         assert part in card

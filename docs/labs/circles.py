@@ -4,9 +4,9 @@
 # %% [markdown]
 # # Lab: freeze a network by moving its data
 #
-# Move the circles, train again, and watch the hidden units freeze. Download this page as a notebook, change the numbers in the second
-# cell, and run it again: it needs `pip install 'unitgain[plots]'` and nothing else. The chapter behind it is
-# [Normalize your data](../learn/normalize-your-data.md).
+# Move the circles, train again, and watch the hidden units freeze. Download this page as a notebook, change
+# the numbers in the second cell, and run it again: it needs `pip install 'unitgain[plots]'` and nothing else.
+# The chapter behind it is [Normalize your data](../learn/normalize-your-data.md).
 
 # %%
 import matplotlib.pyplot as plt
@@ -26,7 +26,8 @@ device = best_device()
 # %% [markdown]
 # ## Your move
 #
-# Where should the middle of the circles lie, how many hidden units may the network have, and which activation?
+# Where should the middle of the circles lie, how many hidden units may the network have, and which
+# activation?
 
 # %%
 CENTERS = (0.0, 1.0, 2.0, 4.0, 10.0)
@@ -36,7 +37,8 @@ ACTIVATION = "relu"
 # %% [markdown]
 # ## One network for each place
 #
-# The first weights are the same everywhere; only the data moves. A unit is *frozen* when it is on for all the points or for none.
+# The first weights are the same everywhere; only the data moves. A unit is *frozen* when it is on for all
+# the points or for none.
 
 
 # %%
@@ -52,24 +54,32 @@ def experiment(center, standardize=False):
     return model, x, y, frozen, accuracy(model(x), y).item()
 
 
-raw = [experiment(center) for center in CENTERS]
-for center, (*_, frozen, score) in zip(CENTERS, raw):
+def report(center, frozen, score):
+    """Print one line about a network."""
     print(
-        f"center {center:4.1f}: {frozen:4.0%} of the hidden units frozen at birth, accuracy {score:.2f} after training"
+        f"center {center:4.1f}: {frozen:4.0%} of the hidden units frozen at birth, "
+        f"accuracy {score:.2f} after training"
     )
 
-# %% alt="Decision boundaries of the same network trained on the circles at five places: closed around 0, straight or absent far away."
+
+raw = [experiment(center) for center in CENTERS]
+for center, (*_, frozen, score) in zip(CENTERS, raw, strict=True):
+    report(center, frozen, score)
+
+
+# %% alt="Boundaries of the same network at five places: closed around 0, straight or absent far away."
 # The boundary that each network has learned
-fig, axes = plt.subplots(1, len(CENTERS), figsize=(12, 2.9), layout="constrained")
-for ax, center, (model, x, y, frozen, score) in zip(axes, CENTERS, raw):
-    boundary(
-        ax,
-        lambda points: model(points.to(device)),
-        (center - 2.2, center - 2.2),
-        (center + 2.2, center + 2.2),
-    )
+def draw(ax, center, model, x, y, score):
+    """The network's boundary and its data, within 2.2 of the center."""
+    low, high = (center - 2.2, center - 2.2), (center + 2.2, center + 2.2)
+    boundary(ax, lambda points: model(points.to(device)), low, high)
     scatter(ax, x.cpu(), y.cpu(), size=6)
     ax.set(title=f"center {center:g}: {score:.2f}", aspect="equal")
+
+
+fig, axes = plt.subplots(1, len(CENTERS), figsize=(12, 2.9), layout="constrained")
+for ax, center, (model, x, y, _, score) in zip(axes, CENTERS, raw, strict=True):
+    draw(ax, center, model, x, y, score)
 
 # %% [markdown]
 # ## The same, standardized
@@ -79,9 +89,7 @@ for ax, center, (model, x, y, frozen, score) in zip(axes, CENTERS, raw):
 # %%
 for center in CENTERS:
     *_, frozen, score = experiment(center, standardize=True)
-    print(
-        f"center {center:4.1f}: {frozen:4.0%} of the hidden units frozen at birth, accuracy {score:.2f} after training"
-    )
+    report(center, frozen, score)
 
 # %% [markdown]
 # ## Things to try

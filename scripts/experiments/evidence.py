@@ -93,7 +93,7 @@ def number(value: float, digits: int = 3) -> str:
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}".replace("-", "−")
     places = max(digits - 1 - int(exponent), 0)
-    return f"{value:,.{places}f}".replace("-", "−").replace(",", "\u202f")
+    return f"{value:,.{places}f}".replace("-", "−")
 
 
 def percent(share: float, places: int = 0) -> str:

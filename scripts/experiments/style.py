@@ -17,14 +17,13 @@ from unitgain.plots import DARK, LIGHT
 
 INK = "#010203"  # in an SVG: a sentinel that the engine replaces by currentColor
 VIDEO_INK = {"light": "#21262D", "dark": "#DFE2E7"}
-PAPER = {"light": "#FFFFFF", "dark": "#1E2029"}
+PAPER = {"light": "#FFFFFF", "dark": "#15181B"}
 GRID = "#8A9099"
 SVG_VARIABLES = {LIGHT[key].lower(): f"--ug-{key.replace('_', '-')}" for key in LIGHT}
 
 TEXT_WIDTH, WIDE = 7.0, 9.6  # inches at 96 px: the width of the text, and the widest a figure may be
-FONT = (
-    Path(__file__).resolve().parents[2] / "build/fonts/Inter.ttf"
-)  # made by the set-up from the page's own font
+# Made by the set-up from the page's own font
+FONT = Path(__file__).resolve().parents[2] / "build/fonts/Inter.ttf"
 
 _scheme: str | None = None  # None while an SVG is drawn; "light" or "dark" while a video is
 
@@ -110,8 +109,8 @@ def figure(width: float = TEXT_WIDTH, height: float = 3.6, **subplots) -> tuple[
 
 def progress(ax: Axes, total: int, label: str = "step"):
     """A progress tick along the top of `ax` and a counter in its corner; returns update(i, text)."""
-    (tick,) = ax.plot([0, 0], [1.0, 1.0], transform=ax.transAxes, color=palette()["standardized"], lw=3,
-                      clip_on=False, solid_capstyle="butt", animated=True)  # fmt: skip
+    (tick,) = ax.plot([0, 0], [1, 1], transform=ax.transAxes, color=palette()["standardized"], animated=True)
+    tick.set(lw=3, clip_on=False, solid_capstyle="butt")
     text = ax.text(1, 1.015, "", transform=ax.transAxes, ha="right", va="bottom", fontsize=9.5, animated=True)
 
     def update(i: int, value: str | int | None = None) -> None:

@@ -20,6 +20,7 @@ PLACEHOLDER = re.compile(r'<div class="ug-picture" data-picture="([^"]*)"></div>
 WIDTH = re.compile(r"max-width:\s*([\d.]+)px")
 SIZE = re.compile(r'<video\b[^>]*\bwidth="(\d+)" height="(\d+)"')
 HINT = '<p class="ug-hint" aria-hidden="true">Scroll sideways to see the whole figure →</p>'
+VIDEO_LEGIBLE = 500  # px; its labels would be too small on a narrower screen: there it scrolls
 SERVED = ("experiments/**/data.csv", "experiments/**/*.mp4", "experiments/**/*.webp", "claims/claims.json")
 
 
@@ -33,13 +34,16 @@ def site_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def framed(picture: str) -> str:
-    """The picture with its size for site.css, and under a drawing the hint that it scrolls."""
-    style, hint = "", ""
+    """The picture with its size for site.css, and under it the hint that it scrolls where it does not fit."""
     if size := SIZE.search(picture):
-        style = f' style="--ug-width:{size[1]}px;--ug-ratio:{int(size[2]) / int(size[1]):.4f}"'
-    elif width := WIDTH.search(picture):
-        style, hint = f' style="--ug-width:{width[1]}px"', HINT
-    return f'<div class="ug-picture"{style}>{picture}{hint}</div>'
+        width, ratio = int(size[1]), int(size[2]) / int(size[1])
+        style = f"--ug-width:{width}px;--ug-ratio:{ratio:.4f};--ug-legible:{VIDEO_LEGIBLE}px"
+        picture = f'<div class="ug-frame">{picture}</div>'
+    elif drawn := WIDTH.search(picture):
+        style = f"--ug-width:{drawn[1]}px"
+    else:
+        return f'<div class="ug-picture">{picture}</div>'
+    return f'<div class="ug-picture" style="{style}">{picture}{HINT}</div>'
 
 
 def insert(output: str, build: Path, to_root: str) -> str:

@@ -157,6 +157,8 @@ def on_page_content(content, page, config, files):
             f'{where}: a cell that draws needs a text for its picture, `# %% alt="…"`'
         ) from None
     content, pictures = pictures_out(content, texts)
+    # mkdocs-jupyter takes the raw cell of a jupytext header for a heading
+    page.toc.items = [entry for entry in page.toc.items if f'id="{entry.id}"' in content]
     folder = uri.removesuffix(".ipynb")
     for name, data in pictures.items():
         files.append(File.generated(config, f"{folder}/{name}", content=data))

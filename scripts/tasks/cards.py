@@ -54,7 +54,7 @@ def record(experiment: Experiment, claim: Claim) -> dict:
 
 def count(n: int) -> str:
     """n in full, its thousands set apart."""
-    return f"{n:,}".replace(",", "\u202f")
+    return f"{n:,}"
 
 
 def measured(claim: Mapping) -> str:

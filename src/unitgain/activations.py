@@ -38,7 +38,7 @@ def activation(name: str) -> Callable[[Tensor], Tensor]:
     Raises:
         ValueError: If no activation has this name; the message names the closest one.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.activations import activation
         >>> activation("relu")(torch.tensor([-1.0, 2.0]))
@@ -66,7 +66,7 @@ class Activation(nn.Module):
     Raises:
         ValueError: If no activation has this name.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.activations import Activation
         >>> Activation("tanh")(torch.zeros(2, 3)).shape

@@ -14,7 +14,7 @@ __all__ = ["Examples", "Split", "circles", "classification_table", "split", "uni
 class Examples(NamedTuple):
     """Inputs `x`, shape `(n, features)`, and targets `y`, shape `(n,)`.
 
-    Example:
+    Examples:
         >>> from unitgain.datasets import circles
         >>> circles(100).x.shape
         torch.Size([100, 2])
@@ -29,7 +29,7 @@ class Examples(NamedTuple):
 class Split(NamedTuple):
     """Three disjoint parts of a data set; fit every statistic on `train` alone.
 
-    Example:
+    Examples:
         >>> from unitgain.datasets import circles, split
         >>> split(*circles(100)).train.x.shape
         torch.Size([80, 2])
@@ -67,7 +67,7 @@ def circles(
     Raises:
         ValueError: For fewer than 2 points.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.datasets import circles
         >>> x, y = circles(200, center=10.0, generator=torch.Generator().manual_seed(0))
@@ -111,7 +111,7 @@ def uniform_cloud(
     Raises:
         ValueError: Unless n ≥ 1, features ≥ 1 and low < high.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.datasets import uniform_cloud
         >>> x = uniform_cloud(500, 8.0, 10.0)
@@ -153,7 +153,7 @@ def classification_table(
         ValueError: Unless n ≥ 1 and features ≥ 4.
         ModuleNotFoundError: Without scikit-learn; the message names the extra to install.
 
-    Example:
+    Examples:
         >>> from unitgain.datasets import classification_table
         >>> classification_table(100).x.shape
         torch.Size([100, 20])
@@ -199,7 +199,7 @@ def wild_scales(
     Raises:
         ValueError: Unless the decades are in order and offset ≥ 0.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.datasets import wild_scales
         >>> wild_scales(torch.ones(3, 2), decades=(1.0, 1.0 + 1e-9), offset=0.0)
@@ -237,7 +237,7 @@ def split(
         ValueError: For shares out of range or that round to an empty training part; for x and y of different
             lengths.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.datasets import split
         >>> parts = split(torch.zeros(10, 2), torch.zeros(10), validation=0.2, test=0.3)

@@ -11,7 +11,7 @@ def best_device() -> torch.device:
     Returns:
         The device to create models and data on.
 
-    Example:
+    Examples:
         >>> from unitgain.devices import best_device
         >>> best_device().type in {"cuda", "mps", "cpu"}
         True

@@ -23,7 +23,7 @@ class LayerActivity:
         share: Share of the examples on which each unit is active, `(*replicas, units)`, in [0, 1].
         count: Number of active units on each example, `(*replicas, n)`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.diagnostics import LayerActivity
         >>> layer = LayerActivity("0", share=torch.tensor([0.0, 0.4, 1.0]), count=torch.tensor([1, 2]))
@@ -74,7 +74,7 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
     Raises:
         ValueError: If the model ran no activation module.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.diagnostics import activity
         >>> from unitgain.models import MLP

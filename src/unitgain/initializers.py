@@ -72,7 +72,7 @@ def zeros_(tensor: Tensor, *, generator: Generators = None) -> Tensor:
     Returns:
         The same tensor.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.initializers import zeros_
         >>> zeros_(torch.ones(2))
@@ -94,7 +94,7 @@ def constant_(tensor: Tensor, value: float, *, generator: Generators = None) -> 
     Returns:
         The same tensor.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.initializers import constant_
         >>> constant_(torch.empty(2), 0.5)
@@ -121,7 +121,7 @@ def uniform_(tensor: Tensor, low: float = -1.0, high: float = 1.0, *, generator:
     Raises:
         ValueError: Unless low < high, or if the number of generators is not the number of replicas.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.initializers import uniform_
         >>> w = uniform_(torch.empty(3, 2), generator=torch.Generator().manual_seed(0))
@@ -150,7 +150,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: G
     Raises:
         ValueError: Unless std ≥ 0.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.initializers import normal_
         >>> w = normal_(torch.empty(1000, 10), std=0.01, generator=torch.Generator().manual_seed(0))
@@ -188,7 +188,7 @@ def _variance_scaling(
     Raises:
         ValueError: If the tensor has fewer than 2 dimensions.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.initializers import {name}
         >>> w = {name}(torch.empty(400, 100), generator=torch.Generator().manual_seed(0))
@@ -259,7 +259,7 @@ def initializer(rule: str | Initializer) -> Initializer:
     Raises:
         ValueError: If no initializer has this name; the message names the closest one.
 
-    Example:
+    Examples:
         >>> from unitgain.initializers import initializer
         >>> initializer("kaiming_normal").__name__
         'he_normal_'
@@ -300,7 +300,7 @@ def initialize(
     Raises:
         ValueError: For an unknown name, or a number of generators that is not the number of replicas.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.initializers import initialize
         >>> model = initialize(torch.nn.Linear(3, 2), weight="he_normal", bias="zeros")

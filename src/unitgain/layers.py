@@ -34,7 +34,7 @@ class Linear(nn.Module):
     Raises:
         ValueError: For a size below 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.layers import Linear
         >>> Linear(3, 2, replicas=(5,))(torch.zeros(7, 3)).shape

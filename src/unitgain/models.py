@@ -36,7 +36,7 @@ class MLP(nn.Module):
     Raises:
         ValueError: For fewer than two sizes, a size below 1, or an unknown name.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.models import MLP
         >>> MLP((2, 2, 1), replicas=(1000,))(torch.zeros(5, 2)).shape

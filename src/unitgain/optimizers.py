@@ -27,7 +27,7 @@ def sgd_rule(parameter: Tensor, grad: Tensor, *, lr: float) -> None:
         grad: g, the same shape.
         lr: The learning rate α, at least 0.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.optimizers import sgd_rule
         >>> theta = torch.tensor([1.0])
@@ -67,7 +67,7 @@ def adam_rule(
         beta1, beta2: β₁ and β₂, in [0, 1).
         eps: ε, at least 0, outside the root.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.optimizers import adam_rule
         >>> theta, m, v = torch.zeros(1), torch.zeros(1), torch.zeros(1)
@@ -143,7 +143,7 @@ class SGD(_Books):
     Raises:
         ValueError: For a learning rate below 0 or NaN.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.optimizers import SGD
         >>> theta = torch.nn.Parameter(torch.tensor([1.0]))
@@ -178,7 +178,7 @@ class Adam(_Books):
     Raises:
         ValueError: For a number outside its range or NaN.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.optimizers import Adam
         >>> theta = torch.nn.Parameter(torch.tensor([1.0]))

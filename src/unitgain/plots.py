@@ -69,7 +69,7 @@ def scatter(
     Returns:
         The points.
 
-    Example:
+    Examples:
         >>> import matplotlib.pyplot as plt
         >>> from unitgain.datasets import circles
         >>> from unitgain.plots import scatter
@@ -92,7 +92,7 @@ def grid(low: Sequence[float], high: Sequence[float], steps: int = 100) -> NDArr
     Returns:
         `(steps * steps, 2)`, row by row from the bottom: the order of the scores in `Boundary.update`.
 
-    Example:
+    Examples:
         >>> from unitgain.plots import grid
         >>> grid((0, 0), (1, 2), steps=2).tolist()
         [[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [1.0, 2.0]]
@@ -180,7 +180,7 @@ def boundary(
     Returns:
         The drawing; `update(scores)` changes it.
 
-    Example:
+    Examples:
         >>> import matplotlib.pyplot as plt
         >>> from unitgain.models import MLP
         >>> from unitgain.plots import boundary
@@ -204,7 +204,7 @@ def unit_states(share: ArrayLike) -> list[str]:
     Returns:
         "dead" where 0, "always_on" where 1, "alive" between.
 
-    Example:
+    Examples:
         >>> from unitgain.plots import unit_states
         >>> unit_states([0.0, 0.3, 1.0])
         ['dead', 'alive', 'always_on']
@@ -304,7 +304,7 @@ def network(
     Returns:
         The drawing; `update(activation, states, weights)` fills it.
 
-    Example:
+    Examples:
         >>> import matplotlib.pyplot as plt
         >>> from unitgain.plots import network
         >>> drawing = network(plt.figure().subplots(), (2, 2, 1))

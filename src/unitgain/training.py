@@ -22,7 +22,7 @@ def binary_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     Returns:
         `(*replicas,)`, in nats.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.training import binary_cross_entropy
         >>> binary_cross_entropy(torch.zeros(4, 1), torch.tensor([0, 1, 0, 1]))
@@ -44,7 +44,7 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     Returns:
         `(*replicas,)`, in nats.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.training import cross_entropy
         >>> cross_entropy(torch.zeros(4, 10), torch.arange(4))
@@ -66,7 +66,7 @@ def squared_error(output: Tensor, y: Tensor) -> Tensor:
     Returns:
         `(*replicas,)`, in half the square of the targets' unit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.training import squared_error
         >>> squared_error(torch.zeros(2, 1), torch.tensor([1.0, 3.0]))
@@ -87,7 +87,7 @@ def accuracy(logits: Tensor, y: Tensor) -> Tensor:
     Returns:
         `(*replicas,)`, in [0, 1].
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.training import accuracy
         >>> accuracy(torch.tensor([[2.0], [-1.0]]), torch.tensor([1, 1]))
@@ -145,7 +145,7 @@ def train(
     Raises:
         ValueError: For an unknown loss, numbers out of range, or x and y of different lengths.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.models import MLP
         >>> from unitgain.optimizers import SGD

@@ -1,4 +1,4 @@
-"""Networks on the concentric circles: trained here, filmed and counted by several experiments of this chapter."""
+"""Networks on the concentric circles, trained here; several experiments film them or count with them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def generators(seeds: range) -> list[torch.Generator]:
 
 
 def standardize(x: Tensor) -> Tensor:
-    """`x` standardized by its own statistics: these experiments ask what can be learned, not how well it generalizes."""
+    """`x` standardized by its own statistics.
+
+    These experiments ask what can be learned, not how well it generalizes.
+    """
     return StandardScaler().fit(x).transform(x)
 
 
@@ -41,7 +44,10 @@ def film(
     device: str,
     scaled=False,
 ):
-    """Train `networks` networks 2-width-1 on one data set, and keep `frames` moments of the one that ends with the median accuracy."""
+    """Train `networks` networks 2-width-1 on one data set.
+
+    Kept are `frames` moments of the network that ends with the median accuracy.
+    """
     x, y = circles(POINTS, center=center, generator=torch.Generator().manual_seed(seed), device=device)
     x = standardize(x) if scaled else x
     model = MLP(
@@ -51,9 +57,8 @@ def film(
         generator=generators(range(seed, seed + networks)),
         device=device,
     )
-    moments = np.unique(
-        (np.linspace(0, 1, frames) ** 2 * STEPS).round().astype(int)
-    )  # denser where more happens
+    # Denser where more happens
+    moments = np.unique((np.linspace(0, 1, frames) ** 2 * STEPS).round().astype(int))
     film = {"w1": [], "b1": [], "w2": [], "b2": [], "accuracy": []}
 
     def keep(step: int) -> None:
@@ -192,6 +197,7 @@ def film_note(result: dict) -> str:
     low, high = np.quantile(result["final_accuracy"], [0.1, 0.9])
     n = len(result["final_accuracy"])
     return (
-        f"Adam, learning rate {LEARNING_RATE}, {STEPS} steps on all {POINTS} points. Of {n} networks from different first "
-        f"weights, this is the one with the median accuracy; the middle 80 % end between {low:.2f} and {high:.2f}."
+        f"Adam, learning rate {LEARNING_RATE}, {STEPS} steps on all {POINTS} points. Of {n} networks from "
+        "different first weights, this is the one with the median accuracy; the middle 80 % end between "
+        f"{low:.2f} and {high:.2f}."
     )

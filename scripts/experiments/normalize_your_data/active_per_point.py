@@ -1,4 +1,7 @@
-"""How many neurons of a fresh layer are active for a point, centred and far from 0?  Chapter: normalize-your-data."""
+"""How many neurons of a fresh layer are active for a point, centred and far from 0?
+
+Chapter: normalize-your-data.
+"""
 
 from collections.abc import Iterator
 
@@ -46,7 +49,7 @@ def draw(result) -> Figure:
         top.set(title=title, xlabel=f"active units of {WIDTH}", xticks=range(0, WIDTH + 1, 2), ylim=(0, 26))
         low, high = count[:SHOWN].min(1), count[:SHOWN].max(1)
         order = np.argsort(low + high, kind="stable")
-        bottom.vlines(np.arange(SHOWN), low[order] - 0.12, high[order] + 0.12, color=colours[colour], lw=4)
+        bottom.vlines(np.arange(len(order)), low[order] - 0.12, high[order] + 0.12, color=colours[colour], lw=4)
         bottom.set(
             xlabel=f"{SHOWN} networks", xticks=[], ylim=(-0.5, WIDTH + 0.5), yticks=range(0, WIDTH + 1, 2)
         )
@@ -64,17 +67,19 @@ def caption(result) -> str:
     centred, shifted = result["centred"], result["shifted"]
     within = {name: result[name].std(axis=1).mean() for name in CLOUDS}
     return (
-        f"**Counting active units hides the problem: on average {centred.mean():.2f} of {WIDTH} are active on centred data and "
-        f"{shifted.mean():.2f} at U(8, 10).** What changes is that they are the same units for every point: within a network the count "
-        f"varies from point to point by {within['centred']:.2f} (standard deviation) centred, by {within['shifted']:.2f} shifted. "
+        f"**Counting active units hides the problem: on average {centred.mean():.2f} of {WIDTH} are active "
+        f"on centred data and {shifted.mean():.2f} at U(8, 10).** What changes is that they are the same "
+        "units for every point: within a network the count varies from point to point by "
+        f"{within['centred']:.2f} (standard deviation) centred, by {within['shifted']:.2f} shifted. "
         f"{len(centred):,} networks, {centred.shape[1]} points each, weights and biases U(−1, 1)."
     )
 
 
 def alt(result) -> str:
     return (
-        "Two equal histograms of the number of active units per point, for data around 0 and around 9. Below, for 40 networks, the "
-        "range of that number over the points: wide around 0, hardly any around 9."
+        "Two equal histograms of the number of active units per point, for data around 0 and around 9. "
+        "Below, for 40 networks, the range of that number over the points: wide around 0, hardly any around "
+        "9."
     )
 
 
@@ -95,7 +100,7 @@ def claims(result) -> Iterator[Claim]:
         and high < 0.52
         and mean_interval(share["centred"])[0] > 0.48
         and mean_interval(share["centred"])[1] < 0.52,
-        finding=f"The count is the wrong thing to watch: at U(8, 10) {percent(frozen['shifted'])} of the networks have exactly the same number of "
-        f"active units for every point, against {percent(frozen['centred'])} centred (mean share centred "
-        f"{number(share['centred'].mean())}).",
+        finding=f"The count is the wrong thing to watch: at U(8, 10) {percent(frozen['shifted'])} of the "
+        "networks have exactly the same number of active units for every point, against "
+        f"{percent(frozen['centred'])} centred (mean share centred {number(share['centred'].mean())}).",
     )

@@ -13,7 +13,10 @@ from unitgain.initializers import uniform_
 
 
 def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
-    """Activation shares (neurons,) of neurons with weights U(-1, 1) on data U(-1, 1)², `zero_bias` and `random_bias` U(-1, 1)."""
+    """Share of data U(-1, 1)² that activates neurons with weights U(-1, 1), (neurons,).
+
+    With `zero_bias`, and with `random_bias` from U(-1, 1).
+    """
     generator = torch.Generator().manual_seed(seed)
     w, b = (uniform_(torch.empty(neurons, k), generator=generator).to(device) for k in (2, 1))
     x = uniform_cloud(points, -1, 1, generator=generator, device=device)
@@ -57,9 +60,10 @@ def _extreme(share: np.ndarray) -> np.ndarray:
 def caption(result) -> str:
     zero, random = result["zero_bias"], result["random_bias"]
     return (
-        f"**Centred data activates a fresh neuron on half of its points: {percent(zero.mean(), 1)} ± {percent(zero.std(), 1)} with zero "
-        f"biases.** With biases drawn from U(−1, 1) the mean stays at {percent(random.mean(), 1)}, but single neurons scatter by "
-        f"± {percent(random.std(), 1)}, and {percent(_extreme(random).mean(), 1)} are already on for more than 99 % of the points or fewer "
+        f"**Centred data activates a fresh neuron on half of its points: {percent(zero.mean(), 1)} ± "
+        f"{percent(zero.std(), 1)} with zero biases.** With biases drawn from U(−1, 1) the mean stays at "
+        f"{percent(random.mean(), 1)}, but single neurons scatter by ± {percent(random.std(), 1)}, and "
+        f"{percent(_extreme(random).mean(), 1)} are already on for more than 99 % of the points or fewer "
         f"than 1 %. ±: standard deviation over {len(zero):,} neurons; weights U(−1, 1), 500 points U(−1, 1)²."
     )
 
@@ -84,8 +88,10 @@ def claims(result) -> Iterator[Claim]:
         estimate=float(zero.mean(dtype=np.float64)),
         interval=(low, high),
         n=len(zero),
-        # with zero bias every neuron is near one half; with biases as wide as the weights a tenth or more are all-or-none
+        # With zero bias every neuron is near one half; with biases as wide as the weights a tenth or more
+        # are all-or-none.
         holds=low > 0.49 and high < 0.51 and bool((np.abs(zero - 0.5) < 0.1).all()) and spread_low > 0.1,
-        finding=f"With zero biases every one of the neurons is within ten points of one half. With biases from U(−1, 1) only the average "
-        f"is: {percent(_extreme(random).mean(), 1)} of the neurons are all-or-none even on centred data.",
+        finding="With zero biases every one of the neurons is within ten points of one half. With biases "
+        f"from U(−1, 1) only the average is: {percent(_extreme(random).mean(), 1)} of the neurons are "
+        "all-or-none even on centred data.",
     )

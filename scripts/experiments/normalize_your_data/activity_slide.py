@@ -1,6 +1,10 @@
-"""What share of the data activates a fresh neuron as the data moves away from 0?  Chapter: normalize-your-data."""
+"""What share of the data activates a fresh neuron as the data moves away from 0?
+
+Chapter: normalize-your-data.
+"""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,7 +20,11 @@ BINS = np.linspace(0, 1, 26)
 
 
 def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
-    """Histograms `counts` (shifts, bins), the `extreme` neurons (shifts, neurons; <1 % or >99 % of the data), `dead` at the last shift."""
+    """Histograms `counts` (shifts, bins) of the share of the data that activates a neuron.
+
+    Also the `extreme` neurons (shifts, neurons), active on < 1 % or > 99 % of the data, and the `dead` ones
+    at the last shift (neurons,).
+    """
     generator = torch.Generator().manual_seed(seed)
     w, b = (uniform_(torch.empty(neurons, k), generator=generator).to(device) for k in (2, 1))
     x = uniform_cloud(points, -1, 1, generator=generator, device=device)
@@ -61,27 +69,27 @@ def table(result) -> dict:
 def caption(result) -> str:
     extreme = result["extreme"].mean(1)
     return (
-        f"**As the data moves from U(−1, 1) to U(8, 10), the neurons that see (almost) all of it or none rise from {percent(extreme[0])} to "
-        f"{percent(extreme[-1])}; {percent(result['dead'].mean())} are dead at the end.** {result['extreme'].shape[1]:,} neurons, "
-        f"weights and biases U(−1, 1), 500 points; all or none: active on more than 99 % or fewer than 1 % of them."
+        "**As the data moves from U(−1, 1) to U(8, 10), the neurons that see (almost) all of it or none rise "
+        f"from {percent(extreme[0])} to {percent(extreme[-1])}; {percent(result['dead'].mean())} are dead at "
+        f"the end.** {result['extreme'].shape[1]:,} neurons, weights and biases U(−1, 1), 500 points; all or "
+        "none: active on more than 99 % or fewer than 1 % of them."
     )
 
 
 def alt(result) -> str:
     extreme = result["extreme"].mean(1)
     return (
-        "Animation: a histogram of the share of the data that activates a neuron empties in the middle and piles up at 0 % and 100 % "
-        f"as the data moves away from 0; the all-or-none share rises from {extreme[0]:.0%} to {extreme[-1]:.0%}."
+        "Animation: a histogram of the share of the data that activates a neuron empties in the middle and "
+        "piles up at 0 % and 100 % as the data moves away from 0; the all-or-none share rises from "
+        f"{extreme[0]:.0%} to {extreme[-1]:.0%}."
     )
 
 
 def claims(result) -> Iterator[Claim]:
     extreme = result["extreme"]
     low, high = wilson(extreme[-1])
-    stops = [
-        extreme[np.abs(SHIFTS - s).argmin()] for s in (0, 1, 3, 6, 9)
-    ]  # U(-1,1), U(0,2), U(2,4), U(5,7), U(8,10)
-    rising = all(wilson(a)[1] < wilson(b)[0] for a, b in zip(stops[:-1], stops[1:], strict=True))
+    stops = [extreme[np.abs(SHIFTS - shift).argmin()] for shift in (0, 1, 3, 6, 9)]  # U(-1, 1) … U(8, 10)
+    rising = all(wilson(a)[1] < wilson(b)[0] for a, b in pairwise(stops))
     listed = ", ".join(percent(stop.mean()) for stop in stops)
     yield Claim(
         id="all-or-none",
@@ -93,6 +101,6 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=extreme.shape[1],
         holds=rising and low > 0.8,
-        finding=f"On U(−1, 1), U(0, 2), U(2, 4), U(5, 7), U(8, 10): {listed}. The rise is steep at first: a shift of one half-width of the "
-        f"data does most of the damage.",
+        finding=f"On U(−1, 1), U(0, 2), U(2, 4), U(5, 7), U(8, 10): {listed}. The rise is steep at first: a "
+        "shift of one half-width of the data does most of the damage.",
     )

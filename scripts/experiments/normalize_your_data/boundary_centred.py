@@ -26,9 +26,9 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     return (
-        f"**Two ReLU units fold the plane, and one straight line in the folded space then gets {result['accuracy'][-1]:.0%} of the "
-        f"points right.** The black line is the decision boundary, left among the inputs, right among the hidden units, "
-        f"where it is always straight. {film_note(result)}"
+        "**Two ReLU units fold the plane, and one straight line in the folded space then gets "
+        f"{result['accuracy'][-1]:.0%} of the points right.** The black line is the decision boundary, left "
+        f"among the inputs, right among the hidden units, where it is always straight. {film_note(result)}"
     )
 
 

@@ -1,4 +1,7 @@
-"""What boundary does the same network learn when the data lies around [10, 10]?  Chapter: normalize-your-data."""
+"""What boundary does the same network learn when the data lies around [10, 10]?
+
+Chapter: normalize-your-data.
+"""
 
 from collections.abc import Iterator
 
@@ -36,8 +39,9 @@ def caption(result) -> str:
     states = unit_states((hidden(result, result["x"], -1, relu) > 0).mean(0))
     return (
         f"**At [10, 10] the same network, with the same first weights, ends at {result['accuracy'][-1]:.0%}: "
-        f"it has found nothing that a straight line could not.** Of its two units {states.count('dead')} are dead at the end, "
-        f"{states.count('always_on')} always on and {states.count('alive')} alive. {film_note(result)}"
+        f"it has found nothing that a straight line could not.** Of its two units {states.count('dead')} are "
+        f"dead at the end, {states.count('always_on')} always on and {states.count('alive')} alive. "
+        f"{film_note(result)}"
     )
 
 

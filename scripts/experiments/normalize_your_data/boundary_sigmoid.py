@@ -32,8 +32,9 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     return (
-        f"**Sigmoid hidden units fare little better at [10, 10]: the median network ends at {result['accuracy'][-1]:.0%}.** "
-        f"The points huddle in a corner of the hidden space, where both sigmoids are nearly flat. {film_note(result)}"
+        "**Sigmoid hidden units fare little better at [10, 10]: the median network ends at "
+        f"{result['accuracy'][-1]:.0%}.** The points huddle in a corner of the hidden space, where both "
+        f"sigmoids are nearly flat. {film_note(result)}"
     )
 
 

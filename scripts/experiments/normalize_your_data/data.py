@@ -29,8 +29,10 @@ def draw(result) -> Figure:
         middle = x.mean(0)
         align = "center" if kind == "raw" else "left"
         ax.text(middle[0] + shift[0], middle[1] + shift[1], text, color=colours[kind], ha=align, va="bottom")
-    ax.annotate("class 0, inside", (10.3, 10), (12.2, 10.6), va="center", color=colours["class0"],
-                arrowprops={"arrowstyle": "-", "color": colours["class0"], "lw": 1})  # fmt: skip
+    line = {"arrowstyle": "-", "color": colours["class0"], "lw": 1}
+    ax.annotate(
+        "class 0, inside", (10.3, 10), (12.2, 10.6), va="center", color=colours["class0"], arrowprops=line
+    )
     ax.text(12.2, 9.4, "class 1, outside", va="center", color=colours["class1"])
     ax.set(
         xlabel="$x_0$",
@@ -52,9 +54,10 @@ def table(result) -> dict:
 def caption(result) -> str:
     mean, sd = result["raw"].mean(), result["raw"].std(axis=0).mean()
     return (
-        f"**The same {len(result['y'])} points twice: as they came, with mean {mean:.1f} and standard deviation {sd:.2f}, and "
-        f"standardized.** Class 1 where the point is at least 1 away from the middle of its circle. Standardizing moves and "
-        f"scales the picture; it changes nothing that a person would call the problem."
+        f"**The same {len(result['y'])} points twice: as they came, with mean {mean:.1f} and standard "
+        f"deviation {sd:.2f}, and standardized.** Class 1 where the point is at least 1 away from the middle "
+        "of its circle. Standardizing moves and scales the picture; it changes nothing that a person would "
+        "call the problem."
     )
 
 

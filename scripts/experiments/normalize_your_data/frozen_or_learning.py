@@ -1,4 +1,7 @@
-"""What does standardizing change for a network whose data lies around [10, 10]?  Chapter: normalize-your-data."""
+"""What does standardizing change for a network whose data lies around [10, 10]?
+
+Chapter: normalize-your-data.
+"""
 
 from collections.abc import Iterator
 
@@ -13,7 +16,10 @@ CENTER, WIDTH = 10.0, 8
 
 
 def compute(*, networks=61, frames=50, seed=0, device="cpu"):
-    """The same networks 2-8-1 on raw and on standardized data; the keys of `film` behind "raw_" and "standardized_"."""
+    """The same networks 2-8-1 on raw and on standardized data.
+
+    The keys of `film` behind "raw_" and "standardized_".
+    """
     common = {"center": CENTER, "activation": "relu", "width": WIDTH, "networks": networks, "frames": frames}
     films = {
         "raw": film(**common, seed=seed, device=device),
@@ -66,15 +72,15 @@ def table(result) -> dict:
 def caption(result) -> str:
     raw, standardized = result["raw_final_accuracy"], result["standardized_final_accuracy"]
     return (
-        f"**Same network, same first weights, same optimizer: frozen at {np.median(raw):.0%} on the data as it came, "
-        f"{np.median(standardized):.0%} once it is standardized.** Median of {len(raw)} ReLU networks 2-{WIDTH}-1, 500 steps of Adam; "
-        f"shown are the networks with the median accuracy."
+        f"**Same network, same first weights, same optimizer: frozen at {np.median(raw):.0%} on the data as "
+        f"it came, {np.median(standardized):.0%} once it is standardized.** Median of {len(raw)} ReLU "
+        f"networks 2-{WIDTH}-1, 500 steps of Adam; shown are the networks with the median accuracy."
     )
 
 
 def alt(result) -> str:
     return (
-        "Animation, two panels: left, on data around [10, 10], the decision boundary hardly moves and the accuracy ends at "
-        f"{result['raw_accuracy'][-1]:.2f}; right, on the same data standardized, it closes around the inner circle and the accuracy "
-        f"reaches {result['standardized_accuracy'][-1]:.2f}."
+        "Animation, two panels: left, on data around [10, 10], the decision boundary hardly moves and the "
+        f"accuracy ends at {result['raw_accuracy'][-1]:.2f}; right, on the same data standardized, it closes "
+        f"around the inner circle and the accuracy reaches {result['standardized_accuracy'][-1]:.2f}."
     )

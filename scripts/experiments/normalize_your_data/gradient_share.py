@@ -16,7 +16,7 @@ WIDTH = 64
 
 
 def compute(*, networks=400, seed=0, device="cpu"):
-    """For one example a network: activations `h`, gradient sizes `incoming` and `outgoing`, each (networks, WIDTH)."""
+    """Activations `h`, gradient sizes `incoming` and `outgoing`, one example a network: (networks, WIDTH)."""
     generator = torch.Generator().manual_seed(seed)
     model = MLP(
         (2, WIDTH, 1),
@@ -74,17 +74,19 @@ def table(result) -> dict:
 def caption(result) -> str:
     incoming, outgoing = _correlations(result, "incoming"), _correlations(result, "outgoing")
     return (
-        f"**A unit's activation scales the gradient of its *outgoing* weight (correlation {outgoing.mean():.3f}), not of its incoming ones "
-        f"(correlation {number(incoming.mean(), 2)}).** For incoming weights being active is a switch: off, no gradient; on, a gradient "
-        f"whose size is the outgoing weight's. One example, the {WIDTH} units of one fresh ReLU layer; correlations over active units, "
-        f"mean of {len(incoming)} networks."
+        "**A unit's activation scales the gradient of its *outgoing* weight (correlation "
+        f"{outgoing.mean():.3f}), not of its incoming ones (correlation {number(incoming.mean(), 2)}).** For "
+        "incoming weights being active is a switch: off, no gradient; on, a gradient whose size is the "
+        f"outgoing weight's. One example, the {WIDTH} units of one fresh ReLU layer; correlations over "
+        f"active units, mean of {len(incoming)} networks."
     )
 
 
 def alt(result) -> str:
     return (
-        "Two scatter plots over the units of a layer. The outgoing weight's gradient lies on a straight line through 0 against the "
-        "activation; the incoming weights' gradients form a cloud without a trend, and are 0 for inactive units."
+        "Two scatter plots over the units of a layer. The outgoing weight's gradient lies on a straight line "
+        "through 0 against the activation; the incoming weights' gradients form a cloud without a trend, and "
+        "are 0 for inactive units."
     )
 
 
@@ -97,7 +99,8 @@ def claims(result) -> Iterator[Claim]:
         statement="The gradient that nudges a neuron's weights is proportional to its activation",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="refuted",
-        measure="correlation, over a layer's active units, of activation and size of the incoming weights' gradient",
+        measure="correlation, over a layer's active units, of activation and size of the incoming weights' "
+        "gradient",
         estimate=float(incoming.mean()),
         interval=(low, high),
         n=len(incoming),
@@ -105,6 +108,7 @@ def claims(result) -> Iterator[Claim]:
         and high < 0.1
         and outgoing.min() > 0.999
         and float(result["incoming"][off].max()) == 0,
-        finding=r"The incoming weights' gradient is $\delta\, v\, f'(z)\, x$: input, error, outgoing weight and slope. It is the outgoing weight whose "
-        rf"gradient is $\delta\, h$ (smallest correlation {outgoing.min():.4f}). What survives of the statement: no activation, no gradient, for both.",
+        finding=r"The incoming weights' gradient is $\delta\, v\, f'(z)\, x$: input, error, outgoing weight "
+        r"and slope. It is the outgoing weight whose gradient is $\delta\, h$ (smallest correlation "
+        f"{outgoing.min():.4f}). What survives of the statement: no activation, no gradient, for both.",
     )

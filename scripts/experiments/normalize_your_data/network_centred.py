@@ -41,15 +41,16 @@ def states(result, frame: int) -> list[str]:
 def caption(result) -> str:
     before, after = states(result, 0), states(result, -1)
     return (
-        f"**Centred data keeps the hidden units busy: {before.count('alive')} of {WIDTH} answer to some points and not to others at "
-        f"initialization, {after.count('alive')} of {WIDTH} after training.** Fill: how strongly a unit answers to the "
-        f"ringed point; green ring: alive; thick gold: on for all points; dotted grey: dead. Edges: solid for positive "
-        f"weights, dashed for negative ones. {film_note(result)}"
+        f"**Centred data keeps the hidden units busy: {before.count('alive')} of {WIDTH} answer to some "
+        f"points and not to others at initialization, {after.count('alive')} of {WIDTH} after training.** "
+        "Fill: how strongly a unit answers to the ringed point; green ring: alive; thick gold: on for all "
+        "points; dotted grey: dead. Edges: solid for positive weights, dashed for negative ones. "
+        f"{film_note(result)}"
     )
 
 
 def alt(result) -> str:
     return (
-        "Animation: as the highlighted point walks around the centred circles, the four hidden units switch on and off in turn, "
-        f"{states(result, -1).count('alive')} of 4 of them after training."
+        "Animation: as the highlighted point walks around the centred circles, the four hidden units switch "
+        f"on and off in turn, {states(result, -1).count('alive')} of 4 of them after training."
     )

@@ -1,4 +1,7 @@
-"""How much do the portions of centred data that activate two neurons overlap?  Chapter: normalize-your-data."""
+"""How much do the portions of centred data that activate two neurons overlap?
+
+Chapter: normalize-your-data.
+"""
 
 from collections.abc import Iterator
 
@@ -14,8 +17,11 @@ from unitgain.initializers import normal_, uniform_
 
 
 def compute(*, pairs=4000, points=4000, seed=0, device="cpu"):
-    """Share of the data that activates both neurons of a pair (pairs,), zero biases: `square` as in the article (weights U(-1, 1), data
-    U(-1, 1)²), and `round`, with directions and data alike in every direction."""
+    """Share of the data that activates both neurons of a pair, without biases: (pairs,).
+
+    `square` as in the article, weights U(-1, 1) and data U(-1, 1)²; `round` with weights and data that are
+    alike in every direction.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def both(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -68,17 +74,21 @@ def table(result) -> dict:
 def caption(result) -> str:
     square = result["square"]
     return (
-        f"**Two fresh neurons share anything from none to half of centred data, each amount about equally likely: mean {number(square.mean())}, standard "
-        f"deviation {number(square.std())}, where U(0, ½) has 0.25 and 0.144.** {len(square):,} pairs of neurons without bias."
+        "**Two fresh neurons share anything from none to half of centred data, each amount about equally "
+        f"likely: mean {number(square.mean())}, standard deviation {number(square.std())}, where U(0, ½) has "
+        f"0.25 and 0.144.** {len(square):,} pairs of neurons without bias."
     )
 
 
 def alt(result) -> str:
-    return "Histogram of the share of the data that activates both of two neurons: flat from 0 to one half, within the band of chance."
+    return (
+        "Histogram of the share of the data that activates both of two neurons: flat from 0 to one half, "
+        "within the band of chance."
+    )
 
 
 def claims(result) -> Iterator[Claim]:
-    square, round_ = result["square"], result["round"]
+    square = result["square"]
     distance = {key: float(kstest(result[key], "uniform", (0, 0.5)).statistic) for key in ("square", "round")}
     limit = 1.358 / len(square) ** 0.5  # 5 % point of the Kolmogorov–Smirnov distance
     low, high = mean_interval(square)
@@ -92,6 +102,6 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(square),
         holds=low < 0.25 < high and distance["square"] < limit and distance["round"] < limit,
-        finding=f"Kolmogorov–Smirnov distance from U(0, ½): {number(distance['square'])} for the article's square cloud, "
-        f"{number(distance['round'])} for a round one (5 % point of chance {number(limit)}).",
+        finding=f"Kolmogorov–Smirnov distance from U(0, ½): {number(distance['square'])} for the article's "
+        f"square cloud, {number(distance['round'])} for a round one (5 % point of chance {number(limit)}).",
     )

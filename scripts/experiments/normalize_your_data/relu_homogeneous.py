@@ -16,7 +16,10 @@ RATIOS = np.array([0.0, 0.03, 0.1, 0.2, 0.4, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0,
 
 
 def compute(*, neurons=2_000, points=200, seed=0, device="cpu"):
-    """Which neurons are `all_or_none` (bias on or off, spreads, ratios, neurons): active on < 1 % or > 99 % of the data."""
+    """Which neurons are `all_or_none`, active on < 1 % or > 99 % of the data.
+
+    Axes: bias off or on, spreads, ratios, neurons.
+    """
     generator = torch.Generator().manual_seed(seed)
     w, b = (uniform_(torch.empty(neurons, k), generator=generator).to(device) for k in (2, 1))
     x = uniform_cloud(points, -1, 1, generator=generator, device=device).T
@@ -31,8 +34,9 @@ def compute(*, neurons=2_000, points=200, seed=0, device="cpu"):
 def predicted(ratio: np.ndarray) -> np.ndarray:
     """Share of bias-free neurons that see all or nothing of U(ratio - 1, ratio + 1)².
 
-    Such a neuron has |ratio (w₀ + w₁)| > |w₀| + |w₁|. Weights of one sign: whenever ratio > 1. Of two signs: the smaller must be
-    below (ratio - 1) / (ratio + 1) of the larger, and for weights U(-1, 1) their quotient is U(0, 1). Together: ratio / (ratio + 1).
+    Such a neuron has |ratio (w₀ + w₁)| > |w₀| + |w₁|. Weights of one sign: whenever ratio > 1. Of two signs:
+    the smaller must be below (ratio - 1) / (ratio + 1) of the larger, and for weights U(-1, 1) their quotient
+    is U(0, 1). Together: ratio / (ratio + 1).
     """
     return np.where(ratio > 1, ratio / (ratio + 1), 0)
 
@@ -86,26 +90,27 @@ def _off(result) -> float:
 def caption(result) -> str:
     share = result["all_or_none"].mean(-1)
     return (
-        f"**What matters is the offset relative to the spread, and the spread relative to the biases.** Without biases only their ratio counts: all five "
-        f"curves are one, within {percent(_off(result))} of the prediction. With biases U(−1, 1), perfectly centred data of half-width 0.01 leaves {percent(share[1, 0, 0])} of the neurons "
-        f"all-or-none. {result['all_or_none'].shape[-1]:,} neurons, weights U(−1, 1)."
+        "**What matters is the offset relative to the spread, and the spread relative to the biases.** "
+        f"Without biases only their ratio counts: all five curves are one, within {percent(_off(result))} of "
+        "the prediction. With biases U(−1, 1), perfectly centred data of half-width 0.01 leaves "
+        f"{percent(share[1, 0, 0])} of the neurons all-or-none. {result['all_or_none'].shape[-1]:,} neurons, "
+        "weights U(−1, 1)."
     )
 
 
 def alt(result) -> str:
     return (
-        "Line plots of the share of all-or-none neurons against the ratio of offset to half-width. Without biases the lines for five "
-        "half-widths coincide; with biases the small half-widths start high even at offset 0."
+        "Line plots of the share of all-or-none neurons against the ratio of offset to half-width. Without "
+        "biases the lines for five half-widths coincide; with biases the small half-widths start high even "
+        "at offset 0."
     )
 
 
 def claims(result) -> Iterator[Claim]:
     hits = result["all_or_none"]
     collapse = float(np.abs(hits[0].mean(-1) - hits[0, 2].mean(-1)).max())
-    narrow_centred, wide_offset = (
-        hits[1, 0, 0],
-        hits[1, -1, 1],
-    )  # half-width 0.01 at 0; half-width 100 at offset 3
+    narrow_centred = hits[1, 0, 0]  # half-width 0.01 at offset 0
+    wide_offset = hits[1, -1, 1]  # half-width 100 at offset 3
     low, high = wilson(narrow_centred)
     yield Claim(
         id="relu-homogeneous",
@@ -117,7 +122,8 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(narrow_centred),
         holds=low > 0.9 and wilson(wide_offset)[1] < 0.1 and collapse < 0.01 and _off(result) < 0.05,
-        finding=f"ReLU is positively homogeneous: without biases scale is irrelevant and only offset / spread counts (curves equal within "
-        f"{percent(collapse, 1)}). Data of half-width 100 at an offset of 3 leaves {percent(wide_offset.mean(), 1)} all-or-none, uncentred as it is; "
-        f"centred data much narrower than the biases leaves nearly all.",
+        finding="ReLU is positively homogeneous: without biases scale is irrelevant and only offset / spread "
+        f"counts (curves equal within {percent(collapse, 1)}). Data of half-width 100 at an offset of 3 "
+        f"leaves {percent(wide_offset.mean(), 1)} all-or-none, uncentred as it is; centred data much "
+        "narrower than the biases leaves nearly all.",
     )

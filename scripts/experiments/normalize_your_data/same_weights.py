@@ -19,7 +19,10 @@ CENTER, WIDTH, LEARNING_RATE = 10.0, 8, 0.01  # plain gradient descent: a step p
 
 
 def compute(*, networks=200, seed=0, device="cpu"):
-    """Incoming weights `before` and `after` training (networks, WIDTH, 2), and which units were `on` for all points, both times."""
+    """Incoming weights `before` and `after` training (networks, WIDTH, 2).
+
+    `on` (networks, WIDTH): the units that were active on all points, both times.
+    """
     x, y = circles(POINTS, center=CENTER, generator=torch.Generator().manual_seed(seed), device=device)
     model = MLP(
         (2, WIDTH, 1), replicas=(networks,), generator=generators(range(seed, seed + networks)), device=device
@@ -38,7 +41,10 @@ def compute(*, networks=200, seed=0, device="cpu"):
 
 
 def _pairs(result) -> dict[str, np.ndarray]:
-    """Means over a network's pairs of always-on units: their distance before and after, and how `parallel` they moved (|cos|)."""
+    """Means over a network's pairs of always-on units, one value a network that has such a pair.
+
+    Their distance `before` and `after`, and how `parallel` they moved (|cos|).
+    """
     rows = []
     for before, after, on in zip(result["before"], result["after"], result["on"], strict=True):
         i, j = np.triu_indices(on.sum(), 1)
@@ -83,18 +89,20 @@ def table(result) -> dict:
 def caption(result) -> str:
     pairs = _pairs(result)
     return (
-        f"**Units that are on for all the data do not become equal: their mean distance is {number(pairs['before'].mean())} before training and "
-        f"{number(pairs['after'].mean())} after.** Their gradients point along one line, scaled by each unit's outgoing weight, so they move "
-        f"in parallel (mean |cos| {number(pairs['parallel'].mean())}), forwards or backwards. One panel a network, one arrow an "
-        f"always-on unit, from before to after training: the first 6 with three such units or more of {len(result['on'])} ReLU networks 2-{WIDTH}-1 at [10, 10], {STEPS} steps of gradient descent; means over the "
-        f"{len(pairs['before'])} networks with two such units or more."
+        "**Units that are on for all the data do not become equal: their mean distance is "
+        f"{number(pairs['before'].mean())} before training and {number(pairs['after'].mean())} after.** "
+        "Their gradients point along one line, scaled by each unit's outgoing weight, so they move in "
+        f"parallel (mean |cos| {number(pairs['parallel'].mean())}), forwards or backwards. One panel a "
+        "network, one arrow an always-on unit, from before to after training: the first 6 with three such "
+        f"units or more of {len(result['on'])} ReLU networks 2-{WIDTH}-1 at [10, 10], {STEPS} steps of "
+        f"gradient descent; means over the {len(pairs['before'])} networks with two such units or more."
     )
 
 
 def alt(result) -> str:
     return (
-        "Six panels, one a network: arrows in the plane of a unit's two incoming weights, from before to after training. "
-        "Within a panel the arrows are nearly parallel, and their tips do not meet."
+        "Six panels, one a network: arrows in the plane of a unit's two incoming weights, from before to "
+        "after training. Within a panel the arrows are nearly parallel, and their tips do not meet."
     )
 
 
@@ -112,6 +120,7 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(ratio),
         holds=low > 0.5,  # the same weights would be 0
-        finding=f"They move in parallel instead (mean |cos| between two units' moves {number(pairs['parallel'].mean())}) and stay apart. What "
-        f"such units share is not their weights but their role: each is linear on this data.",
+        finding="They move in parallel instead (mean |cos| between two units' moves "
+        f"{number(pairs['parallel'].mean())}) and stay apart. What such units share is not their weights but "
+        "their role: each is linear on this data.",
     )

@@ -45,11 +45,15 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     return (
-        f"**Nine numbers to learn: six weights and three biases.** Two inputs, two hidden units with activation f, one output that is the "
-        f"probability of class 1. Solid edges: positive weights; dashed: negative; thicker is larger. Fill: the share of "
-        f"centred points that activates the unit, here {result['share'][0]:.0%} and {result['share'][1]:.0%}."
+        "**Nine numbers to learn: six weights and three biases.** Two inputs, two hidden units with "
+        "activation f, one output that is the probability of class 1. Solid edges: positive weights; dashed: "
+        "negative; thicker is larger. Fill: the share of centred points that activates the unit, here "
+        f"{result['share'][0]:.0%} and {result['share'][1]:.0%}."
     )
 
 
 def alt(result) -> str:
-    return "Drawing of a network with two inputs, two hidden units and one output, all neighbouring layers connected."
+    return (
+        "Drawing of a network with two inputs, two hidden units and one output, "
+        "all neighbouring layers connected."
+    )

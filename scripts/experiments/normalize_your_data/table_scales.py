@@ -30,8 +30,11 @@ def _torch_default_(model: MLP, seeds: range) -> None:
 
 
 def compute(*, tables=40, rows=1000, seed=0, device="cpu"):
-    """20-64-2, Adam at 1e-3, full batch: `accuracy` on the validation part (table kinds, raw or standardized, tables) and training
-    `loss` (table kinds, raw or standardized, EPOCHS, tables)."""
+    """20-64-2, Adam at 1e-3, full batch.
+
+    `accuracy` on the validation part (table kinds, raw or standardized, tables) and training `loss`
+    (table kinds, raw or standardized, EPOCHS, tables).
+    """
     seeds = range(seed, seed + tables)
     validation, losses = [], []
     for kind in TABLES:
@@ -84,8 +87,9 @@ def draw(result) -> Figure:
         for i, key in enumerate(("raw", "standardized")):
             low, high = mean_interval(values[i])
             ax.plot([i] * values.shape[1], values[i], "o", ms=4, mew=0, alpha=0.6, color=colours[key])
-            ax.errorbar(i + (-0.12, 0.12)[i], values[i].mean(), [[values[i].mean() - low], [high - values[i].mean()]], fmt="s", ms=7,
-                        color=colours[key], elinewidth=2)  # fmt: skip
+            middle = values[i].mean()
+            bars = [[middle - low], [high - middle]]
+            ax.errorbar(i + (-0.12, 0.12)[i], middle, bars, fmt="s", ms=7, color=colours[key], elinewidth=2)
         difference = 100 * (values[1] - values[0])
         ax.set(title=title, xticks=[0, 1], xticklabels=["raw", "standardized"], xlim=(-0.35, 1.35))
         ax.text(0.5, 0.42, f"{difference.mean():+.1f} points".replace("-", "−"), ha="center", fontsize=12)
@@ -114,27 +118,26 @@ def _points(values: np.ndarray) -> str:
 
 def caption(result) -> str:
     return (
-        f"**On the article's table standardizing changes little ({_points(_difference(result, 0))}); once the columns have wild scales it "
-        f"pays ({_points(_difference(result, 1))}).** {result['accuracy'].shape[-1]} tables of 1,000 rows and 20 columns, paired; network 20-64-2, "
-        f"100 steps of Adam; statistics of the training part only. Wild: columns times $10^{{U(-2, 3)}}$, plus U(−100, 100). Squares: means "
-        f"with 95 % intervals."
+        f"**On the article's table standardizing changes little ({_points(_difference(result, 0))}); once "
+        f"the columns have wild scales it pays ({_points(_difference(result, 1))}).** "
+        f"{result['accuracy'].shape[-1]} tables of 1,000 rows and 20 columns, paired; network 20-64-2, 100 "
+        f"steps of Adam; statistics of the training part only. Wild: columns times $10^{{U(-2, 3)}}$, plus "
+        "U(−100, 100). Squares: means with 95 % intervals."
     )
 
 
 def alt(result) -> str:
     plain, wild = _difference(result, 0).mean(), _difference(result, 1).mean()
     return (
-        "Paired dots of validation accuracy, raw and standardized, for 40 tables. As generated the pairs are level, on average "
-        f"{plain:+.1f} points; with wild scales standardizing gains {wild:.1f} points."
+        "Paired dots of validation accuracy, raw and standardized, for 40 tables. As generated the pairs are "
+        f"level, on average {plain:+.1f} points; with wild scales standardizing gains {wild:.1f} points."
     )
 
 
 def claims(result) -> Iterator[Claim]:
     source = "Why normalizing inputs matters for dense neural networks (post)"
     plain, wild = _difference(result, 0), _difference(result, 1)
-    rises = (np.diff(result["loss"], axis=2) > 0).mean(
-        axis=(2, 3)
-    )  # share of steps on which the loss rose, (kinds, arms)
+    rises = (np.diff(result["loss"], axis=2) > 0).mean(axis=(2, 3))  # share of the steps: (kinds, arms)
     low, high = mean_interval(plain)
     yield Claim(
         id="norm-helps-blobs",
@@ -146,13 +149,15 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(plain),
         holds=high < 0.5 and rises[0].max() < 0.01,
-        finding=f"The data is centred and of similar scales as it is generated, so there is nothing to repair. The loss rose on {percent(rises[0, 0], 1)} "
-        f"of the steps raw and {percent(rises[0, 1], 1)} standardized.",
+        finding="The data is centred and of similar scales as it is generated, so there is nothing to "
+        f"repair. The loss rose on {percent(rises[0, 0], 1)} of the steps raw and {percent(rises[0, 1], 1)} "
+        "standardized.",
     )
     low, high = mean_interval(wild)
     yield Claim(
         id="norm-helps-scales",
-        statement="On a table whose columns have wildly different scales and offsets, standardizing raises the accuracy",
+        statement="On a table whose columns have wildly different scales and offsets, standardizing raises "
+        "the accuracy",
         sources=("Unit Gain", source),
         verdict="confirmed",
         measure="validation accuracy standardized minus raw, percentage points, paired",
@@ -160,6 +165,6 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(wild),
         holds=low > 2,
-        finding=f"Scales $10^{{U(-2, 3)}}$ and offsets U(−100, 100). The loss rose on {percent(rises[1, 0], 1)} of the steps raw and on "
-        f"{percent(rises[1, 1], 1)} standardized.",
+        finding=f"Scales $10^{{U(-2, 3)}}$ and offsets U(−100, 100). The loss rose on "
+        f"{percent(rises[1, 0], 1)} of the steps raw and on {percent(rises[1, 1], 1)} standardized.",
     )

@@ -1,4 +1,7 @@
-"""Do more neurons or more layers make up for shifted data, and what can two ReLUs do at best?  Chapter: normalize-your-data."""
+"""Do more neurons or more layers make up for shifted data, and what can two ReLUs do at best?
+
+Chapter: normalize-your-data.
+"""
 
 from collections.abc import Iterator
 
@@ -19,7 +22,7 @@ CENTERS = (0.0, 10.0)
 
 
 def compute(*, networks=100, seed=0, device="cpu"):
-    """Final accuracies (centers, shapes, networks) of ReLU networks, each with data and first weights of its own."""
+    """Final accuracies (centers, shapes, networks); each network has data and first weights of its own."""
     seeds = range(seed, seed + networks)
     data = [
         circles(POINTS, generator=torch.Generator().manual_seed(1_000_000 + s), device=device) for s in seeds
@@ -50,8 +53,13 @@ def draw(result) -> Figure:
             ax.plot([i + side - 0.13, i + side + 0.13], [np.median(row)] * 2, color=style.ink(), lw=2)
     ax.text(3 - 0.17, 1.015, "centred", color=colours["standardized"], ha="center", va="bottom")
     ax.text(3 + 0.17, 0.925, "at [10, 10]", color=colours["raw"], ha="center", va="bottom")
-    ax.set(xticks=range(len(SHAPES)), xticklabels=[_name(s) for s in SHAPES], ylabel="accuracy after training", ylim=(0.45, 1.06),
-           xlabel="units a layer, inputs first")  # fmt: skip
+    ax.set(
+        xticks=range(len(SHAPES)),
+        xticklabels=[_name(s) for s in SHAPES],
+        xlabel="units a layer, inputs first",
+        ylabel="accuracy after training",
+        ylim=(0.45, 1.06),
+    )
     return fig
 
 
@@ -63,9 +71,10 @@ def table(result) -> dict:
 def caption(result) -> str:
     centred, shifted = np.median(result["accuracy"], axis=-1)
     return (
-        f"**Width helps on shifted data, but buys less than moving the data does: 32 units reach a median of {shifted[3]:.2f} at [10, 10], "
-        f"3 units {centred[1]:.2f} when centred.** Two ReLUs never get beyond {result['accuracy'][0, 0].max():.2f}, centred or not: they cannot "
-        f"enclose a disc. Dots: {result['accuracy'].shape[-1]} networks each; bars: medians."
+        "**Width helps on shifted data, but buys less than moving the data does: 32 units reach a median of "
+        f"{shifted[3]:.2f} at [10, 10], 3 units {centred[1]:.2f} when centred.** Two ReLUs never get beyond "
+        f"{result['accuracy'][0, 0].max():.2f}, centred or not: they cannot enclose a disc. Dots: "
+        f"{result['accuracy'].shape[-1]} networks each; bars: medians."
     )
 
 
@@ -95,14 +104,16 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(gain),
         holds=low > 0.1 and lag[0] > 0.05,
-        finding=f"32 units reach a median of {np.median(shifted[3]):.3f} where 2 reach {np.median(shifted[0]):.3f}: among many units some happen to "
-        f"switch inside the data. A second layer of 8 reaches {np.median(shifted[4]):.3f}. Centred, all of these reach "
+        finding=f"32 units reach a median of {np.median(shifted[3]):.3f} where 2 reach "
+        f"{np.median(shifted[0]):.3f}: among many units some happen to switch inside the data. A second "
+        f"layer of 8 reaches {np.median(shifted[4]):.3f}. Centred, all of these reach "
         f"{np.median(centred[3]):.3f}, so normalizing remains the better remedy.",
     )
     low, high = median_interval(centred[0])
     yield Claim(
         id="two-relus-cannot",
-        statement="Two ReLUs cannot enclose a disc: the 2-2-1 network has a ceiling that no normalization lifts",
+        statement="Two ReLUs cannot enclose a disc: the 2-2-1 network has a ceiling that no normalization "
+        "lifts",
         sources=("Unit Gain",),
         verdict="confirmed",
         measure="median accuracy of 2-2-1 on centred circles",
@@ -110,6 +121,7 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(centred[0]),
         holds=centred[0].max() < 0.97 and centred[1].max() > 0.99 and median_interval(centred[2])[0] > 0.99,
-        finding=f"The best of {len(centred[0])} networks reaches {centred[0].max():.3f}; with a third unit the best reaches {centred[1].max():.3f} and "
-        f"{percent((centred[1] > 0.99).mean())} exceed 0.99, with eight {percent((centred[2] > 0.99).mean())}.",
+        finding=f"The best of {len(centred[0])} networks reaches {centred[0].max():.3f}; with a third unit "
+        f"the best reaches {centred[1].max():.3f} and {percent((centred[1] > 0.99).mean())} exceed 0.99, "
+        f"with eight {percent((centred[2] > 0.99).mean())}.",
     )

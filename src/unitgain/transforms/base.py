@@ -109,7 +109,7 @@ class Transform(nn.Module):
         """Move the statistics, whatever dtype they were asked to take."""
         before = dict(self._buffers)
         after = {name: None if value is None else _moved(value, fn) for name, value in before.items()}
-        self._buffers.update(dict.fromkeys(before))  # hidden from torch, which would change their dtype
+        self._buffers.update(dict.fromkeys(before))  # hidden from torch, which would convert them
         try:
             super()._apply(fn, recurse)
         except BaseException:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 __all__ = ["Moments", "all_reduce", "measure", "merge"]
 
-CHUNK = 2**17  # elements: the float64 copy, 1 MiB, stays in a core's cache
+CHUNK = 2**19  # elements: the float64 copy, 4 MiB, stays in the cache; smaller ones cost more calls
 CHUNK_ON_ACCELERATOR = 2**22  # 32 MiB: fewer, larger kernels
 NO_FLOAT64 = ("mps",)  # devices that cannot hold the statistics
 
@@ -39,14 +39,13 @@ def measure(x: Tensor, dim: int | None = -1, *, omit_nan: bool = False) -> Momen
     Reads `x` once, chunk by chunk through one reused float64 buffer, and corrects the rounding of the mean:
 
     $$ \bar x = m + \tfrac1n\sum_i (x_i - m), \qquad
-       M_2 = \sum_i (x_i - m)^2 - \tfrac1n\Bigl(\sum_i (x_i - m)\Bigr)^2, \qquad m \approx \tfrac1n \sum_i
-       x_i $$
+       M_2 = \sum_i (x_i - m)^2, \qquad m \approx \tfrac1n \sum_i x_i $$
 
     with $n$ the count, $\bar x$ the mean and $M_2$ the m2 that are returned. The mean of a constant is that
     constant, to the bit.
 
     Args:
-        x: Numbers, any shape with at least one element and any real dtype.
+        x: Numbers of any real dtype, at least one; two or more dimensions unless `dim` is None.
         dim: The dimension whose entries (`features` of them) are measured apart; None measures all values as
             one.
         omit_nan: Leave NaN out of the statistics instead of letting it through.
@@ -58,7 +57,7 @@ def measure(x: Tensor, dim: int | None = -1, *, omit_nan: bool = False) -> Momen
     Raises:
         IndexError: `x` has no dimension `dim`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> count, mean, m2 = measure(torch.tensor([[1.0, 10.0], [3.0, 10.0]]))
         >>> count, mean.tolist(), m2.tolist()
@@ -103,21 +102,16 @@ def _measure_and_destroy(values: Tensor, dims: list[int], omit_nan: bool) -> Mom
         values.masked_fill_(missing, 0.0)
         count = (~missing).sum(dims)
         n = count.clamp(min=1)
-        mean = _sum(values, dims, keepdim=True)
-        mean /= n.view_as(mean)
+        mean = values.sum(dims, keepdim=True)
+        mean.div_(n.view_as(mean))
         values.sub_(mean).masked_fill_(missing, 0.0)
     else:
         count = math.prod(values.shape[d] for d in dims)
         n = count
-        mean = _sum(values, dims, keepdim=True) / n
+        mean = values.sum(dims, keepdim=True).div_(n)
         values.sub_(mean)
-    error = _sum(values, dims) / n  # of the mean
-    m2 = (_sum(values.square_(), dims) - error.square() * n).clamp_(min=0.0)
-    return Moments(count, mean.view_as(error) + error, m2)
-
-
-def _sum(values: Tensor, dims: list[int], keepdim: bool = False) -> Tensor:
-    return values.sum(dims, keepdim=keepdim) if dims else values.clone()
+    error = values.sum(dims).div_(n)  # of the mean
+    return Moments(count, error.add_(mean.view_as(error)), values.square_().sum(dims))
 
 
 def merge(a: Moments, b: Moments) -> Moments:
@@ -139,7 +133,7 @@ def merge(a: Moments, b: Moments) -> Moments:
     Raises:
         RuntimeError: The numbers of features differ.
 
-    Example:
+    Examples:
         >>> import torch
         >>> left, right = measure(torch.tensor([[1.0], [2.0]])), measure(torch.tensor([[6.0]]))
         >>> merge(left, right).mean.item()

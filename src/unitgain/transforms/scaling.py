@@ -55,7 +55,7 @@ class StandardScaler(Transform):
         TypeError: `dim` is neither an int nor None.
         ValueError: `nan` is neither "raise" nor "omit".
 
-    Example:
+    Examples:
         >>> import torch
         >>> from unitgain.transforms import StandardScaler
         >>> x = torch.tensor([[1.0, 1000.0], [2.0, 3000.0], [3.0, 5000.0]])
@@ -117,7 +117,7 @@ class StandardScaler(Transform):
             ValueError: `x` has the wrong shape, is empty, or holds NaN or infinity. The statistics stay as
                 they were.
 
-        Example:
+        Examples:
             >>> StandardScaler(dim=1).fit(torch.rand(8, 3, 4, 4)).n_samples_seen_.item()
             128
         """
@@ -138,7 +138,7 @@ class StandardScaler(Transform):
             ValueError: As for `fit`, or another number of features, or another device. The statistics stay
                 as they were.
 
-        Example:
+        Examples:
             >>> scaler = StandardScaler()
             >>> for batch in torch.arange(12.0).view(6, 2).split(4):
             ...     scaler = scaler.partial_fit(batch)
@@ -169,7 +169,7 @@ class StandardScaler(Transform):
             TypeError: As for `fit`, or `out` is no tensor.
             ValueError: Another number of features or another device, or an `out` that does not suit.
 
-        Example:
+        Examples:
             >>> x = torch.tensor([[1.0], [3.0]])
             >>> scaler = StandardScaler().fit(x)
             >>> scaler.transform(x, out=x) is x, x.tolist()
@@ -197,7 +197,7 @@ class StandardScaler(Transform):
         Raises:
             RuntimeError, TypeError, ValueError: As for `transform`.
 
-        Example:
+        Examples:
             >>> scaler = StandardScaler().fit(torch.tensor([[10.0], [30.0]]))
             >>> scaler.inverse_transform(torch.tensor([[0.0], [1.0]])).tolist()
             [[20.0], [30.0]]
@@ -225,7 +225,7 @@ class StandardScaler(Transform):
             TypeError: `other` is no StandardScaler.
             ValueError: Another `dim`, `nan`, number of features or device. The statistics stay as they were.
 
-        Example:
+        Examples:
             >>> left, right = StandardScaler().fit(torch.zeros(3, 2)), StandardScaler().fit(torch.ones(1, 2))
             >>> left.merge(right).mean_.tolist()
             [0.25, 0.25]
@@ -290,7 +290,7 @@ class StandardScaler(Transform):
 
     def _measured(self, x: Tensor) -> Moments:
         moments = measure(x, self.dim, omit_nan=self.nan == "omit")
-        if not math.isfinite((moments.mean + moments.m2).sum().item()):
+        if not math.isfinite(moments.m2.sum().item()):
             self._refuse(x, moments)
         return moments
 

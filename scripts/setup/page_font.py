@@ -1,0 +1,14 @@
+"""Give matplotlib the page's own font: unpack Inter from npm's compressed web font to build/fonts/Inter.ttf."""
+
+import sys
+from pathlib import Path
+
+from fontTools.ttLib import TTFont
+
+source, target = map(Path, sys.argv[1:])
+target.parent.mkdir(parents=True, exist_ok=True)
+font = TTFont(source)
+font.flavor = None
+beside = target.with_suffix(".tmp")
+font.save(beside, reorderTables=False)
+beside.replace(target)
