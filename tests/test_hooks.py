@@ -113,8 +113,11 @@ def test_a_drawing_says_its_width_and_gets_a_hint():
 
 def test_a_video_says_its_size():
     page = figures.framed('<video class="anim" width="640" height="320"></video>')
-    assert page.startswith('<div class="ug-picture" style="--ug-width:640px;--ug-ratio:0.5000">')
-    assert figures.HINT in page and '<div class="ug-frame"><video' in page
+    assert page.startswith(
+        '<div class="ug-picture" style="--ug-width:640px;--ug-ratio:0.5000;--ug-legible:500px">'
+    )
+    assert figures.HINT in page
+    assert 'aria-label="Animation"><video' in page
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,8 @@ def test_a_card_and_its_row():
     ):
         assert part in card
     row = cards.ledger([claim()]).splitlines()[2]
-    assert row.startswith("| [half &#124; of $x$](/learn/one-two.md#claim-half) | S0 |")
+    assert row.startswith("| [half &#124; of $x$](/learn/one-two.md#claim-half) (S0) | <span class=")
+    assert '<span class="ug-number">−0.500</span> [−0.600, −0.400] | share | 12,345 |' in row
     assert row.count("|") == 7
     assert cards.summary([claim()]) == "1 claim measured: 0 confirmed, 1 depend on a condition, 0 refuted.\n"
 

@@ -33,6 +33,7 @@ device = best_device()
 CENTERS = (0.0, 1.0, 2.0, 4.0, 10.0)
 WIDTH = 8
 ACTIVATION = "relu"
+FIRST_WEIGHTS = 0  # another number, other first weights
 
 # %% [markdown]
 # ## One network for each place
@@ -44,13 +45,18 @@ ACTIVATION = "relu"
 # %%
 def experiment(center, standardize=False):
     """Train one network and say what became of it."""
-    x, y = circles(200, center=center, generator=torch.Generator().manual_seed(0), device=device)
+    generator = torch.Generator().manual_seed(0)
+    x, y = circles(200, center=center, generator=generator, device=device)
     if standardize:
         x = StandardScaler().fit(x).transform(x)
-    model = MLP((2, WIDTH, 1), ACTIVATION, generator=torch.Generator().manual_seed(1)).to(device)
+
+    generator = torch.Generator().manual_seed(FIRST_WEIGHTS)
+    model = MLP((2, WIDTH, 1), ACTIVATION, generator=generator).to(device)
     at_birth = activity(model, x)[0]
-    train(model, x, y, loss="binary_cross_entropy", optimizer=Adam(model.parameters(), lr=0.05), epochs=500)
     frozen = (at_birth.dead | at_birth.always_on).float().mean().item()
+
+    optimizer = Adam(model.parameters(), lr=0.05)
+    train(model, x, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=500)
     return model, x, y, frozen, accuracy(model(x), y).item()
 
 
@@ -96,4 +102,5 @@ for center in CENTERS:
 #
 # 1. Set `WIDTH = 2` and then `WIDTH = 64`. Does width make up for the move?
 # 2. Set `ACTIVATION = "sigmoid"`. Which of the raw networks get better, and how much?
-# 3. At which center does the accuracy start to fall? Compare it with the radius of the circles.
+# 3. Try five values of `FIRST_WEIGHTS`. How much of the result is luck?
+# 4. At which center does the accuracy start to fall? Compare it with the radius of the circles.

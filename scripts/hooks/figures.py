@@ -38,7 +38,7 @@ def framed(picture: str) -> str:
     if size := SIZE.search(picture):
         width, ratio = int(size[1]), int(size[2]) / int(size[1])
         style = f"--ug-width:{width}px;--ug-ratio:{ratio:.4f};--ug-legible:{VIDEO_LEGIBLE}px"
-        picture = f'<div class="ug-frame">{picture}</div>'
+        picture = f'<div class="ug-frame" tabindex="0" role="group" aria-label="Animation">{picture}</div>'
     elif drawn := WIDTH.search(picture):
         style = f"--ug-width:{drawn[1]}px"
     else:

@@ -1,4 +1,4 @@
-"""Give matplotlib the page's own font: unpack Inter from npm's compressed web font to build/fonts/Inter.ttf."""
+"""Give matplotlib the page's own font: unpack npm's compressed web font.  page_font.py SOURCE TARGET"""
 
 import sys
 from pathlib import Path

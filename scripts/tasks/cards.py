@@ -68,17 +68,20 @@ def measured(claim: Mapping) -> str:
     return f"{number(claim['estimate'], digits)} {between((low, high), digits)}"
 
 
-def card(claim: Mapping) -> str:
-    """A claim as a block of Markdown."""
-    verdict = claim["verdict"]
-    icon = (
+def _icon(verdict: str) -> str:
+    return (
         '<svg viewBox="0 0 24 24" width="20" height="20" fill="none" stroke="currentColor" stroke-width="2" '
         f'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{ICONS[verdict]}</svg>'
     )
+
+
+def card(claim: Mapping) -> str:
+    """A claim as a block of Markdown."""
+    verdict = claim["verdict"]
     links = f"[Script](/{claim['script']})" + (f" · [Data](/{claim['data']})" if "data" in claim else "")
     return (
         f'<div class="ug-claim ug-{verdict}" id="claim-{claim["id"]}" markdown="1">\n'
-        f'<p class="ug-claim-verdict">{icon} {WORDS[verdict]}</p>\n\n'
+        f'<p class="ug-claim-verdict">{_icon(verdict)} {WORDS[verdict]}</p>\n\n'
         f"“{claim['statement']}” {_sources(claim)}\n{{ .ug-claim-statement }}\n\n"
         f"{measured(claim)}, n = {count(claim['n'])} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
         f"{inspect.cleandoc(claim['finding'])}\n\n"
@@ -93,12 +96,15 @@ def _sources(claim: Mapping) -> str:
 
 def ledger(claims: Iterable[Mapping]) -> str:
     """All claims as a Markdown table that links each to its card."""
-    rows = ["| Claim | Source | Verdict | Number [95 % interval] | n | Script |", "|---|---|---|---|---|---|"]
+    names = ("Claim", "Verdict", "Number [95 % interval]", "of what", "n", "Script")
+    rows = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for claim in claims:
-        verdict = f'<span class="ug-verdict ug-{claim["verdict"]}">{WORDS[claim["verdict"]]}</span>'
+        kind = claim["verdict"]
+        verdict = f'<span class="ug-verdict ug-{kind}">{_icon(kind)} {WORDS[kind]}</span>'
+        number = f'<span class="ug-number">{measured(claim).replace(" [", "</span> [")}'
         script = f"[{Path(claim['script']).stem}](/{claim['script']})"
-        sources = ", ".join(claim["sources"])
-        cells = (_link(claim), sources, verdict, measured(claim), count(claim["n"]), script)
+        statement = f"{_link(claim)} {_sources(claim)}"
+        cells = (statement, verdict, number, claim["measure"], count(claim["n"]), script)
         rows.append("| " + " | ".join(cell.replace("|", "&#124;") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 

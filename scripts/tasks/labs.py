@@ -38,6 +38,7 @@ def _run(lab: Lab) -> str:
             timeout=CELL_SECONDS,
             allow_errors=False,
             record_timing=False,
+            coalesce_streams=True,  # one output, however the kernel chopped it
             resources={"metadata": {"path": own}},
         )
         client.owns_km = True  # else nobody shuts down a manager that was handed in

@@ -119,10 +119,10 @@ class Boundary:
         animated: bool,
     ) -> None:
         self._ends = low, high
-        self.regions = [
-            ax.add_patch(PathPatch(_NOWHERE, fc=palette[key], alpha=0.22, lw=0, animated=animated, zorder=0))
-            for key in ("class0", "class1")
-        ]
+        tint = {"alpha": 0.22, "lw": 0, "animated": animated, "zorder": 0}
+        self.regions = [PathPatch(_NOWHERE, fc=palette[key], **tint) for key in ("class0", "class1")]
+        for region in self.regions:
+            ax.add_patch(region)
         self.line = LineCollection([], colors=line, linewidths=2.2, animated=animated, zorder=3)
         ax.add_collection(self.line)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))

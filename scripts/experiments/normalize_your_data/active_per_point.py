@@ -49,7 +49,8 @@ def draw(result) -> Figure:
         top.set(title=title, xlabel=f"active units of {WIDTH}", xticks=range(0, WIDTH + 1, 2), ylim=(0, 26))
         low, high = count[:SHOWN].min(1), count[:SHOWN].max(1)
         order = np.argsort(low + high, kind="stable")
-        bottom.vlines(np.arange(len(order)), low[order] - 0.12, high[order] + 0.12, color=colours[colour], lw=4)
+        ends = low[order] - 0.12, high[order] + 0.12
+        bottom.vlines(np.arange(len(order)), *ends, color=colours[colour], lw=4)
         bottom.set(
             xlabel=f"{SHOWN} networks", xticks=[], ylim=(-0.5, WIDTH + 0.5), yticks=range(0, WIDTH + 1, 2)
         )

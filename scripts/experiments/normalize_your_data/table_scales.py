@@ -57,7 +57,7 @@ def compute(*, tables=40, rows=1000, seed=0, device="cpu"):
             )
         for arm in parts.values():
             x, y, x_val, y_val = (torch.stack(tensors).to(device) for tensors in zip(*arm, strict=True))
-            model = MLP((20, 64, 2), "relu", replicas=(tables,), device=device)
+            model = MLP((20, 64, 2), "relu", replicas=(tables,), generator=generators(seeds), device=device)
             _torch_default_(model, seeds)
             losses.append(
                 train(

@@ -71,11 +71,15 @@ def measure(x: Tensor, dim: int | None = -1, *, omit_nan: bool = False) -> Momen
     device = torch.device("cpu") if x.device.type in NO_FLOAT64 else x.device
     width = 1 if keep is None else x.shape[keep]
     chunk = max(CHUNK if device.type == "cpu" else CHUNK_ON_ACCELERATOR, 8 * width)
-    buffer = torch.empty(min(chunk, x.numel()), dtype=torch.float64, device=device)
 
     total: Moments | None = None
+    buffer: Tensor | None = None
     for piece in pieces(x.detach(), keep, chunk):
-        values = buffer[: piece.numel()].view(piece.shape).copy_(piece)
+        if buffer is None:  # the first piece is the largest
+            values = piece.to(device, torch.float64, copy=True, memory_format=torch.contiguous_format)
+            buffer = values.view(-1)
+        else:
+            values = buffer[: piece.numel()].view(piece.shape).copy_(piece)
         moments = _measure_and_destroy(values, others, omit_nan)
         total = moments if total is None else merge(total, moments)
     assert total is not None
@@ -143,8 +147,8 @@ def merge(a: Moments, b: Moments) -> Moments:
     """
     count = a.n + b.n
     share = b.n / (count.clamp(min=1).double() if isinstance(count, Tensor) else max(count, 1))
-    delta = b.mean - a.mean
-    return Moments(count, a.mean + delta * share, a.m2 + b.m2 + delta.square() * (share * a.n))
+    between = (b.mean - a.mean).square_().mul_(share * a.n)
+    return Moments(count, a.mean.lerp(b.mean, share), between.add_(a.m2).add_(b.m2))
 
 
 def all_reduce(moments: Moments, group: Any = None) -> Moments:

@@ -145,7 +145,7 @@ class StandardScaler(Transform):
             >>> scaler.mean_.tolist()
             [5.0, 6.0]
         """
-        if not self._is_fitted:
+        if self.mean_ is None:
             return self.fit(x)
         moments = self._measured(self._checked_to_fit(x, self._features))
         self._keep(merge(self._moments(), moments))
