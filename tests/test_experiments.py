@@ -35,6 +35,7 @@ SMALL = {
     "tables": 4,
     "frames": 3,
     "rows": 200,
+    "moments": 3,
 }
 SHORT = {"STEPS": 20, "EPOCHS": 5}  # an experiment's constants, cut down too
 

@@ -65,7 +65,6 @@ def rc() -> Iterator[None]:
         "font.family": ["Inter", "DejaVu Sans"] if FONT.exists() else ["DejaVu Sans"],
         "font.size": 10,
         "axes.titlesize": 10.5,
-        "axes.titleweight": "medium" if FONT.exists() else "normal",
         "axes.titlelocation": "left",
         "axes.labelsize": 10,
         "xtick.labelsize": 9.5,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from unitgain.datasets import circles
+from unitgain.datasets import Examples, circles
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.plots import boundary, grid, network, scatter, unit_states
@@ -20,9 +20,16 @@ from unitgain.transforms import StandardScaler
 POINTS, LEARNING_RATE, STEPS = 200, 0.05, 500
 
 
-def generators(seeds: range) -> list[torch.Generator]:
-    """One generator a replica: network k starts as it would alone."""
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
+def generators(seed: int, count: int, stream: str = "weights") -> list[torch.Generator]:
+    """One generator a replica; another seed, or the stream "data" or "fresh", shares none of them."""
+    first = (seed * 3 + ("weights", "data", "fresh").index(stream)) * 1_000_000
+    return [torch.Generator().manual_seed(first + k) for k in range(count)]
+
+
+def many_circles(seed: int, count: int, points: int, stream: str = "data", device="cpu") -> Examples:
+    """One data set a replica: x (count, points, 2), y (count, points)."""
+    sets = [circles(points, generator=draw, device=device) for draw in generators(seed, count, stream)]
+    return Examples(torch.stack([one.x for one in sets]), torch.stack([one.y for one in sets]))
 
 
 def standardize(x: Tensor) -> Tensor:
@@ -31,6 +38,16 @@ def standardize(x: Tensor) -> Tensor:
     These experiments ask what can be learned, not how well it generalizes.
     """
     return StandardScaler().fit(x).transform(x)
+
+
+def standardize_all(x: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+    """Each replica's points, and its fresh ones, standardized by the former: (replicas, points, 2) each."""
+    scalers = [StandardScaler().fit(one) for one in x]
+
+    def apply(sets: Tensor) -> Tensor:
+        return torch.stack([scaler.transform(one) for scaler, one in zip(scalers, sets, strict=True)])
+
+    return apply(x), apply(fresh)
 
 
 def film(
@@ -54,7 +71,7 @@ def film(
         (2, width, 1),
         activation,
         replicas=(networks,),
-        generator=generators(range(seed, seed + networks)),
+        generator=generators(seed, networks),
         device=device,
     )
     # Denser where more happens
@@ -74,7 +91,7 @@ def film(
     train(model, x, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=STEPS, callback=keep)
     stacked = {key: torch.stack(values) for key, values in film.items()}
     final = stacked["accuracy"][-1]
-    typical = final.argsort()[networks // 2]
+    typical = final.argsort(stable=True)[networks // 2]  # accuracies tie
     return {
         "x": x,
         "y": y,

@@ -21,7 +21,11 @@ def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
     w, b = (uniform_(torch.empty(neurons, k), generator=generator).to(device) for k in (2, 1))
     x = uniform_cloud(points, -1, 1, generator=generator, device=device)
     z = w @ x.T
-    return {"zero_bias": (z > 0).float().mean(1), "random_bias": (z + b > 0).float().mean(1)}
+    return {
+        "zero_bias": (z > 0).float().mean(1),
+        "random_bias": (z + b > 0).float().mean(1),
+        "points": torch.tensor(points),
+    }
 
 
 def draw(result) -> Figure:
@@ -64,7 +68,8 @@ def caption(result) -> str:
         f"{percent(zero.std(), 1)} with zero biases.** With biases drawn from U(−1, 1) the mean stays at "
         f"{percent(random.mean(), 1)}, but single neurons scatter by ± {percent(random.std(), 1)}, and "
         f"{percent(_extreme(random).mean(), 1)} are already on for more than 99 % of the points or fewer "
-        f"than 1 %. ±: standard deviation over {len(zero):,} neurons; weights U(−1, 1), 500 points U(−1, 1)²."
+        f"than 1 %. ±: standard deviation over {len(zero):,} neurons; weights U(−1, 1), {result['points']} "
+        f"points U(−1, 1)²."
     )
 
 

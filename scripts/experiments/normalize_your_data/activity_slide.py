@@ -33,7 +33,12 @@ def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
         share = (w @ (x.T + shift) + b > 0).float().mean(1)
         counts.append(np.histogram(share.cpu().numpy(), BINS)[0])
         extreme.append((share < 0.01) | (share > 0.99))
-    return {"counts": np.stack(counts), "extreme": torch.stack(extreme), "dead": share == 0}
+    return {
+        "counts": np.stack(counts),
+        "extreme": torch.stack(extreme),
+        "dead": share == 0,
+        "points": torch.tensor(points),
+    }
 
 
 def animate(result) -> Iterator[Figure]:
@@ -71,7 +76,8 @@ def caption(result) -> str:
     return (
         "**As the data moves from U(−1, 1) to U(8, 10), the neurons that see (almost) all of it or none rise "
         f"from {percent(extreme[0])} to {percent(extreme[-1])}; {percent(result['dead'].mean())} are dead at "
-        f"the end.** {result['extreme'].shape[1]:,} neurons, weights and biases U(−1, 1), 500 points; all or "
+        f"the end.** {result['extreme'].shape[1]:,} neurons, weights and biases U(−1, 1), {result['points']} "
+        f"points; all or "
         "none: active on more than 99 % or fewer than 1 % of them."
     )
 

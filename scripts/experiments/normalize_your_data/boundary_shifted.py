@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
+from experiments.evidence import percent
 from experiments.normalize_your_data._circles import (
     animate_boundary,
     film,
@@ -37,16 +38,18 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     states = unit_states((hidden(result, result["x"], -1, relu) > 0).mean(0))
+    low, high = percent(result["accuracy"][0]), percent(result["accuracy"][-1])
     return (
-        f"**At [10, 10] the same network, with the same first weights, ends at {result['accuracy'][-1]:.0%}: "
-        f"it has found nothing that a straight line could not.** Of its two units {states.count('dead')} are "
-        f"dead at the end, {states.count('always_on')} always on and {states.count('alive')} alive. "
-        f"{film_note(result)}"
+        f"**At [10, 10] networks with the same first weights as above go from {low} to a median of {high}.** "
+        f"Of the two "
+        f"units of the one shown, {states.count('dead')} are dead at the end, {states.count('always_on')} "
+        f"always "
+        f"on and {states.count('alive')} alive. {film_note(result)}"
     )
 
 
 def alt(result) -> str:
     return (
-        "Animation: on data around [10, 10] the decision boundary never bends around the inner circle; "
-        f"the accuracy ends at {result['accuracy'][-1]:.2f}."
+        "Animation: the decision boundary of a ReLU network on data around [10, 10]; the accuracy goes from "
+        f"{result['accuracy'][0]:.2f} to {result['accuracy'][-1]:.2f}."
     )

@@ -32,14 +32,15 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     return (
-        "**Sigmoid hidden units fare little better at [10, 10]: the median network ends at "
-        f"{result['accuracy'][-1]:.0%}.** The points huddle in a corner of the hidden space, where both "
-        f"sigmoids are nearly flat. {film_note(result)}"
+        f"**With sigmoid hidden units the median network at [10, 10] ends at {result['accuracy'][-1]:.0%}.** "
+        f"Right: the "
+        f"square that two sigmoids can reach, and the part of it that the points use. {film_note(result)}"
     )
 
 
 def alt(result) -> str:
     return (
-        "Animation: with sigmoid hidden units on data around [10, 10] the boundary stays almost straight; "
-        f"the accuracy ends at {result['accuracy'][-1]:.2f}."
+        "Animation: the decision boundary of a network with sigmoid hidden units on data around [10, 10]; "
+        "the "
+        f"accuracy goes from {result['accuracy'][0]:.2f} to {result['accuracy'][-1]:.2f}."
     )

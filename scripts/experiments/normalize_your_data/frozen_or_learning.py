@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.normalize_your_data._circles import film, film_table, frame_of, hidden, output, relu
+from experiments.normalize_your_data._circles import STEPS, film, film_table, frame_of, hidden, output, relu
 from unitgain.plots import boundary, grid, scatter
 
 CENTER, WIDTH = 10.0, 8
@@ -72,15 +72,16 @@ def table(result) -> dict:
 def caption(result) -> str:
     raw, standardized = result["raw_final_accuracy"], result["standardized_final_accuracy"]
     return (
-        f"**Same network, same first weights, same optimizer: frozen at {np.median(raw):.0%} on the data as "
-        f"it came, {np.median(standardized):.0%} once it is standardized.** Median of {len(raw)} ReLU "
-        f"networks 2-{WIDTH}-1, 500 steps of Adam; shown are the networks with the median accuracy."
+        f"**The same {len(raw)} networks, the same first weights, the same optimizer: a median accuracy of "
+        f"{np.median(raw):.0%} on the data as it came, {np.median(standardized):.0%} once it is "
+        f"standardized.** "
+        f"ReLU networks 2-{WIDTH}-1, {STEPS} steps of Adam; shown is the median network of each half."
     )
 
 
 def alt(result) -> str:
     return (
-        "Animation, two panels: left, on data around [10, 10], the decision boundary hardly moves and the "
-        f"accuracy ends at {result['raw_accuracy'][-1]:.2f}; right, on the same data standardized, it closes "
-        f"around the inner circle and the accuracy reaches {result['standardized_accuracy'][-1]:.2f}."
+        "Animation, two panels of a decision boundary during training: left, on data around [10, 10], the "
+        f"accuracy ends at {result['raw_accuracy'][-1]:.2f}; right, on the same data standardized, at "
+        f"{result['standardized_accuracy'][-1]:.2f}."
     )

@@ -51,6 +51,6 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Animation: as the highlighted point walks around the centred circles, the four hidden units switch "
-        f"on and off in turn, {states(result, -1).count('alive')} of 4 of them after training."
+        "Animation: as the highlighted point walks around the centred circles, the hidden units switch "
+        f"on and off in turn, {states(result, -1).count('alive')} of {WIDTH} of them after training."
     )

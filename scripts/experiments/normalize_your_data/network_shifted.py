@@ -41,14 +41,17 @@ def states(result, frame: int) -> list[str]:
 def caption(result) -> str:
     before, after = states(result, 0), states(result, -1)
     return (
-        f"**At [10, 10] the network is frozen: at initialization {before.count('always_on')} of {WIDTH} "
-        f"hidden units are on for every point and {before.count('dead')} for none; after training "
-        f"{after.count('alive')} can tell points apart by switching.** Drawn as above. {film_note(result)}"
+        f"**At [10, 10], {before.count('always_on')} of {WIDTH} hidden units are on for every point at "
+        f"initialization and {before.count('dead')} for none; {after.count('alive')} switch between points "
+        f"after "
+        f"training.** Drawn as above. {film_note(result)}"
     )
 
 
 def alt(result) -> str:
+    before, after = states(result, 0), states(result, -1)
     return (
-        "Animation: as the highlighted point walks around the circles at [10, 10], no hidden unit changes "
-        f"its state at initialization, and {states(result, -1).count('alive')} of 4 do after training."
+        "Animation: as the highlighted point walks around the circles at [10, 10], "
+        f"{before.count('alive')} of {WIDTH} hidden units switch on and off at initialization, "
+        f"{after.count('alive')} after training."
     )

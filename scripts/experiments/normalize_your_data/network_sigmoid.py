@@ -47,14 +47,17 @@ def states(result, frame: int) -> list[str]:
 def caption(result) -> str:
     before, after = states(result, 0), states(result, -1)
     return (
-        f"**Sigmoid units freeze too: at [10, 10], {WIDTH - before.count('alive')} of {WIDTH} stay on one "
-        f"side of one half for every point at initialization, {WIDTH - after.count('alive')} after "
-        f"training.** Drawn as above; a sigmoid counts as on where it exceeds one half. {film_note(result)}"
+        f"**Of {WIDTH} sigmoid units at [10, 10], {WIDTH - before.count('alive')} stay on one side of one "
+        f"half for "
+        f"every point at initialization, {WIDTH - after.count('alive')} after training.** Drawn as above; a "
+        f"sigmoid counts as on where it exceeds one half. {film_note(result)}"
     )
 
 
 def alt(result) -> str:
+    before, after = states(result, 0), states(result, -1)
     return (
-        "Animation: with sigmoid units on data around [10, 10], the hidden units' fill hardly changes from "
-        "point to point, neither at initialization nor after training."
+        "Animation: as the highlighted point walks around the circles at [10, 10], "
+        f"{before.count('alive')} of {WIDTH} sigmoid units cross one half at initialization, "
+        f"{after.count('alive')} after training."
     )

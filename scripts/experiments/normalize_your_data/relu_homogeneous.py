@@ -90,11 +90,12 @@ def _off(result) -> float:
 def caption(result) -> str:
     share = result["all_or_none"].mean(-1)
     return (
-        "**What matters is the offset relative to the spread, and the spread relative to the biases.** "
-        f"Without biases only their ratio counts: all five curves are one, within {percent(_off(result))} of "
-        "the prediction. With biases U(−1, 1), perfectly centred data of half-width 0.01 leaves "
-        f"{percent(share[1, 0, 0])} of the neurons all-or-none. {result['all_or_none'].shape[-1]:,} neurons, "
-        "weights U(−1, 1)."
+        "**What matters is the offset relative to the spread, and the spread relative to the biases: without "
+        f"biases five half-widths give one curve, within {100 * _off(result):.1f} points of the "
+        f"prediction.** With "
+        f"biases U(−1, 1), perfectly centred data of half-width 0.01 leaves {percent(share[1, 0, 0])} of the "
+        f"neurons "
+        f"all-or-none. {result['all_or_none'].shape[-1]:,} neurons, weights U(−1, 1)."
     )
 
 

@@ -8,25 +8,24 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number
-from experiments.normalize_your_data._circles import POINTS, STEPS, generators
+from experiments.normalize_your_data._circles import POINTS, generators
 from unitgain.datasets import circles
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.training import train
 
-CENTER, WIDTH, LEARNING_RATE = 10.0, 8, 0.01  # plain gradient descent: a step points where the gradient does
+CENTER, WIDTH, STEPS = 10.0, 8, 3000
+LEARNING_RATE = 0.01  # plain gradient descent: a step points where the gradient does
 
 
-def compute(*, networks=200, seed=0, device="cpu"):
+def compute(*, networks=60, seed=0, device="cpu"):
     """Incoming weights `before` and `after` training (networks, WIDTH, 2).
 
     `on` (networks, WIDTH): the units that were active on all points, both times.
     """
     x, y = circles(POINTS, center=CENTER, generator=torch.Generator().manual_seed(seed), device=device)
-    model = MLP(
-        (2, WIDTH, 1), replicas=(networks,), generator=generators(range(seed, seed + networks)), device=device
-    )
+    model = MLP((2, WIDTH, 1), replicas=(networks,), generator=generators(seed, networks), device=device)
     weight = model.layers[0].weight
     before, on = weight.detach().clone(), activity(model, x)[0].always_on
     train(
@@ -41,19 +40,20 @@ def compute(*, networks=200, seed=0, device="cpu"):
 
 
 def _pairs(result) -> dict[str, np.ndarray]:
-    """Means over a network's pairs of always-on units, one value a network that has such a pair.
+    """A network's mean over its always-on units, or over pairs of them, if it has two or more.
 
-    Their distance `before` and `after`, and how `parallel` they moved (|cos|).
+    `before`, `after`: distance of a pair. `moved`: how far a unit went. `parallel`: |cos| of a pair's moves.
     """
     rows = []
     for before, after, on in zip(result["before"], result["after"], result["on"], strict=True):
         i, j = np.triu_indices(on.sum(), 1)
         if len(i):
             step = after[on] - before[on]
-            step /= np.linalg.norm(step, axis=1, keepdims=True)
+            moved = np.linalg.norm(step, axis=1)
+            unit = step / moved[:, None]
             apart = [np.linalg.norm(w[on][i] - w[on][j], axis=1).mean() for w in (before, after)]
-            rows.append((*apart, np.abs((step[i] * step[j]).sum(1)).mean()))
-    return dict(zip(("before", "after", "parallel"), np.array(rows).T, strict=True))
+            rows.append((*apart, moved.mean(), np.abs((unit[i] * unit[j]).sum(1)).mean()))
+    return dict(zip(("before", "after", "moved", "parallel"), np.array(rows).T, strict=True))
 
 
 def draw(result) -> Figure:
@@ -87,22 +87,24 @@ def table(result) -> dict:
 
 
 def caption(result) -> str:
-    pairs = _pairs(result)
+    pairs = {key: number(values.mean()) for key, values in _pairs(result).items()}
     return (
-        "**Units that are on for all the data do not become equal: their mean distance is "
-        f"{number(pairs['before'].mean())} before training and {number(pairs['after'].mean())} after.** "
-        "Their gradients point along one line, scaled by each unit's outgoing weight, so they move in "
-        f"parallel (mean |cos| {number(pairs['parallel'].mean())}), forwards or backwards. One panel a "
-        "network, one arrow an always-on unit, from before to after training: the first 6 with three such "
-        f"units or more of {len(result['on'])} ReLU networks 2-{WIDTH}-1 at [10, 10], {STEPS} steps of "
-        f"gradient descent; means over the {len(pairs['before'])} networks with two such units or more."
+        "**Units that are on for all the data do not become equal: two of them are "
+        f"{pairs['before']} apart before training and {pairs['after']} after it, having moved by "
+        f"{pairs['moved']}.** Their gradients point along one line, scaled by each unit's outgoing weight: "
+        f"the "
+        f"mean |cos| between two units' moves is {pairs['parallel']}. One panel a network, one arrow an "
+        "always-on unit, from before to after training: the first 6 with three such units or more of "
+        f"{len(result['on'])} ReLU networks 2-{WIDTH}-1 at [10, 10], {STEPS:,} steps of gradient descent; "
+        f"means "
+        f"over the {len(_pairs(result)['before'])} networks with two such units or more, biases left out."
     )
 
 
 def alt(result) -> str:
     return (
         "Six panels, one a network: arrows in the plane of a unit's two incoming weights, from before to "
-        "after training. Within a panel the arrows are nearly parallel, and their tips do not meet."
+        "after training. The tips of the arrows in a panel do not meet."
     )
 
 
@@ -120,7 +122,9 @@ def claims(result) -> Iterator[Claim]:
         interval=(low, high),
         n=len(ratio),
         holds=low > 0.5,  # the same weights would be 0
-        finding="They move in parallel instead (mean |cos| between two units' moves "
-        f"{number(pairs['parallel'].mean())}) and stay apart. What such units share is not their weights but "
-        "their role: each is linear on this data.",
+        finding=f"They move by {number(pairs['moved'].mean())} on average, mostly along one line (mean |cos| "
+        f"of two "
+        f"units' moves {number(pairs['parallel'].mean())}), and end {number(pairs['after'].mean())} apart. "
+        f"What they "
+        "share is not their weights but their role: each is linear on this data.",
     )

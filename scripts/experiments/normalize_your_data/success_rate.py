@@ -11,23 +11,22 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, percent, wilson
-from experiments.normalize_your_data._circles import LEARNING_RATE, generators
-from unitgain.datasets import circles
+from experiments.normalize_your_data._circles import LEARNING_RATE, generators, many_circles, standardize_all
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.training import accuracy, train
-from unitgain.transforms import StandardScaler
 
 OFFSETS = (0.0, 1.0, 3.0, 10.0)
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 WIDTHS = (2, 8)
-POINTS, FRESH, STEPS = 64, 400, 300
-LEARNED = 0.8  # no straight line reaches this accuracy on fresh points, see `claims`
+POINTS, FRESH, STEPS = 64, 200, 200
+LEARNED = 0.8  # no linear classifier comes near: see `claims`
 
 
-def _scores(x, y, fresh_x, fresh_y, sizes, activation: str, seeds: range, device: str) -> torch.Tensor:
-    """Train one network a seed on (x, y); its accuracy on fresh points: (seeds,)."""
-    model = MLP(sizes, activation, replicas=(len(seeds),), generator=generators(seeds), device=device)
+def _scores(x, y, fresh_x, fresh_y, sizes, activation: str, seed: int, device: str) -> torch.Tensor:
+    """Train one network a data set on (x, y); its accuracy on fresh points: (networks,)."""
+    networks = len(x)
+    model = MLP(sizes, activation, replicas=(networks,), generator=generators(seed, networks), device=device)
     optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
     train(model, x, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=STEPS)
     return accuracy(model(fresh_x), fresh_y).detach()
@@ -39,26 +38,19 @@ def compute(*, networks=1000, seed=0, device="cpu"):
     `raw` (activations, widths, offsets, networks), `standardized` at the last offset (activations, widths,
     networks), `logistic` (networks), a linear classifier on the standardized data.
 
-    Every network has data and first weights of its own; the fresh points are the same for all.
+    Every network has data, fresh points and first weights of its own.
     """
-    seeds = range(seed, seed + networks)
-    draws = generators(range(1_000_000 + seed, 1_000_000 + seed + networks))
-    data = [circles(POINTS, generator=draw, device=device) for draw in draws]
-    x, y = torch.stack([one.x for one in data]), torch.stack([one.y for one in data])
-    (fresh,) = generators(range(2_000_000 + seed, 2_000_001 + seed))
-    fresh_x, fresh_y = circles(FRESH, generator=fresh, device=device)
-    scalers = [StandardScaler().fit(one) for one in x + OFFSETS[-1]]
-    scaled = torch.stack([s.transform(one) for s, one in zip(scalers, x + OFFSETS[-1], strict=True)])
-    fresh_scaled = torch.stack([s.transform(fresh_x + OFFSETS[-1]) for s in scalers])
-
+    x, y = many_circles(seed, networks, POINTS, device=device)
+    fresh_x, fresh_y = many_circles(seed, networks, FRESH, "fresh", device=device)
+    scaled, fresh_scaled = standardize_all(x + OFFSETS[-1], fresh_x + OFFSETS[-1])
     cells = [((2, width, 1), activation) for activation in ACTIVATIONS for width in WIDTHS]
-    raw = [_scores(x + o, y, fresh_x + o, fresh_y, *cell, seeds, device) for cell in cells for o in OFFSETS]
-    standardized = [_scores(scaled, y, fresh_scaled, fresh_y, *cell, seeds, device) for cell in cells]
+    raw = [_scores(x + o, y, fresh_x + o, fresh_y, *cell, seed, device) for cell in cells for o in OFFSETS]
+    standardized = [_scores(scaled, y, fresh_scaled, fresh_y, *cell, seed, device) for cell in cells]
     shape = (len(ACTIVATIONS), len(WIDTHS))
     return {
         "raw": torch.stack(raw).unflatten(0, (*shape, len(OFFSETS))),
         "standardized": torch.stack(standardized).unflatten(0, shape),
-        "logistic": _scores(scaled, y, fresh_scaled, fresh_y, (2, 1), "identity", seeds, device),
+        "logistic": _scores(scaled, y, fresh_scaled, fresh_y, (2, 1), "identity", seed, device),
     }
 
 
@@ -136,12 +128,13 @@ def caption(result) -> str:
     wide_raw = (result["raw"][:, 1, -1] > LEARNED).mean(-1)
     wide_standardized = (result["standardized"][:, 1] > LEARNED).mean(-1)
     return (
-        f"**Far from 0 networks stop learning, whatever their activation: at [10, 10] {percent(raw, 1)} of "
+        f"**Far from 0 fewer networks learn, whatever their activation: at [10, 10] {percent(raw, 1)} of "
         f"the ReLU networks 2-2-1 succeed, {percent(standardized, 1)} on the same data standardized; with 8 "
         f"units {_range(wide_raw)}, against {_range(wide_standardized)}.** Success: accuracy above "
-        f"{LEARNED:.0%} on fresh points, which no straight line reaches. {result['logistic'].size:,} "
-        "networks a point, each with data and first weights of its own; bars and bands: 95 % intervals "
-        "(Wilson)."
+        f"{LEARNED:.0%} on fresh points after {STEPS} steps of Adam; a linear classifier reaches "
+        f"{result['logistic'].max():.0%} at best. {result['logistic'].size:,} networks a point, each with "
+        f"data and "
+        "first weights of its own; bars and bands: 95 % intervals (Wilson)."
     )
 
 
@@ -149,8 +142,9 @@ def alt(result) -> str:
     raw, standardized = _relu2(result)
     return (
         "Six small line plots, ReLU, tanh and sigmoid by 2 and 8 units: the success rate on raw data falls "
-        f"steeply with the offset, for two ReLU units to {raw:.1%} at offset 10, while on standardized data "
-        f"it stays where it was at 0, here {standardized:.0%}."
+        "with "
+        f"the offset, for two ReLU units to {raw:.1%} at offset 10; on data standardized from there it is "
+        f"{standardized:.0%}."
     )
 
 
@@ -163,7 +157,8 @@ def claims(result) -> Iterator[Claim]:
         statement="On data around [10, 10] the 2-2-1 ReLU network does no better than logistic regression",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="confirmed",
-        measure="mean accuracy of the network on raw data at [10, 10] minus that of a linear classifier",
+        measure="mean accuracy on raw data at [10, 10] minus that of logistic regression, which got the data "
+        "standardized",
         estimate=float(gap.mean(dtype=np.float64)),
         interval=(low, high),
         n=len(gap),
@@ -173,21 +168,4 @@ def claims(result) -> Iterator[Claim]:
         finding=f"Median accuracy {np.median(shifted):.3f} against {np.median(logistic):.3f} for logistic "
         f"regression and {np.median(result['standardized'][0, 0]):.3f} for the same networks on standardized "
         "data.",
-    )
-    raw, standardized = result["raw"][2, 0, -1] > LEARNED, result["standardized"][2, 0] > LEARNED
-    wide_raw, wide_std = result["raw"][2, 1, -1] > LEARNED, result["standardized"][2, 1] > LEARNED
-    yield Claim(
-        id="sigmoid-too",
-        statement="Sigmoid hidden units suffer the same on shifted data",
-        sources=("Galletti, Tuning neural networks, part I",),
-        verdict="confirmed",
-        measure="share of sigmoid networks 2-2-1 that learn the circles at [10, 10]",
-        estimate=float(raw.mean()),
-        interval=wilson(raw),
-        n=len(raw),
-        holds=wilson(raw)[1] < 0.5 * wilson(standardized)[0] and wilson(wide_raw)[1] < wilson(wide_std)[0],
-        finding=f"Standardized: {percent(standardized.mean(), 1)}. With 8 units it is "
-        f"{percent(wide_raw.mean(), 1)} raw against {percent(wide_std.mean(), 1)} standardized: sigmoids "
-        f"recover more than ReLUs do ({percent((result['raw'][0, 1, -1] > LEARNED).mean(), 1)}), since a "
-        "saturated unit still has some gradient and a dead one has none.",
     )
