@@ -30,6 +30,15 @@ class Transform(nn.Module):
 
     Raises:
         TypeError: `dim` is neither an int nor None.
+
+    Examples:
+        >>> import torch
+        >>> from unitgain.transforms import StandardScaler, Transform
+        >>> scaler = StandardScaler().fit(torch.tensor([[1.0], [3.0]]))
+        >>> isinstance(scaler, Transform), scaler.to(torch.bfloat16).mean_.dtype
+        (True, torch.float64)
+
+    Source: scikit-learn's transformers, whose method names and meanings these are.
     """
 
     n_samples_seen_: Tensor

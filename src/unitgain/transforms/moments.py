@@ -63,7 +63,7 @@ def measure(x: Tensor, dim: int | None = -1, *, omit_nan: bool = False) -> Momen
         >>> count, mean.tolist(), m2.tolist()
         (2, [2.0, 10.0], [2.0, 0.0])
 
-    Reference: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American
+    Source: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American
     Statistician 37(3), equation 1.7.
     """
     keep = None if dim is None else range(x.ndim)[dim]
@@ -143,7 +143,7 @@ def merge(a: Moments, b: Moments) -> Moments:
         >>> merge(left, right).mean.item()
         3.0
 
-    Reference: Chan, Golub & LeVeque (1983), equation 2.1.
+    Source: Chan, Golub & LeVeque (1983), equation 2.1.
     """
     count = a.n + b.n
     share = b.n / (count.clamp(min=1).double() if isinstance(count, Tensor) else max(count, 1))
@@ -172,7 +172,7 @@ def all_reduce(moments: Moments, group: Any = None) -> Moments:
     Raises:
         ValueError: The processes have different numbers of features. It is raised in all of them.
 
-    Reference: Chan, Golub & LeVeque (1983), equation 2.1, for many parts at once.
+    Source: Chan, Golub & LeVeque (1983), equation 2.1, for many parts at once.
     """
     import torch.distributed as dist
 

@@ -67,7 +67,7 @@ class StandardScaler(Transform):
         >>> scaler.mean_.tolist(), scaler.n_samples_seen_.item()
         ([2.0, 3000.0], 3)
 
-    Reference: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American
+    Source: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American
     Statistician 37(3); LeCun, Bottou, Orr & Müller (1998), "Efficient BackProp", section 4.3.
 
     Differs from scikit-learn: integers give the default dtype (float32), not float64; `dim`, `merge` and
@@ -98,6 +98,7 @@ class StandardScaler(Transform):
 
     @property
     def scale_(self) -> Tensor | None:
+        """What `transform` divides by, `(features,)`: standard deviations, 1 for 0; None until fitted."""
         if not self.with_std or self.mean_ is None or self.var_ is None:
             return None
         return _scale(self.mean_, self.var_)
