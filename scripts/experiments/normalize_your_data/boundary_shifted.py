@@ -5,6 +5,7 @@ Chapter: normalize-your-data.
 
 from collections.abc import Iterator
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.evidence import percent
@@ -22,10 +23,9 @@ CENTER = 10.0
 
 
 def compute(*, networks=61, frames=50, seed=0, device="cpu"):
-    """The film of one network 2-2-1; keys as in `film`."""
-    return film(
-        center=CENTER, activation="relu", width=2, networks=networks, frames=frames, seed=seed, device=device
-    )
+    """The film of one network 2-2-1; keys as in `film`. The median one is dead: this one is better."""
+    common = {"networks": networks, "frames": frames, "seed": seed, "device": device}
+    return film(center=CENTER, activation="relu", width=2, rank=0.75, **common)
 
 
 def animate(result) -> Iterator[Figure]:
@@ -38,13 +38,13 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     states = unit_states((hidden(result, result["x"], -1, relu) > 0).mean(0))
-    low, high = percent(result["accuracy"][0]), percent(result["accuracy"][-1])
     return (
-        f"**At [10, 10] networks with the same first weights as above go from {low} to a median of {high}.** "
-        f"Of the two "
-        f"units of the one shown, {states.count('dead')} are dead at the end, {states.count('always_on')} "
-        f"always "
-        f"on and {states.count('alive')} alive. {film_note(result)}"
+        "**At [10, 10] networks with the same first weights as above end at a median accuracy of "
+        f"{percent(np.median(result['final_accuracy']))}, the one shown at "
+        f"{percent(result['accuracy'][-1])}.** "
+        f"Of its two units {states.count('always_on')} are always on at the end, {states.count('dead')} dead "
+        f"and "
+        f"{states.count('alive')} alive. {film_note(result)}"
     )
 
 

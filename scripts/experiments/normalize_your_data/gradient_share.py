@@ -59,9 +59,14 @@ def draw(result) -> Figure:
         ax.set_ylim(-0.06 * result[key][k].max(), None)
     axes[0].set_ylabel("size of the gradient")
     axes[1].annotate(
-        "inactive units: no gradient", (0, 0), (16, -3), textcoords="offset points", va="center", fontsize=9.5
+        "inactive units: no gradient",
+        (0, 0),
+        (10, -12),
+        textcoords="offset points",
+        va="center",
+        fontsize=9.5,
     )
-    axes[1].set_ylim(-0.1 * result["incoming"][k].max(), None)
+    axes[1].set_ylim(-0.16 * result["incoming"][k].max(), None)
     return fig
 
 
