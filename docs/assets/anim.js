@@ -5,7 +5,7 @@ const all = (root = document) => [...root.querySelectorAll("video.anim")];
 const view = new IntersectionObserver(list => list.forEach(({ target: v, isIntersecting }) => {
   if (!isIntersecting) v.pause();
   else if (!still.matches) v.play().catch(() => {});
-}), { threshold: .5 });
+}), { threshold: .3 });
 const watch = v => {
   const pair = v.closest(".ug-pair");
   v.onplaying = v.onseeked = () => { // a new round of the loop is a seek too

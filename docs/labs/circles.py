@@ -5,8 +5,8 @@
 # # Lab: freeze a network by moving its data
 #
 # Move the circles, train again, and watch the hidden units freeze. Download this page as a notebook, change
-# the numbers in the second cell, and run it again: it needs `pip install 'unitgain[plots]'` and nothing else.
-# The chapter behind it is [Normalize your data](../learn/normalize-your-data.md).
+# the numbers under *Your move*, and run it again: it needs `pip install 'unitgain[plots]'` and nothing else.
+# The chapter behind it is *Normalize your data*.
 
 # %%
 import matplotlib.pyplot as plt
@@ -83,8 +83,11 @@ def draw(ax, center, model, x, y, score):
     ax.set(title=f"center {center:g}: {score:.2f}", aspect="equal")
 
 
-fig, axes = plt.subplots(1, len(CENTERS), figsize=(12, 2.9), layout="constrained")
-for ax, center, (model, x, y, _, score) in zip(axes, CENTERS, raw, strict=True):
+rows = -(-len(CENTERS) // 3)
+fig, axes = plt.subplots(rows, 3, figsize=(7.2, 2.6 * rows), layout="constrained", squeeze=False)
+for ax in axes.flat[len(CENTERS) :]:
+    ax.axis("off")
+for ax, center, (model, x, y, _, score) in zip(axes.flat, CENTERS, raw, strict=False):
     draw(ax, center, model, x, y, score)
 
 # %% [markdown]

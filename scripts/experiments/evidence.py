@@ -98,7 +98,7 @@ def number(value: float, digits: int = 3) -> str:
 
 def percent(share: float, places: int = 0) -> str:
     """A share in [0, 1] as a percentage."""
-    return f"{100 * share:.{places}f} %".replace("-", "−")
+    return f"{100 * share:.{places}f}\u00a0%".replace("-", "−")  # never broken from its number
 
 
 def between(interval: Interval, digits: int = 3) -> str:

@@ -85,7 +85,7 @@ def card(claim: Mapping) -> str:
         f"“{claim['statement']}” {_sources(claim)}\n{{ .ug-claim-statement }}\n\n"
         f"{measured(claim)}, n = {count(claim['n'])} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
         f"{inspect.cleandoc(claim['finding'])}\n\n"
-        f'<details markdown="1"><summary>How it was measured</summary>\n\n'
+        f'<details markdown="1"><summary>Script and data</summary>\n\n'
         f"The number stands with its 95 % interval. {links}\n\n</details>\n</div>\n"
     )
 
@@ -96,7 +96,7 @@ def _sources(claim: Mapping) -> str:
 
 def ledger(claims: Iterable[Mapping]) -> str:
     """All claims as a Markdown table that links each to its card."""
-    names = ("Claim", "Verdict", "Number [95 % interval]", "of what", "n", "Script")
+    names = ("Claim", "Verdict", "Number [95 % interval]", "What the number is", "n", "Script")
     rows = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for claim in claims:
         kind = claim["verdict"]

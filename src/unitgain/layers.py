@@ -42,7 +42,7 @@ class Linear(nn.Module):
 
     Differs from torch.nn.Linear: starts with Glorot's weights and zero biases, as Keras's Dense does.
 
-    Source: the layer that all five source articles use.
+    Source: torch.nn.Linear, with a replicas dimension.
     """
 
     is_linear = True  # what initializers.initialize looks for

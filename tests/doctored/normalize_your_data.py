@@ -67,10 +67,11 @@ SOUND = {
         "standardized": learned(0.6, 1, 0.9, 1, 0.9, 1).reshape(3, 2, 500),
         "logistic": around(0.55, 500),
     },
-    "patience": {  # raw then standardized; ReLU, tanh, sigmoid
+    "patience": {  # raw then standardized; ReLU, leaky ReLU, tanh, sigmoid
         "learned": hits(
             [
                 [np.linspace(0, 0.2, 7), np.ones(7)],
+                [np.linspace(0, 0.3, 7), np.ones(7)],
                 [np.linspace(0, 0.5, 7), np.ones(7)],
                 [np.linspace(0, 0.95, 7), np.ones(7)],
             ],
@@ -154,10 +155,10 @@ DOCTORED = {
         "standardizing is no better": lambda r: {"standardized": r["raw"][:, :, -1]},
     },
     ("patience", "sigmoid-too"): {
-        "sigmoids never learn": put("learned", (2, 0, -1), hits(0.5, 100)),
-        "they learn at once": put("learned", (2, 0), True),
+        "sigmoids never learn": put("learned", (3, 0, -1), hits(0.5, 100)),
+        "they learn at once": put("learned", (3, 0), True),
         "ReLUs learn as well": put("learned", (0, 0, -1), hits(0.9, 100)),
-        "standardized is no faster": put("learned", (2, 1, 2), hits(0.3, 100)),
+        "standardized is no faster": put("learned", (3, 1, 2), hits(0.3, 100)),
     },
     ("table_scales", "norm-helps-blobs"): {
         "it helps": put("accuracy", (0, 1), around(0.85, 40)),

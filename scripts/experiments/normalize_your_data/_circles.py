@@ -77,7 +77,7 @@ def film(
         device=device,
     )
     # Denser where more happens
-    moments = np.unique((np.linspace(0, 1, frames) ** 2 * STEPS).round().astype(int))
+    moments = np.unique((np.linspace(0, 1, frames) ** 1.7 * STEPS).round().astype(int))
     film = {"w1": [], "b1": [], "w2": [], "b2": [], "accuracy": []}
 
     def keep(step: int) -> None:
@@ -138,7 +138,7 @@ def animate_boundary(result: dict, function) -> Iterator[Figure]:
     everything = np.concatenate([hidden(result, x, k, function) for k in range(frames)])
     bounded = function is sigmoid
     feature_low, feature_high = frame_of(
-        np.array([[0.0, 0.0], [1.0, 1.0]]) if bounded else everything, 0.05 if bounded else 0.12
+        np.array([[0.0, 0.0], [1.0, 1.0]]) if bounded else everything, 0.08 if bounded else 0.12
     )
     low, high = frame_of(x)
     inputs = boundary(left, None, low, high, palette=colours, line=ink, animated=True)
@@ -147,11 +147,9 @@ def animate_boundary(result: dict, function) -> Iterator[Figure]:
     feature_points = grid(feature_low, feature_high, 160).astype(np.float64)
     scatter(left, x, y, palette=colours, animated=True, zorder=2)
     moving = scatter(right, hidden(result, x, 0, function), y, palette=colours, animated=True, zorder=2)
-    left.set(title="What the network sees", xlabel="$x_0$", ylabel="$x_1$")
-    right.set(title="What its hidden units make of it", xlabel="$h_0$", ylabel="$h_1$")
-    score = right.text(
-        0.98, 0.97, "", transform=right.transAxes, ha="right", va="top", animated=True, zorder=4
-    )
+    left.set(title="Among the inputs", xlabel="$x_0$", ylabel="$x_1$")
+    right.set(title="Among the hidden units", xlabel="$h_0$", ylabel="$h_1$")
+    score = right.text(1, 1.015, "", transform=right.transAxes, ha="right", va="bottom", animated=True)
     tick = style.progress(left, frames)
     for k in range(frames):
         inputs.update(output(result, hidden(result, points, k, function), k))
@@ -220,6 +218,6 @@ def film_note(result: dict) -> str:
     place = "median accuracy" if quantile == 0.5 else f"{percent(quantile)} quantile of the accuracies"
     return (
         f"Adam, learning rate {LEARNING_RATE}, {STEPS} steps on all {POINTS} points. Of {n} networks from "
-        f"different first weights, this is the one at the {place}; the middle 80 % end between "
-        f"{low:.2f} and {high:.2f}."
+        f"different first weights, this is the one at the {place}; the middle 80 % end between {low:.2f} and "
+        f"{high:.2f}."
     )

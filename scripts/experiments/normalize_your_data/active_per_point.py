@@ -52,10 +52,14 @@ def draw(result) -> Figure:
         ends = low[order] - 0.12, high[order] + 0.12
         bottom.vlines(np.arange(len(order)), *ends, color=colours[colour], lw=4)
         bottom.set(
-            xlabel=f"{SHOWN} networks", xticks=[], ylim=(-0.5, WIDTH + 0.5), yticks=range(0, WIDTH + 1, 2)
+            title="Fewest to most, network by network",
+            xlabel=f"{SHOWN} networks",
+            xticks=[],
+            ylim=(-0.5, WIDTH + 0.5),
+            yticks=range(0, WIDTH + 1, 2),
         )
     axes[0, 0].set_ylabel("points (%)")
-    axes[1, 0].set_ylabel("fewest to most active units\nover the points")
+    axes[1, 0].set_ylabel("active units over the points")
     return fig
 
 

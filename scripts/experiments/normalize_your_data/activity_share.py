@@ -48,6 +48,7 @@ def draw(result) -> Figure:
     axes[0].set(ylabel="neurons (%)", ylim=(0, 100))
     axes[0].text(0.56, 80, "all see about half")
     axes[1].set(ylim=(0, 20), yticks=range(0, 21, 5))
+    axes[1].text(0.5, 18, "other scale", ha="center", fontstyle="italic")
     axes[1].text(0.02, 15, "(almost) none")
     axes[1].text(0.98, 15, "(almost) all", ha="right")
     return fig
@@ -69,7 +70,7 @@ def caption(result) -> str:
         f"{percent(random.mean(), 1)}, but single neurons scatter by ± {percent(random.std(), 1)}, and "
         f"{percent(_extreme(random).mean(), 1)} are already on for more than 99 % of the points or fewer "
         f"than 1 %. ±: standard deviation over {len(zero):,} neurons; weights U(−1, 1), {result['points']} "
-        f"points U(−1, 1)²."
+        "points U(−1, 1)²."
     )
 
 

@@ -60,9 +60,8 @@ def animate(result) -> Iterator[Figure]:
         span.set_xy([[shift - 1, 0], [shift - 1, 0.7], [shift + 1, 0.7], [shift + 1, 0]])
         for bar, height in zip(bars, share[k], strict=True):
             bar.set_height(height)
-        text.set_text(
-            f"U({shift - 1:.1f}, {shift + 1:.1f}): {result['extreme'][k].mean():.0%} see all or nothing"
-        )
+        where = f"U({shift - 1:.1f}, {shift + 1:.1f})".replace("-", "−")
+        text.set_text(f"{where}: {percent(result['extreme'][k].mean())} see all or nothing")
         yield fig
 
 
@@ -74,11 +73,10 @@ def table(result) -> dict:
 def caption(result) -> str:
     extreme = result["extreme"].mean(1)
     return (
-        "**As the data moves from U(−1, 1) to U(8, 10), the neurons that see (almost) all of it or none rise "
-        f"from {percent(extreme[0])} to {percent(extreme[-1])}; {percent(result['dead'].mean())} are dead at "
-        f"the end.** {result['extreme'].shape[1]:,} neurons, weights and biases U(−1, 1), {result['points']} "
-        f"points; all or "
-        "none: active on more than 99 % or fewer than 1 % of them."
+        "**As the data moves from U(−1, 1) to U(8, 10), the neurons that see (almost) all of it or none "
+        f"rise from {percent(extreme[0])} to {percent(extreme[-1])}; {percent(result['dead'].mean())} are "
+        f"dead at the end.** {result['extreme'].shape[1]:,} neurons, weights and biases U(−1, 1), "
+        f"{result['points']} points; all or none: active on more than 99 % or fewer than 1 % of them."
     )
 
 
@@ -87,7 +85,7 @@ def alt(result) -> str:
     return (
         "Animation: a histogram of the share of the data that activates a neuron empties in the middle and "
         "piles up at 0 % and 100 % as the data moves away from 0; the all-or-none share rises from "
-        f"{extreme[0]:.0%} to {extreme[-1]:.0%}."
+        f"{percent(extreme[0])} to {percent(extreme[-1])}."
     )
 
 

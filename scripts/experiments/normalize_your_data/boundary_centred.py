@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
+from experiments.evidence import percent
 from experiments.normalize_your_data._circles import animate_boundary, film, film_note, film_table, relu
 
 CENTER = 0.0
 
 
-def compute(*, networks=61, frames=50, seed=0, device="cpu"):
+def compute(*, networks=61, frames=60, seed=0, device="cpu"):
     """The film of one network 2-2-1; keys as in `film`."""
     return film(
         center=CENTER, activation="relu", width=2, networks=networks, frames=frames, seed=seed, device=device
@@ -27,13 +28,13 @@ def table(result) -> dict:
 def caption(result) -> str:
     return (
         "**Two ReLU units fold the plane, and one straight line in the folded space then gets "
-        f"{result['accuracy'][-1]:.0%} of the points right.** The black line is the decision boundary, left "
+        f"{percent(result['accuracy'][-1])} of the points right.** The line is the decision boundary, left "
         f"among the inputs, right among the hidden units, where it is always straight. {film_note(result)}"
     )
 
 
 def alt(result) -> str:
     return (
-        "Animation: during training the decision boundary bends around the inner circle, "
-        f"and the accuracy rises from {result['accuracy'][0]:.2f} to {result['accuracy'][-1]:.2f}."
+        "Animation: during training the decision boundary bends around the inner circle, and the accuracy "
+        f"rises from {result['accuracy'][0]:.2f} to {result['accuracy'][-1]:.2f}."
     )

@@ -22,7 +22,7 @@ from unitgain.plots import unit_states
 CENTER = 10.0
 
 
-def compute(*, networks=61, frames=50, seed=0, device="cpu"):
+def compute(*, networks=61, frames=60, seed=0, device="cpu"):
     """The film of one network 2-2-1; keys as in `film`. The median one is dead: this one is better."""
     common = {"networks": networks, "frames": frames, "seed": seed, "device": device}
     return film(center=CENTER, activation="relu", width=2, rank=0.75, **common)
@@ -41,10 +41,8 @@ def caption(result) -> str:
     return (
         "**At [10, 10] networks with the same first weights as above end at a median accuracy of "
         f"{percent(np.median(result['final_accuracy']))}, the one shown at "
-        f"{percent(result['accuracy'][-1])}.** "
-        f"Of its two units {states.count('always_on')} are always on at the end, {states.count('dead')} dead "
-        f"and "
-        f"{states.count('alive')} alive. {film_note(result)}"
+        f"{percent(result['accuracy'][-1])}.** Of its two units {states.count('always_on')} are always on at "
+        f"the end, {states.count('dead')} dead and {states.count('alive')} alive. {film_note(result)}"
     )
 
 

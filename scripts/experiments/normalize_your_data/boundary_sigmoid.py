@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
+from experiments.evidence import percent
 from experiments.normalize_your_data._circles import animate_boundary, film, film_note, film_table, sigmoid
 
 CENTER = 10.0
 
 
-def compute(*, networks=61, frames=50, seed=0, device="cpu"):
+def compute(*, networks=61, frames=60, seed=0, device="cpu"):
     """The film of one network 2-2-1; keys as in `film`."""
     return film(
         center=CENTER,
@@ -32,15 +33,14 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     return (
-        f"**With sigmoid hidden units the median network at [10, 10] ends at {result['accuracy'][-1]:.0%}.** "
-        f"Right: the "
-        f"square that two sigmoids can reach, and the part of it that the points use. {film_note(result)}"
+        "**With sigmoid hidden units the median network at [10, 10] ends at "
+        f"{percent(result['accuracy'][-1])}.** Right: the square that two sigmoids can reach, and the part "
+        f"of it that the points use. {film_note(result)}"
     )
 
 
 def alt(result) -> str:
     return (
         "Animation: the decision boundary of a network with sigmoid hidden units on data around [10, 10]; "
-        "the "
-        f"accuracy goes from {result['accuracy'][0]:.2f} to {result['accuracy'][-1]:.2f}."
+        f"the accuracy goes from {result['accuracy'][0]:.2f} to {result['accuracy'][-1]:.2f}."
     )

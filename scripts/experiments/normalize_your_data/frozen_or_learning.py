@@ -9,13 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import style
+from experiments.evidence import percent
 from experiments.normalize_your_data._circles import STEPS, film, film_table, frame_of, hidden, output, relu
 from unitgain.plots import boundary, grid, scatter
 
 CENTER, WIDTH = 10.0, 8
 
 
-def compute(*, networks=61, frames=50, seed=0, device="cpu"):
+def compute(*, networks=61, frames=60, seed=0, device="cpu"):
     """The same networks 2-8-1 on raw and on standardized data.
 
     The keys of `film` behind "raw_" and "standardized_".
@@ -73,9 +74,9 @@ def caption(result) -> str:
     raw, standardized = result["raw_final_accuracy"], result["standardized_final_accuracy"]
     return (
         f"**The same {len(raw)} networks, the same first weights, the same optimizer: a median accuracy of "
-        f"{np.median(raw):.0%} on the data as it came, {np.median(standardized):.0%} once it is "
-        f"standardized.** "
-        f"ReLU networks 2-{WIDTH}-1, {STEPS} steps of Adam; shown is the median network of each half."
+        f"{percent(np.median(raw))} on the data as it came, {percent(np.median(standardized))} once it is "
+        f"standardized.** ReLU networks 2-{WIDTH}-1, {STEPS} steps of Adam; shown is the median network of "
+        "each half."
     )
 
 

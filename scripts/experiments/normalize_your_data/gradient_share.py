@@ -81,17 +81,17 @@ def caption(result) -> str:
     return (
         "**A unit's activation scales the gradient of its *outgoing* weight (correlation "
         f"{outgoing.mean():.3f}), not of its incoming ones (correlation {number(incoming.mean(), 2)}).** For "
-        "incoming weights being active is a switch: off, no gradient; on, a gradient whose size is the "
-        f"outgoing weight's. One example, the {WIDTH} units of one fresh ReLU layer; correlations over "
-        f"active units, mean of {len(incoming)} networks."
+        "incoming weights being active is a switch: off, no gradient; on, a gradient proportional to the "
+        f"outgoing weight. One example, the {WIDTH} units of one fresh ReLU layer; correlations over active "
+        f"units, mean of {len(incoming)} networks."
     )
 
 
 def alt(result) -> str:
     return (
-        "Two scatter plots over the units of a layer. The outgoing weight's gradient lies on a straight line "
-        "through 0 against the activation; the incoming weights' gradients form a cloud without a trend, and "
-        "are 0 for inactive units."
+        "Two scatter plots over the units of a layer. The outgoing weight's gradient lies on a straight "
+        "line through 0 against the activation; the incoming weights' gradients form a cloud without a "
+        "trend, and are 0 for inactive units."
     )
 
 
@@ -103,7 +103,7 @@ def claims(result) -> Iterator[Claim]:
         id="gradient-share",
         statement="The gradient that nudges a neuron's weights is proportional to its activation",
         sources=("Galletti, Tuning neural networks, part I",),
-        verdict="refuted",
+        verdict="depends",
         measure="correlation, over a layer's active units, of activation and size of the incoming weights' "
         "gradient",
         estimate=float(incoming.mean()),
@@ -113,7 +113,8 @@ def claims(result) -> Iterator[Claim]:
         and high < 0.1
         and outgoing.min() > 0.999
         and float(result["incoming"][off].max()) == 0,
-        finding=r"The incoming weights' gradient is $\delta\, v\, f'(z)\, x$: input, error, outgoing weight "
+        finding=r"On which weights. The incoming weights' gradient is $\delta\, v\, f'(z)\, x$: input, "
+        r"error, outgoing weight "
         r"and slope. It is the outgoing weight whose gradient is $\delta\, h$ (smallest correlation "
         f"{outgoing.min():.4f}). What survives of the statement: no activation, no gradient, for both.",
     )

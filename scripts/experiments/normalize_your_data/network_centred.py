@@ -43,14 +43,14 @@ def caption(result) -> str:
     return (
         f"**Centred data keeps the hidden units busy: {before.count('alive')} of {WIDTH} answer to some "
         f"points and not to others at initialization, {after.count('alive')} of {WIDTH} after training.** "
-        "Fill: how strongly a unit answers to the ringed point; green ring: alive; thick gold: on for all "
-        "points; dotted grey: dead. Edges: solid for positive weights, dashed for negative ones. "
-        f"{film_note(result)}"
+        "Networks 2-4-1. Fill: how strongly a unit answers to the ringed point; green ring: alive; thick "
+        "gold: on for all points; dotted grey: dead; the fuller the output, the surer of class 1. Edges: "
+        f"solid for positive weights, dashed for negative ones. {film_note(result)}"
     )
 
 
 def alt(result) -> str:
     return (
-        "Animation: as the highlighted point walks around the centred circles, the hidden units switch "
-        f"on and off in turn, {states(result, -1).count('alive')} of {WIDTH} of them after training."
+        "Animation: as the highlighted point walks around the centred circles, the hidden units switch on "
+        f"and off in turn, {states(result, -1).count('alive')} of {WIDTH} of them after training."
     )

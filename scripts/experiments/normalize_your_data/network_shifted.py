@@ -43,15 +43,13 @@ def caption(result) -> str:
     return (
         f"**At [10, 10], {before.count('always_on')} of {WIDTH} hidden units are on for every point at "
         f"initialization and {before.count('dead')} for none; {after.count('alive')} switch between points "
-        f"after "
-        f"training.** Drawn as above. {film_note(result)}"
+        f"after training.** Drawn as above. {film_note(result)}"
     )
 
 
 def alt(result) -> str:
     before, after = states(result, 0), states(result, -1)
     return (
-        "Animation: as the highlighted point walks around the circles at [10, 10], "
-        f"{before.count('alive')} of {WIDTH} hidden units switch on and off at initialization, "
-        f"{after.count('alive')} after training."
+        f"Animation: as the highlighted point walks around the circles at [10, 10], {before.count('alive')} "
+        f"of {WIDTH} hidden units switch on and off at initialization, {after.count('alive')} after training."
     )

@@ -47,9 +47,8 @@ def states(result, frame: int) -> list[str]:
 def caption(result) -> str:
     before, after = states(result, 0), states(result, -1)
     return (
-        f"**Of {WIDTH} sigmoid units at [10, 10], {WIDTH - before.count('alive')} stay on one side of one "
-        f"half for "
-        f"every point at initialization, {WIDTH - after.count('alive')} after training.** Drawn as above; a "
+        f"**{WIDTH - before.count('alive')} of {WIDTH} sigmoid units at [10, 10] see all or nothing at "
+        f"initialization, {WIDTH - after.count('alive')} of {WIDTH} after training.** Drawn as above; a "
         f"sigmoid counts as on where it exceeds one half. {film_note(result)}"
     )
 
@@ -57,7 +56,6 @@ def caption(result) -> str:
 def alt(result) -> str:
     before, after = states(result, 0), states(result, -1)
     return (
-        "Animation: as the highlighted point walks around the circles at [10, 10], "
-        f"{before.count('alive')} of {WIDTH} sigmoid units cross one half at initialization, "
-        f"{after.count('alive')} after training."
+        f"Animation: as the highlighted point walks around the circles at [10, 10], {before.count('alive')} "
+        f"of {WIDTH} sigmoid units cross one half at initialization, {after.count('alive')} after training."
     )

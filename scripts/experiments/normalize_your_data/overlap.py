@@ -43,7 +43,6 @@ def compute(*, pairs=4000, points=4000, seed=0, device="cpu"):
 
 def draw(result) -> Figure:
     fig, ax = style.figure(7.0, 3.2)
-    colours = style.palette()
     bins = np.linspace(0, 0.5, 21)
     counts, _ = np.histogram(result["square"], bins)
     n = len(result["square"])
@@ -55,9 +54,7 @@ def draw(result) -> Figure:
         lw=0,
     )
     ax.axhline(100 * expected / n, color=style.ink(), lw=1)
-    ax.bar(
-        bins[:-1], 100 * counts / n, np.diff(bins) * 0.92, align="edge", color=colours["alive"], alpha=0.85
-    )
+    ax.bar(bins[:-1], 100 * counts / n, np.diff(bins) * 0.92, align="edge", color=style.GRID, alpha=0.8)
     ax.text(0.5, 100 * expected / n + 0.75, "U(0, ½), with the 95 % band of chance", ha="right", va="bottom")
     ax.set(
         xlabel="share of the data that activates both neurons",

@@ -89,15 +89,14 @@ def table(result) -> dict:
 def caption(result) -> str:
     pairs = {key: number(values.mean()) for key, values in _pairs(result).items()}
     return (
-        "**Units that are on for all the data do not become equal: two of them are "
-        f"{pairs['before']} apart before training and {pairs['after']} after it, having moved by "
-        f"{pairs['moved']}.** Their gradients point along one line, scaled by each unit's outgoing weight: "
-        f"the "
-        f"mean |cos| between two units' moves is {pairs['parallel']}. One panel a network, one arrow an "
-        "always-on unit, from before to after training: the first 6 with three such units or more of "
-        f"{len(result['on'])} ReLU networks 2-{WIDTH}-1 at [10, 10], {STEPS:,} steps of gradient descent; "
-        f"means "
-        f"over the {len(_pairs(result)['before'])} networks with two such units or more, biases left out."
+        f"**Units that are on for all the data do not become equal: two of them are {pairs['before']} apart "
+        f"before training and {pairs['after']} after it, having moved by {pairs['moved']}.** Their gradients "
+        "point along one line, scaled by each unit's outgoing weight: the mean |cos| between two units' "
+        f"moves is {pairs['parallel']}. One panel a network, one arrow an always-on unit, from before to "
+        f"after training: the first 6 with three such units or more of {len(result['on'])} ReLU networks "
+        f"2-{WIDTH}-1 at [10, 10], {STEPS:,} steps of gradient descent at learning rate {LEARNING_RATE}; "
+        f"means over the {len(_pairs(result)['before'])} networks with two such units or more, biases left "
+        "out."
     )
 
 
@@ -117,14 +116,14 @@ def claims(result) -> Iterator[Claim]:
         statement="Neurons that are active on all the data end up with the same set of weights",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="refuted",
-        measure="mean distance between always-on units after training, relative to before",
+        measure="distance between always-on units after training by that before, mean over networks (0: "
+        "equal)",
         estimate=float(ratio.mean()),
         interval=(low, high),
         n=len(ratio),
         holds=low > 0.5,  # the same weights would be 0
-        finding=f"They move by {number(pairs['moved'].mean())} on average, mostly along one line (mean |cos| "
-        f"of two "
-        f"units' moves {number(pairs['parallel'].mean())}), and end {number(pairs['after'].mean())} apart. "
-        f"What they "
-        "share is not their weights but their role: each is linear on this data.",
+        finding=f"No sign of their meeting. They move by {number(pairs['moved'].mean())} on average, mostly "
+        f"along one line (mean |cos| of two units' moves {number(pairs['parallel'].mean())}), and end "
+        f"{number(pairs['after'].mean())} apart. What they share is not their weights but their role: each "
+        "is linear on this data.",
     )

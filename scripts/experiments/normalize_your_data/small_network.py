@@ -4,6 +4,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
+from experiments.evidence import percent
 from unitgain.datasets import circles
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
@@ -46,14 +47,14 @@ def table(result) -> dict:
 def caption(result) -> str:
     return (
         "**Nine numbers to learn: six weights and three biases.** Two inputs, two hidden units with "
-        "activation f, one output that is the probability of class 1. Solid edges: positive weights; dashed: "
-        "negative; thicker is larger. Fill: the share of centred points that activates the unit, here "
-        f"{result['share'][0]:.0%} and {result['share'][1]:.0%}."
+        "activation f, one output that is the probability of class 1. Solid edges: positive weights; "
+        "dashed: negative; thicker is larger. Fill: the share of centred points that activates the unit, "
+        f"here {percent(result['share'][0])} and {percent(result['share'][1])}."
     )
 
 
 def alt(result) -> str:
     return (
-        "Drawing of a network with two inputs, two hidden units and one output, "
-        "all neighbouring layers connected."
+        "Drawing of a network with two inputs, two hidden units and one output, all neighbouring layers "
+        "connected."
     )
