@@ -165,7 +165,7 @@ def test_number(value, digits, text):
 
 
 def test_percent_and_between():
-    assert percent(0.4567) == "46 %"
+    assert percent(0.4567) == "46\u00a0%"
     assert percent(0.4567, 1) == "45.7 %"
     assert percent(-0.02) == "−2 %"
     assert between((-0.5, 1234.0), 2) == "[−0.50, 1,234]"

@@ -47,9 +47,9 @@ def states(result, frame: int) -> list[str]:
 def caption(result) -> str:
     before, after = states(result, 0), states(result, -1)
     return (
-        f"**{WIDTH - before.count('alive')} of {WIDTH} sigmoid units at [10, 10] see all or nothing at "
-        f"initialization, {WIDTH - after.count('alive')} of {WIDTH} after training.** Drawn as above; a "
-        f"sigmoid counts as on where it exceeds one half. {film_note(result)}"
+        f"**Of {WIDTH} sigmoid units at [10, 10], {WIDTH - before.count('alive')} see all or nothing at "
+        f"initialization and {WIDTH - after.count('alive')} after training.** Drawn as above; a sigmoid "
+        f"counts as on where it exceeds one half. {film_note(result)}"
     )
 
 

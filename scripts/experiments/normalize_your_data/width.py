@@ -49,9 +49,13 @@ def draw(result) -> Figure:
             mark = {"marker": "o" if key == "standardized" else "^", "ms": 3.2, "mew": 0, "alpha": 0.55}
             ax.plot(x, row, ls="", color=colours[key], **mark)
             ax.plot([i + side - 0.13, i + side + 0.13], [np.median(row)] * 2, color=style.ink(), lw=2)
-    for i, (x, y) in ((0, (-0.17, 0.92)), (3, (3 - 0.17, 1.015))):
-        ax.text(x, y, "centred", color=colours["standardized"], ha="center", va="bottom")
-        ax.text(i + 0.2, (0.75, 0.925)[i > 0], "at [10, 10]", color=colours["raw"], ha="center", va="bottom")
+    for key, text, x, y in (
+        ("standardized", "centred", -0.17, 0.92),
+        ("raw", "at [10, 10]", 0.5, 0.53),
+        ("standardized", "centred", 2.83, 1.015),
+        ("raw", "at [10, 10]", 3.2, 0.925),
+    ):
+        ax.text(x, y, text, color=colours[key], ha="center", va="bottom")
     ax.set(
         xticks=range(len(SHAPES)),
         xticklabels=[_name(s) for s in SHAPES],
