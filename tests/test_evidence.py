@@ -166,6 +166,6 @@ def test_number(value, digits, text):
 
 def test_percent_and_between():
     assert percent(0.4567) == "46\u00a0%"
-    assert percent(0.4567, 1) == "45.7 %"
-    assert percent(-0.02) == "−2 %"
+    assert percent(0.4567, 1) == "45.7\u00a0%"
+    assert percent(-0.02) == "−2\u00a0%"
     assert between((-0.5, 1234.0), 2) == "[−0.50, 1,234]"
