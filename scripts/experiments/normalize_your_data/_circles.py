@@ -160,6 +160,11 @@ def animate_boundary(result: dict, function) -> Iterator[Figure]:
         yield fig
 
 
+def states(result: dict, frame: int, function, threshold: float) -> list[str]:
+    """Whether each hidden unit is dead, alive or always on at a frame; on: its activation exceeds `threshold`."""
+    return unit_states((hidden(result, result["x"], frame, function) > threshold).mean(0))
+
+
 def walk(result: dict) -> np.ndarray:
     """The order in which the network pictures visit the points: every fifth, around the circles by angle."""
     centred = result["x"] - result["x"].mean(0)
@@ -178,21 +183,20 @@ def animate_network(result: dict, function, threshold: float) -> Iterator[Figure
     pictures = []
     for ax, title, k in ((before, "At initialization", 0), (after, "After training", -1)):
         h = hidden(result, x, k, function)
-        on = h > threshold
-        states = [[""] * 2, unit_states(on.mean(0)), [""]]
+        rings = [[""] * 2, states(result, k, function, threshold), [""]]
         sizes = (2, h.shape[1], 1)
         drawing = network(ax, sizes, palette=colours, ink=ink, animated=True)
         ax.set_title(title)
         strength = h / max(h.max(), 1e-9)
         probability = sigmoid(output(result, h, k))
-        pictures.append((drawing, strength, probability, states, [result["w1"][k], result["w2"][k][None]]))
+        pictures.append((drawing, strength, probability, rings, [result["w1"][k], result["w2"][k][None]]))
     order = walk(result)
     tick = style.progress(left, len(order), "point")
     for i, point in enumerate(order):
         spot.set_offsets(x[point])
-        for drawing, strength, probability, states, weights in pictures:
+        for drawing, strength, probability, rings, weights in pictures:
             inputs = (x[point] - low) / (high - low)
-            drawing.update([inputs, strength[point], [probability[point]]], states, weights)
+            drawing.update([inputs, strength[point], [probability[point]]], rings, weights)
         tick(i)
         yield fig
 

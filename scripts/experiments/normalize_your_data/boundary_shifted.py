@@ -14,10 +14,9 @@ from experiments.normalize_your_data._circles import (
     film,
     film_note,
     film_table,
-    hidden,
     relu,
+    states,
 )
-from unitgain.plots import unit_states
 
 CENTER = 10.0
 
@@ -37,12 +36,12 @@ def table(result) -> dict:
 
 
 def caption(result) -> str:
-    states = unit_states((hidden(result, result["x"], -1, relu) > 0).mean(0))
+    ends = states(result, -1, relu, 0.0)
     return (
         "**At [10, 10] networks with the same first weights as above end at a median accuracy of "
         f"{percent(np.median(result['final_accuracy']))}, the one shown at "
-        f"{percent(result['accuracy'][-1])}.** Of its two units {states.count('always_on')} are always on at "
-        f"the end, {states.count('dead')} dead and {states.count('alive')} alive. {film_note(result)}"
+        f"{percent(result['accuracy'][-1])}.** Of its two units {ends.count('always_on')} are always on at "
+        f"the end, {ends.count('dead')} dead and {ends.count('alive')} alive. {film_note(result)}"
     )
 
 

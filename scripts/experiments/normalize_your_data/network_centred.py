@@ -9,10 +9,9 @@ from experiments.normalize_your_data._circles import (
     film,
     film_note,
     film_table,
-    hidden,
     relu,
+    states,
 )
-from unitgain.plots import unit_states
 
 CENTER, THRESHOLD, WIDTH = 0.0, 0.0, 4
 FPS = 8
@@ -33,13 +32,8 @@ def table(result) -> dict:
     return film_table(result)
 
 
-def states(result, frame: int) -> list[str]:
-    """Whether each hidden unit is dead, alive or always on at a frame."""
-    return unit_states((hidden(result, result["x"], frame, relu) > THRESHOLD).mean(0))
-
-
 def caption(result) -> str:
-    before, after = states(result, 0), states(result, -1)
+    before, after = states(result, 0, relu, THRESHOLD), states(result, -1, relu, THRESHOLD)
     return (
         f"**Centred data keeps the hidden units busy: {before.count('alive')} of {WIDTH} answer to some "
         f"points and not to others at initialization, {after.count('alive')} of {WIDTH} after training.** "
@@ -52,5 +46,6 @@ def caption(result) -> str:
 def alt(result) -> str:
     return (
         "Animation: as the highlighted point walks around the centred circles, the hidden units switch on "
-        f"and off in turn, {states(result, -1).count('alive')} of {WIDTH} of them after training."
+        f"and off in turn, {states(result, -1, relu, THRESHOLD).count('alive')} of {WIDTH} of them after "
+        "training."
     )

@@ -9,10 +9,9 @@ from experiments.normalize_your_data._circles import (
     film,
     film_note,
     film_table,
-    hidden,
     relu,
+    states,
 )
-from unitgain.plots import unit_states
 
 CENTER, THRESHOLD, WIDTH = 10.0, 0.0, 4
 FPS = 8
@@ -33,13 +32,8 @@ def table(result) -> dict:
     return film_table(result)
 
 
-def states(result, frame: int) -> list[str]:
-    """Whether each hidden unit is dead, alive or always on at a frame."""
-    return unit_states((hidden(result, result["x"], frame, relu) > THRESHOLD).mean(0))
-
-
 def caption(result) -> str:
-    before, after = states(result, 0), states(result, -1)
+    before, after = states(result, 0, relu, THRESHOLD), states(result, -1, relu, THRESHOLD)
     return (
         f"**At [10, 10], {before.count('always_on')} of {WIDTH} hidden units are on for every point at "
         f"initialization and {before.count('dead')} for none; {after.count('alive')} switch between points "
@@ -48,7 +42,7 @@ def caption(result) -> str:
 
 
 def alt(result) -> str:
-    before, after = states(result, 0), states(result, -1)
+    before, after = states(result, 0, relu, THRESHOLD), states(result, -1, relu, THRESHOLD)
     return (
         f"Animation: as the highlighted point walks around the circles at [10, 10], {before.count('alive')} "
         f"of {WIDTH} hidden units switch on and off at initialization, {after.count('alive')} after training."

@@ -9,10 +9,9 @@ from experiments.normalize_your_data._circles import (
     film,
     film_note,
     film_table,
-    hidden,
     sigmoid,
+    states,
 )
-from unitgain.plots import unit_states
 
 CENTER, THRESHOLD, WIDTH = 10.0, 0.5, 4
 FPS = 8
@@ -39,13 +38,8 @@ def table(result) -> dict:
     return film_table(result)
 
 
-def states(result, frame: int) -> list[str]:
-    """Whether each hidden unit is dead, alive or always on at a frame."""
-    return unit_states((hidden(result, result["x"], frame, sigmoid) > THRESHOLD).mean(0))
-
-
 def caption(result) -> str:
-    before, after = states(result, 0), states(result, -1)
+    before, after = states(result, 0, sigmoid, THRESHOLD), states(result, -1, sigmoid, THRESHOLD)
     return (
         f"**Of {WIDTH} sigmoid units at [10, 10], {WIDTH - before.count('alive')} see all or nothing at "
         f"initialization and {WIDTH - after.count('alive')} after training.** Drawn as above; a sigmoid "
@@ -54,7 +48,7 @@ def caption(result) -> str:
 
 
 def alt(result) -> str:
-    before, after = states(result, 0), states(result, -1)
+    before, after = states(result, 0, sigmoid, THRESHOLD), states(result, -1, sigmoid, THRESHOLD)
     return (
         f"Animation: as the highlighted point walks around the circles at [10, 10], {before.count('alive')} "
         f"of {WIDTH} sigmoid units cross one half at initialization, {after.count('alive')} after training."
