@@ -161,7 +161,7 @@ def animate_boundary(result: dict, function) -> Iterator[Figure]:
 
 
 def states(result: dict, frame: int, function, threshold: float) -> list[str]:
-    """Whether each hidden unit is dead, alive or always on at a frame; on: its activation exceeds `threshold`."""
+    """Whether each hidden unit is dead, alive or always on at a frame; on: more than `threshold`."""
     return unit_states((hidden(result, result["x"], frame, function) > threshold).mean(0))
 
 
