@@ -27,16 +27,18 @@ def compute(*, networks=100, moments=7, seed=0, device="cpu"):
     x, y = many_circles(seed, networks, POINTS, device=device)
     fresh_x, fresh_y = many_circles(seed, networks, FRESH, "fresh", device=device)
     scaled, fresh_scaled = standardize_all(x + CENTER, fresh_x + CENTER)
+    x, fresh_x = torch.cat([x + CENTER, scaled]), torch.cat([fresh_x + CENTER, fresh_scaled])
+    y, fresh_y = y.repeat(2, 1), fresh_y.repeat(2, 1)  # raw and standardized train side by side
     rows = []
     for activation in ACTIVATIONS:
-        for inputs, fresh in ((x + CENTER, fresh_x + CENTER), (scaled, fresh_scaled)):
-            draws = generators(seed, networks)
-            model = MLP((2, WIDTH, 1), activation, replicas=(networks,), generator=draws, device=device)
-            optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
-            for steps in np.diff(MOMENTS[:moments], prepend=0).tolist():
-                train(model, inputs, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=steps)
-                rows.append(accuracy(model(fresh), fresh_y).detach() > LEARNED)
-    return {"learned": torch.stack(rows).unflatten(0, (len(ACTIVATIONS), len(DATA), moments))}
+        draws = [draw for _ in DATA for draw in generators(seed, networks)]
+        model = MLP((2, WIDTH, 1), activation, replicas=(2 * networks,), generator=draws, device=device)
+        optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
+        for steps in np.diff(MOMENTS[:moments], prepend=0).tolist():
+            train(model, x, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=steps)
+            rows.append(accuracy(model(fresh_x), fresh_y).detach() > LEARNED)
+    learned = torch.stack(rows).view(len(ACTIVATIONS), moments, len(DATA), networks)
+    return {"learned": learned.transpose(1, 2)}
 
 
 def draw(result) -> Figure:

@@ -11,19 +11,20 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, median_interval, percent, wilson
-from experiments.normalize_your_data._circles import LEARNING_RATE, POINTS, STEPS, generators, many_circles
+from experiments.normalize_your_data._circles import LEARNING_RATE, STEPS, generators, many_circles
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.training import accuracy, train
 
 SHAPES = ((2, 2, 1), (2, 3, 1), (2, 8, 1), (2, 32, 1), (2, 8, 8, 1))
 CENTERS = (0.0, 10.0)
+POINTS, FRESH = 100, 200
 
 
 def compute(*, networks=100, seed=0, device="cpu"):
     """Accuracies on fresh points (centers, shapes, networks); each network has its own data and weights."""
     x, y = many_circles(seed, networks, POINTS, device=device)
-    fresh_x, fresh_y = many_circles(seed, networks, POINTS, "fresh", device=device)
+    fresh_x, fresh_y = many_circles(seed, networks, FRESH, "fresh", device=device)
     rows = []
     for center in CENTERS:
         for sizes in SHAPES:
