@@ -7,7 +7,7 @@ from fontTools.ttLib import TTFont
 
 source, target = map(Path, sys.argv[1:])
 target.parent.mkdir(parents=True, exist_ok=True)
-font = TTFont(source)
+font = TTFont(source, recalcTimestamp=False)  # else pictures would change with the clock
 font.flavor = None
 beside = target.with_suffix(".tmp")
 font.save(beside, reorderTables=False)

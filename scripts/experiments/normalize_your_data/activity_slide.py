@@ -19,7 +19,7 @@ SHIFTS = np.linspace(0, 9, 46)  # U(-1, 1) … U(8, 10)
 BINS = np.linspace(0, 1, 26)
 
 
-def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
+def compute(*, neurons=10_000, points=500, seed=0, device="cpu"):
     """Histograms `counts` (shifts, bins) of the share of the data that activates a neuron.
 
     Also the `extreme` neurons (shifts, neurons), active on < 1 % or > 99 % of the data, and the `dead` ones

@@ -19,7 +19,7 @@ from unitgain.training import accuracy, train
 OFFSETS = (0.0, 1.0, 3.0, 10.0)
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 WIDTHS = (2, 8)
-POINTS, FRESH, STEPS = 64, 200, 200
+POINTS, FRESH, STEPS = 50, 200, 200
 LEARNED = 0.8  # no linear classifier comes near: see `claims`
 
 
