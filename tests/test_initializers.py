@@ -231,3 +231,14 @@ def test_bad_names_change_nothing():
     with pytest.raises(ValueError, match="did you mean"):
         initialize(layer, "zeros", "zeroes")
     assert torch.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("device", ["meta", best_device().type])
+def test_a_generator_on_the_cpu_draws_for_every_device(device):
+    """A tensor on meta has no values, but the generator must have drawn them all."""
+    here, there = (torch.Generator().manual_seed(3) for _ in range(2))
+    expected = uniform_(torch.empty(4, 3), generator=here)
+    drawn = uniform_(torch.empty(4, 3, device=device), generator=there)
+    assert there.get_state().equal(here.get_state())
+    if device != "meta":
+        assert drawn.cpu().equal(expected)

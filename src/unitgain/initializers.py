@@ -41,7 +41,7 @@ def _fill(
     """Call `draw(slice, generator)` on the whole tensor, or on each replica's slice with its generator."""
     with torch.no_grad():
         if generator is None or isinstance(generator, Generator):
-            draw(tensor, generator)
+            _draw(tensor, draw, generator)
             return tensor
         replicas = tensor.view(-1, *tensor.shape[-2:])
         if len(generator) != len(replicas):
@@ -50,8 +50,20 @@ def _fill(
                 f"got {len(generator)} for {len(replicas)} replicas"
             )
         for one, its_generator in zip(replicas, generator, strict=True):
-            draw(one, its_generator)
+            _draw(one, draw, its_generator)
     return tensor
+
+
+def _draw(
+    tensor: Tensor, draw: Callable[[Tensor, Generator | None], object], generator: Generator | None
+) -> None:
+    """Draw where the generator lives: a seed on the CPU then gives the same numbers on every device."""
+    if generator is None or generator.device.type == tensor.device.type:
+        draw(tensor, generator)
+    else:
+        there = torch.empty_like(tensor, device=generator.device)
+        draw(there, generator)
+        tensor.copy_(there)
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
