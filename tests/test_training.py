@@ -1,12 +1,12 @@
 """training.py: the losses against torch's; K replicas trained together against each trained alone."""
 
 import math
-import re
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim import lr_scheduler
 
 from unitgain.datasets import circles
 from unitgain.devices import best_device
@@ -234,39 +234,176 @@ def test_device(device, batch_size):
     torch.testing.assert_close(histories[1].cpu(), histories[0], rtol=1e-4, atol=1e-5)
 
 
-# Bad input
-
-X, Y = torch.zeros(10, 2), torch.zeros(10)
+# Accumulation: a batch in pieces
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"y": Y[:9]}, "train: x and y must have the same number of examples, got 10 and 9"),
-        ({"epochs": 0}, "train: epochs must be at least 1, got 0"),
-        ({"epochs": math.nan}, "train: epochs must be at least 1, got nan"),
-        ({"batch_size": 0}, "train: batch_size must be from 1 to the number of examples 10, got 0"),
-        ({"batch_size": 11}, "train: batch_size must be from 1 to the number of examples 10, got 11"),
-        (
-            {"loss": "hinge"},
-            "one of binary_cross_entropy, cross_entropy, squared_error or a function, got 'hinge'",
-        ),
-        (
-            {"x": X.expand(2, 3, 10, 2), "batch_size": 5, "generator": seeded(*range(6))},
-            "one generator a replica needs a single replicas dimension, got x of shape (2, 3, 10, 2)",
-        ),
-    ],
-)
-def test_bad_input_is_named_and_changes_nothing(options, says):
-    model = MLP((2, 1), bias="normal")
-    before = [p.detach().clone() for p in model.parameters()]
-    options = {
-        "x": X,
-        "y": Y,
-        "loss": "squared_error",
-        "optimizer": SGD(model.parameters(), lr=1.0),
-        "epochs": 1,
-    } | options
-    with pytest.raises(ValueError, match=re.escape(says)):
-        train(model, **options)
-    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("micro_batch", [1, 7, 8, 24, 50])
+@pytest.mark.parametrize("batch_size", [None, 50])
+def test_pieces_add_up_to_the_batch(name, micro_batch, batch_size):
+    """One step of plain descent: weights, and so gradients, to rounding; the last piece may be smaller."""
+    ends, histories = [], []
+    z, y = outputs_and_targets(name, 50)
+    x = torch.randn(50, 3, generator=seeded(1)[0], dtype=torch.float64)
+    for size in None, micro_batch:
+        model = MLP((3, 5, z.shape[-1]), "tanh", generator=seeded(2)[0], dtype=torch.float64)
+        histories.append(
+            train(
+                model,
+                x,
+                y,
+                loss=name,
+                optimizer=SGD(model.parameters(), lr=1.0),
+                epochs=1,
+                batch_size=batch_size,
+                micro_batch=size,
+                generator=seeded(3)[0],
+            )
+        )
+        ends.append([p.detach() for p in model.parameters()])
+    torch.testing.assert_close(*histories, rtol=0, atol=2e-15)
+    torch.testing.assert_close(*ends, rtol=0, atol=2e-15)
+
+
+@pytest.mark.parametrize("orders", ["one generator", "one a replica"])
+def test_pieces_of_replicas(orders):
+    """Batches of 20, 20 and 10 in pieces of 8: the same training, each replica with its own order or not."""
+    histories, ends = [], []
+    x, y = circles(50, generator=seeded(0)[0], dtype=torch.float64)
+    for micro_batch in None, 8:
+        model = MLP((2, 6, 1), "tanh", replicas=(3,), generator=seeded(1, 2, 3), dtype=torch.float64)
+        histories.append(
+            train(
+                model,
+                x,
+                y,
+                loss="binary_cross_entropy",
+                optimizer=Adam(model.parameters(), lr=0.05),
+                epochs=10,
+                batch_size=20,
+                micro_batch=micro_batch,
+                generator=seeded(4)[0] if orders == "one generator" else seeded(4, 5, 6),
+            )
+        )
+        ends.append([p.detach() for p in model.parameters()])
+    torch.testing.assert_close(*histories, rtol=0, atol=1e-10)
+    torch.testing.assert_close(*ends, rtol=0, atol=1e-10)
+
+
+def test_pieces_are_what_passes_through():
+    model, x = Recorder(), torch.arange(10.0).unsqueeze(-1)
+    optimizer = SGD(model.parameters(), lr=0.0)
+    given = {"loss": squared_error, "optimizer": optimizer, "epochs": 2, "generator": seeded(0)[0]}
+    history = train(model, x, x.squeeze(-1), batch_size=6, micro_batch=4, **given)
+    assert [len(batch) for batch in model.batches] == [4, 2, 4] * 2
+    assert torch.equal(torch.cat(model.batches[:3]).flatten().sort().values, torch.arange(10.0))
+    first = torch.cat(model.batches[:2]).square().mean() / 2  # the outputs stay 0
+    torch.testing.assert_close(history[0], first)
+    assert len(history) == 4
+
+
+# Schedules
+
+SCHEDULES = {
+    "step": lambda o: lr_scheduler.StepLR(o, 2, 0.5),
+    "cosine": lambda o: lr_scheduler.CosineAnnealingLR(o, 8),
+    "chained": lambda o: lr_scheduler.ChainedScheduler(
+        [lr_scheduler.ConstantLR(o, 0.5, 3), lr_scheduler.ExponentialLR(o, 0.9)]
+    ),
+    "warm_up": lambda o: lr_scheduler.SequentialLR(
+        o, [lr_scheduler.LinearLR(o, 0.1, total_iters=3), lr_scheduler.ExponentialLR(o, 0.9)], [3]
+    ),
+    "plateau": lambda o: lr_scheduler.ReduceLROnPlateau(o, threshold=0.2, patience=0),
+    "one_cycle": lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=24),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_scheduler_equals_the_plain_loop(schedule):
+    """Stepped after every epoch of three batches; one that counts steps, through the callback."""
+    x, y = circles(60, generator=seeded(0)[0], dtype=torch.float64)
+    counts_steps = schedule == "one_cycle"
+    models = [
+        MLP((2, 4, 1), "tanh", bias="normal", generator=seeded(1)[0], dtype=torch.float64) for _ in range(2)
+    ]
+    ours, theirs = (SGD(model.parameters(), lr=0.5, momentum=0.5) for model in models)
+    scheduler, peer = SCHEDULES[schedule](ours), SCHEDULES[schedule](theirs)
+    rates: list[float] = []
+
+    def callback(steps):
+        if counts_steps:
+            steps and scheduler.step()
+        rates.append(ours.param_groups[0]["lr"])
+
+    history = train(
+        models[0],
+        x,
+        y,
+        loss="binary_cross_entropy",
+        optimizer=ours,
+        epochs=8,
+        batch_size=25,
+        generator=seeded(2)[0],
+        scheduler=None if counts_steps else scheduler,
+        callback=callback,
+    )
+    (generator,), losses, expected = seeded(2), [], []
+    for _ in range(8):
+        epoch = []
+        for rows in torch.randperm(60, generator=generator).split(25):
+            expected.append(theirs.param_groups[0]["lr"])
+            theirs.zero_grad()
+            loss = functional.binary_cross_entropy_with_logits(
+                models[1](x[rows]).squeeze(-1), y[rows].double()
+            )
+            loss.backward()
+            theirs.step()
+            epoch.append(loss.detach())
+            if counts_steps:
+                peer.step()
+        if schedule == "plateau":
+            peer.step(sum(epoch) / 3)
+        elif not counts_steps:
+            peer.step()
+        losses += epoch
+    assert rates == [*expected, theirs.param_groups[0]["lr"]]
+    assert len(set(rates)) > 2
+    torch.testing.assert_close(history, torch.stack(losses), rtol=1e-9, atol=0)
+
+
+def test_history_shows_a_loss_that_blows_up():
+    x, y = circles(20, generator=seeded(0)[0])
+    model = MLP((2, 4, 1), generator=seeded(1)[0], replicas=(2,))
+    with torch.no_grad():
+        model.layers[0].weight[1] *= math.nan
+    history = train(
+        model, x, y, loss="squared_error", optimizer=SGD(model.parameters(), lr=0.1), epochs=5, micro_batch=7
+    )
+    assert history[:, 0].isfinite().all()  # the other replica's business
+    assert history[:, 1].isnan().all()
+    history = train(
+        model, x, 1e3 * y, loss="squared_error", optimizer=SGD(model.parameters(), 1e3), epochs=30
+    )
+    assert history[0, 0].isfinite()
+    assert history[-1, 0].isnan()
+
+
+def test_loss_may_be_any_function_with_a_value_for_each_network():
+    x, y = circles(20, generator=seeded(0)[0])
+    model = MLP((2, 4, 1), replicas=(3,))
+
+    def absolute_error(output, y):
+        return (output.squeeze(-1) - y).abs().mean(-1)
+
+    history = train(model, x, y, loss=absolute_error, optimizer=SGD(model.parameters(), lr=0.1), epochs=20)
+    assert history.shape == (20, 3)
+    assert (history[-1] < history[0]).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_targets_may_broadcast_over_replicas(name):
+    z, y = outputs_and_targets(name, 2, 3, 30)
+    torch.testing.assert_close(
+        LOSSES[name](z, y[:, :1]), LOSSES[name](z, y[:, :1].expand(2, 3, 30)), rtol=0, atol=0
+    )
+    assert accuracy(z, y[:, :1]).shape == (2, 3)

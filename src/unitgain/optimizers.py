@@ -1,23 +1,66 @@
-"""Optimizers: one pure update rule each, and a thin `torch.optim.Optimizer` that keeps its books.
+r"""Optimizers: one pure update rule each, and a thin `torch.optim.Optimizer` that keeps its books.
 
 The rules change their tensors in place, one tensor at a time, and read like the papers. `step` leaves
-`p.grad` as it is. For the last factor of speed use torch's own, with `fused=True`; for reading and checking,
-use these.
+`p.grad` as it is. Arguments and states bear torch's names, so that torch's learning-rate schedulers work and
+its checkpoints of the same optimizer go on here.
+
+Every number (lr, momentum, betas, eps, …) may be a tensor that broadcasts against the parameters, of their
+dtype and on their device: with `lr` of shape `(replicas, 1, 1)` each of many networks side by side has its
+own. Torch's schedulers set numbers only; a tensor follows a schedule by assignment to `group["lr"]`.
+
+For the last factor of speed use torch's own: on a CPU with `fused=True` (the benchmarks measure how much
+faster), on a GPU with its defaults, which handle many tensors in one go. For reading, checking and many small
+networks, use these.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
 
-__all__ = ["SGD", "Adam", "adam_rule", "sgd_rule"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "RMSprop",
+    "adam_rule",
+    "momentum_rule",
+    "rmsprop_rule",
+    "sgd_rule",
+    "weight_decay_rule",
+]
 
 
-def sgd_rule(parameter: Tensor, grad: Tensor, *, lr: float) -> None:
+def _add_(
+    x: Tensor, scale: float | Tensor, a: Tensor, *, times: Tensor | None = None, over: Tensor | None = None
+) -> None:
+    """x ← x + scale · a, or scale · a · times, or scale · a / over, in place and in one pass.
+
+    Torch's own `add_`, `addcmul_` and `addcdiv_` take a number for the scale; here it may be a tensor.
+    """
+    if isinstance(scale, Tensor):
+        a, scale = scale * a, 1.0
+    if times is not None:
+        x.addcmul_(a, times, value=scale)
+    elif over is not None:
+        x.addcdiv_(a, over, value=scale)
+    else:
+        x.add_(a, alpha=scale)
+
+
+def _plus(x: Tensor, scale: float | Tensor, a: Tensor, out: Tensor | None = None) -> Tensor:
+    """x + scale · a, a new tensor or `out`, in one pass."""
+    if isinstance(scale, Tensor):
+        return torch.addcmul(x, scale, a, out=out)
+    return torch.add(x, a, alpha=scale, out=out)
+
+
+def sgd_rule(parameter: Tensor, grad: Tensor, *, lr: float | Tensor) -> None:
     r"""One step of gradient descent, in place.
 
     $$\theta \leftarrow \theta - \alpha\, g$$
@@ -37,7 +80,125 @@ def sgd_rule(parameter: Tensor, grad: Tensor, *, lr: float) -> None:
 
     Source: Cauchy, *Méthode générale pour la résolution des systèmes d'équations simultanées* (1847).
     """
-    parameter.add_(grad, alpha=-lr)
+    _add_(parameter, -lr, grad)
+
+
+def momentum_rule(
+    parameter: Tensor,
+    grad: Tensor,
+    velocity: Tensor,
+    *,
+    lr: float | Tensor,
+    momentum: float | Tensor,
+    nesterov: bool = False,
+    averaging: bool = False,
+) -> None:
+    r"""One step of gradient descent with momentum, in place.
+
+    $$V \leftarrow \beta V + g, \qquad \theta \leftarrow \theta - \alpha V$$
+
+    With `nesterov`, θ moves by $-\alpha (g + \beta V)$, with the new V: as if g had been taken where the
+    velocity is about to carry θ. With `averaging`, V is a running mean of the gradients,
+
+    $$V \leftarrow \beta V + (1-\beta)\, g$$
+
+    and every step is 1 − β times as long: ten times shorter at β = 0.9. A learning rate means nothing until
+    one knows which form it is for.
+
+    Args:
+        parameter: θ, any shape; changed in place.
+        grad: g, the same shape.
+        velocity: V, the same shape, zeros before the first step; changed in place.
+        lr: The learning rate α, at least 0.
+        momentum: β, in [0, 1).
+        nesterov: Look ahead.
+        averaging: Weigh each gradient with 1 − β.
+
+    Examples:
+        >>> import torch
+        >>> from unitgain.optimizers import momentum_rule
+        >>> theta, velocity = torch.zeros(1), torch.zeros(1)
+        >>> for _ in range(200):                     # the gradient stays 1, so V tends to 1 / (1 - β)
+        ...     momentum_rule(theta, torch.ones(1), velocity, lr=0.1, momentum=0.9)
+        >>> velocity
+        tensor([10.0000])
+        >>> theta, velocity = torch.zeros(1), torch.zeros(1)
+        >>> for _ in range(200):
+        ...     momentum_rule(theta, torch.ones(1), velocity, lr=0.1, momentum=0.9, averaging=True)
+        >>> velocity
+        tensor([1.0000])
+
+    Differs from torch: the first form is torch's, and so is its Nesterov. Torch's `dampening=momentum` is the
+    second form but for its first gradient, which torch leaves undamped. Keras puts the learning rate into the
+    velocity, $V \leftarrow \beta V - \alpha g$: the same path while α stays, another one once a schedule
+    changes it.
+
+    Source: Polyak, *Some methods of speeding up the convergence of iteration methods* (1964); Nesterov, *A
+    method of solving a convex programming problem with convergence rate O(1/k²)* (1983), in the form of
+    Sutskever, Martens, Dahl & Hinton, *On the importance of initialization and momentum in deep learning*
+    (2013).
+    """
+    if averaging:
+        velocity.lerp_(grad, 1 - momentum)
+        direction = grad.lerp(velocity, momentum) if nesterov else velocity
+    else:
+        _plus(grad, momentum, velocity, out=velocity)
+        direction = _plus(grad, momentum, velocity) if nesterov else velocity
+    _add_(parameter, -lr, direction)
+
+
+def rmsprop_rule(
+    parameter: Tensor,
+    grad: Tensor,
+    s: Tensor,
+    velocity: Tensor | None = None,
+    *,
+    lr: float | Tensor,
+    alpha: float | Tensor,
+    eps: float | Tensor,
+    eps_inside: bool = False,
+    momentum: float | Tensor = 0.0,
+) -> None:
+    r"""One step of RMSprop, in place.
+
+    $$s \leftarrow \rho s + (1-\rho)\, g^2, \qquad
+      \theta \leftarrow \theta - \alpha\, \frac{g}{\sqrt{s} + \varepsilon}
+      \quad\text{or, with eps_inside,}\quad \theta - \alpha\, \frac{g}{\sqrt{s + \varepsilon}}$$
+
+    The two differ where gradients are small. Inside the root, ε = 1e-8 acts on gradients below 1e-4; outside,
+    on those below 1e-8. With a `velocity`, the fraction takes the place of g in `momentum_rule`.
+
+    Args:
+        parameter: θ, any shape; changed in place.
+        grad: g, the same shape.
+        s: Running mean of the squared gradient, the same shape, zeros before the first step; changed in
+            place.
+        velocity: V of `momentum_rule`, the same shape; changed in place. None for no momentum.
+        lr: The learning rate (the equation's α), at least 0.
+        alpha: ρ, in [0, 1); torch calls it alpha, the source article β.
+        eps: ε, at least 0.
+        eps_inside: Add ε under the root.
+        momentum: β of `momentum_rule`, in [0, 1).
+
+    Examples:
+        >>> import torch
+        >>> from unitgain.optimizers import rmsprop_rule
+        >>> theta, s = torch.zeros(1), torch.zeros(1)
+        >>> rmsprop_rule(theta, torch.tensor([5.0]), s, lr=0.1, alpha=0.99, eps=1e-8)
+        >>> theta                                    # the first step is 10 lr: s starts at 0, uncorrected
+        tensor([-1.])
+
+    Differs from Keras: its ε is inside the root, 1e-7, and its ρ 0.9, by default.
+
+    Source: Tieleman & Hinton, *Lecture 6.5: rmsprop*, Neural Networks for Machine Learning (2012).
+    """
+    s.mul_(alpha)
+    _add_(s, 1 - alpha, grad, times=grad)
+    root = s.add(eps).sqrt_() if eps_inside else s.sqrt().add_(eps)
+    if velocity is None:
+        _add_(parameter, -lr, grad, over=root)
+    else:
+        momentum_rule(parameter, torch.div(grad, root, out=root), velocity, lr=lr, momentum=momentum)
 
 
 def adam_rule(
@@ -47,15 +208,21 @@ def adam_rule(
     v: Tensor,
     *,
     step: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
+    lr: float | Tensor,
+    beta1: float | Tensor,
+    beta2: float | Tensor,
+    eps: float | Tensor,
+    bias_correction: bool = True,
+    eps_inside: bool = False,
 ) -> None:
     r"""One step of Adam, in place.
 
     $$m \leftarrow \beta_1 m + (1-\beta_1) g, \qquad v \leftarrow \beta_2 v + (1-\beta_2) g^2, \qquad
       \theta \leftarrow \theta - \alpha\, \frac{m / (1-\beta_1^t)}{\sqrt{v / (1-\beta_2^t)} + \varepsilon}$$
+
+    m and v start at 0 and are too small at first, v for longer than m. The divisors 1 − βᵗ correct that.
+    Without them the first step is $(1-\beta_1)/\sqrt{1-\beta_2}$ times α, and later ones are longer still
+    before they settle.
 
     Args:
         parameter: θ, any shape; changed in place.
@@ -66,6 +233,8 @@ def adam_rule(
         lr: The learning rate α, at least 0.
         beta1, beta2: β₁ and β₂, in [0, 1).
         eps: ε, at least 0, outside the root.
+        bias_correction: Divide by 1 − βᵗ; without it both divisors are 1.
+        eps_inside: Add ε under the root instead. The source article's Adam has it there, and no correction.
 
     Examples:
         >>> import torch
@@ -75,25 +244,87 @@ def adam_rule(
         >>> theta                                    # the first step is lr, whatever the gradient's size
         tensor([-0.1000])
 
+    Differs from Keras: it adds its ε, 1e-7 by default, to the uncorrected √v, which is the paper's ε̂.
+
     Source: Kingma & Ba, *Adam: a method for stochastic optimization* (2015), algorithm 1.
     """
     m.lerp_(grad, 1 - beta1)
-    v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    root = (v.sqrt() / (1 - beta2**step) ** 0.5).add_(eps)
-    parameter.addcdiv_(m, root, value=-lr / (1 - beta1**step))
+    v.mul_(beta2)
+    _add_(v, 1 - beta2, grad, times=grad)
+    correction1, correction2 = (1 - beta1**step, 1 - beta2**step) if bias_correction else (1.0, 1.0)
+    root = (v / correction2).add_(eps).sqrt_() if eps_inside else v.sqrt().div_(correction2**0.5).add_(eps)
+    _add_(parameter, -lr / correction1, m, over=root)
+
+
+def weight_decay_rule(parameter: Tensor, *, lr: float | Tensor, weight_decay: float | Tensor) -> None:
+    r"""Shrink a parameter by a fixed share, in place: decoupled weight decay, the W of AdamW.
+
+    $$\theta \leftarrow (1 - \alpha\lambda)\, \theta$$
+
+    The other kind, λθ added to the gradient, is the same thing for plain gradient descent only: Adam divides
+    what was added by the gradient's own size, so parameters with large gradients hardly decay.
+
+    Args:
+        parameter: θ, any shape; changed in place.
+        lr: The learning rate α, at least 0.
+        weight_decay: λ, at least 0.
+
+    Examples:
+        >>> import torch
+        >>> from unitgain.optimizers import weight_decay_rule
+        >>> theta = torch.tensor([2.0])
+        >>> weight_decay_rule(theta, lr=0.1, weight_decay=0.5)
+        >>> theta
+        tensor([1.9000])
+
+    Source: Loshchilov & Hutter, *Decoupled weight decay regularization* (2019), algorithm 2.
+    """
+    parameter.mul_(1 - lr * weight_decay)
+
+
+_BELOW = {  # every number lies from 0 to below this
+    "lr": math.inf,
+    "eps": math.inf,
+    "weight_decay": math.inf,
+    "momentum": 1.0,
+    "alpha": 1.0,
+    "betas": 1.0,
+}
+_ONLY_TORCH = ("amsgrad", "centered", "dampening", "maximize")  # a checkpoint of torch's may ask for them
+_Gradients = list[tuple[Tensor, Tensor]]  # parameters, each with its own
 
 
 class _Books(Optimizer):
-    """Closures, groups, state and checks; a subclass says what one parameter's update is."""
+    """Closures, groups, state and checks; a subclass says how the parameters of a group are updated."""
 
-    def __init__(self, params, defaults: dict, check_finite: bool) -> None:
+    def __init__(self, params: ParamsT, defaults: dict, check_finite: bool) -> None:
         self.check_finite = check_finite
         super().__init__(params, defaults)
 
     def __getstate__(self) -> dict:
         return {**super().__getstate__(), "check_finite": self.check_finite}  # torch's own drops attributes
 
-    def _update(self, parameter: Tensor, grad: Tensor, state: dict, group: dict) -> None:
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # torch's checkpoints lack what only ours can do
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
+
+    def add_param_group(self, param_group: dict) -> None:
+        super().add_param_group(param_group)
+        try:
+            self._check_options(self.param_groups[-1])
+            self._check_parameters(self.param_groups[-1])
+        except (TypeError, ValueError):
+            self.param_groups.pop()
+            raise
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        for group in state_dict["param_groups"]:
+            self._check_options(group)
+        super().load_state_dict(state_dict)
+
+    def _update(self, group: dict, gradients: _Gradients) -> None:
         raise NotImplementedError
 
     @torch.no_grad()
@@ -101,47 +332,108 @@ class _Books(Optimizer):
         """Update every parameter that has a gradient; `closure`, if given, computes the loss anew first.
 
         Raises:
+            TypeError: For a sparse gradient; nothing changes.
             FloatingPointError: With `check_finite=True`, for NaN or infinity in a gradient; nothing changes.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self.check_finite:
-            self._refuse_non_finite()
+        self._check_gradients()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, self.state[parameter], group)
+            self._update(group, [(p, p.grad) for p in group["params"] if p.grad is not None])
         return loss
 
-    def _refuse_non_finite(self) -> None:
+    def _check_gradients(self) -> None:
         for g, group in enumerate(self.param_groups):
             for p, parameter in enumerate(group["params"]):
-                if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
-                    bad = int((~parameter.grad.isfinite()).sum())
+                grad = parameter.grad
+                if grad is None:
+                    continue
+                if grad.layout is not torch.strided:
+                    raise TypeError(
+                        f"{type(self).__name__}: gradients must be dense, got {grad.layout} "
+                        f"for parameter {p} of group {g}"
+                    )
+                if self.check_finite and not bool(grad.isfinite().all()):
+                    bad = int((~grad.isfinite()).sum())
                     raise FloatingPointError(
                         f"{type(self).__name__}: gradients must be finite; parameter {p} of group {g}, shape "
                         f"{tuple(parameter.shape)}, has {bad} NaN or infinite of {parameter.numel()}"
                     )
 
+    def _check_options(self, group: dict) -> None:
+        owner = type(self).__name__
+        if len(group.get("betas", (0, 0))) != 2:
+            raise ValueError(f"{owner}: betas must be two numbers, got {group['betas']}")
+        for name, value in _numbers(group):
+            high = _BELOW[name.partition("[")[0]]
+            for one in value.flatten().tolist() if isinstance(value, Tensor) else [value]:
+                if not 0.0 <= one < high:  # also refuses NaN
+                    raise ValueError(f"{owner}: {name} must be in [0, {high:g}), got {one}")
+        for name in _ONLY_TORCH:
+            if group.get(name):
+                raise ValueError(f"{owner}: {name} must be left to torch's own optimizer, got {group[name]}")
 
-def _check_range(owner: str, name: str, value: float, low: float, high: float) -> None:
-    if not low <= value < high:  # also refuses NaN
-        raise ValueError(f"{owner}: {name} must be in [{low:g}, {high:g}), got {value}")
+    def _check_parameters(self, group: dict) -> None:
+        owner = type(self).__name__
+        for parameter in group["params"]:
+            if parameter.is_complex():
+                raise TypeError(f"{owner}: parameters must be real, got {parameter.dtype}")
+            for name, value in _numbers(group):
+                if isinstance(value, Tensor) and not _fits(value.shape, parameter.shape):
+                    raise ValueError(
+                        f"{owner}: {name} must broadcast against every parameter of its group, "
+                        f"got {tuple(value.shape)} for one of shape {tuple(parameter.shape)}"
+                    )
+
+
+def _numbers(group: dict) -> Iterator[tuple[str, float | Tensor]]:
+    """The group's hyper-parameters by name; betas as betas[0] and betas[1]."""
+    for name in _BELOW:
+        if name == "betas":
+            yield from ((f"betas[{i}]", beta) for i, beta in enumerate(group.get(name, ())))
+        elif name in group:
+            yield name, group[name]
+
+
+def _fits(shape: torch.Size, into: torch.Size) -> bool:
+    """Whether a tensor of `shape` broadcasts against one of shape `into` without enlarging it."""
+    return len(shape) <= len(into) and all(
+        a in (1, b) for a, b in zip(reversed(shape), reversed(into), strict=False)
+    )
+
+
+def _is_on(value: float | Tensor) -> bool:
+    """Whether a hyper-parameter does anything; a tensor counts as on: looking would wait for the device."""
+    return isinstance(value, Tensor) or value != 0
+
+
+def _kept(state: dict, name: str, like: Tensor) -> Tensor:
+    """The tensor that `state` keeps under `name`, zeros at first."""
+    if name not in state:
+        state[name] = torch.zeros_like(like)
+    return state[name]
 
 
 class SGD(_Books):
-    """Gradient descent: batch, mini-batch or stochastic, as the gradients it is given are.
+    """Gradient descent, plain or with momentum: batch, mini-batch or stochastic, as its gradients are.
 
     Args:
         params: Parameters or parameter groups, as torch's optimizers take them.
         lr: The learning rate, at least 0.
+        momentum: β of `momentum_rule`, in [0, 1). 0 is plain gradient descent.
+        nesterov: Nesterov's form of momentum.
+        averaging: The velocity is a running mean of the gradients, as in the source article; steps are 1 − β
+            times as long as torch's.
+        weight_decay: λ, at least 0; λθ is added to the gradient, as if the loss had a term λ‖θ‖²/2.
         check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
             device).
 
     Raises:
-        ValueError: For a learning rate below 0 or NaN.
+        TypeError: For complex parameters.
+        ValueError: For a number outside its range or NaN, a tensor that does not broadcast, an option that
+            only torch's optimizer has, or Nesterov's form without momentum.
 
     Examples:
         >>> import torch
@@ -153,15 +445,127 @@ class SGD(_Books):
         >>> theta.detach()
         tensor([0.8000])
 
-    Source: see `sgd_rule`.
+    Differs from torch: no `dampening`; see `momentum_rule` for what `averaging` does instead. Keras's
+    `weight_decay` is the decoupled kind of `weight_decay_rule` in every one of its optimizers.
+
+    Source: see `sgd_rule` and `momentum_rule`.
     """
 
-    def __init__(self, params, lr: float = 1e-3, *, check_finite: bool = False) -> None:
-        _check_range("SGD", "lr", lr, 0.0, math.inf)
-        super().__init__(params, {"lr": lr}, check_finite)
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        momentum: float | Tensor = 0.0,
+        *,
+        nesterov: bool = False,
+        averaging: bool = False,
+        weight_decay: float | Tensor = 0.0,
+        check_finite: bool = False,
+    ) -> None:
+        if nesterov and not _is_on(momentum):
+            raise ValueError(f"SGD: momentum must be above 0 with nesterov, got {momentum}")
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "averaging": averaging,
+            "weight_decay": weight_decay,
+        }
+        super().__init__(params, defaults, check_finite)
 
-    def _update(self, parameter: Tensor, grad: Tensor, state: dict, group: dict) -> None:
-        sgd_rule(parameter, grad, lr=group["lr"])
+    def _update(self, group: dict, gradients: _Gradients) -> None:
+        lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
+        moves, decays = _is_on(momentum), _is_on(weight_decay)
+        for parameter, grad in gradients:
+            if decays:
+                grad = _plus(grad, weight_decay, parameter)
+            if moves:
+                momentum_rule(
+                    parameter,
+                    grad,
+                    _kept(self.state[parameter], "momentum_buffer", parameter),
+                    lr=lr,
+                    momentum=momentum,
+                    nesterov=group["nesterov"],
+                    averaging=group["averaging"],
+                )
+            else:
+                sgd_rule(parameter, grad, lr=lr)
+
+
+class RMSprop(_Books):
+    """RMSprop: each parameter's gradient is divided by its own recent size.
+
+    Args:
+        params: Parameters or parameter groups, as torch's optimizers take them.
+        lr: The learning rate, at least 0.
+        alpha: ρ of `rmsprop_rule`, the decay of the mean of squared gradients, in [0, 1).
+        eps: ε, at least 0.
+        eps_inside: Add ε under the root, as the source article and Keras do; torch adds it to the root.
+        momentum: β of `momentum_rule`, applied to the divided gradient, in [0, 1).
+        weight_decay: λ, at least 0; λθ is added to the gradient.
+        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
+            device).
+
+    Raises:
+        TypeError: For complex parameters.
+        ValueError: For a number outside its range or NaN, a tensor that does not broadcast, or an option that
+            only torch's optimizer has.
+
+    Examples:
+        >>> import torch
+        >>> from unitgain.optimizers import RMSprop
+        >>> theta = torch.nn.Parameter(torch.tensor([1.0]))
+        >>> optimizer = RMSprop([theta], lr=0.01)
+        >>> (100 * theta**2).sum().backward()
+        >>> optimizer.step()
+        >>> theta.detach()
+        tensor([0.9000])
+
+    Differs from torch: no `centered`. Keras's defaults are lr 0.001, ρ 0.9 and ε 1e-7 inside the root, and
+    its velocity contains the learning rate.
+
+    Source: see `rmsprop_rule`.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-2,
+        alpha: float | Tensor = 0.99,
+        eps: float | Tensor = 1e-8,
+        *,
+        eps_inside: bool = False,
+        momentum: float | Tensor = 0.0,
+        weight_decay: float | Tensor = 0.0,
+        check_finite: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "alpha": alpha,
+            "eps": eps,
+            "eps_inside": eps_inside,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+        }
+        super().__init__(params, defaults, check_finite)
+
+    def _update(self, group: dict, gradients: _Gradients) -> None:
+        moves, decays = _is_on(group["momentum"]), _is_on(group["weight_decay"])
+        for parameter, grad in gradients:
+            state = self.state[parameter]
+            state["step"] = int(state.get("step", 0)) + 1  # for torch: its RMSprop counts, and can load ours
+            rmsprop_rule(
+                parameter,
+                _plus(grad, group["weight_decay"], parameter) if decays else grad,
+                _kept(state, "square_avg", parameter),
+                _kept(state, "momentum_buffer", parameter) if moves else None,
+                lr=group["lr"],
+                alpha=group["alpha"],
+                eps=group["eps"],
+                eps_inside=group["eps_inside"],
+                momentum=group["momentum"],
+            )
 
 
 class Adam(_Books):
@@ -172,11 +576,17 @@ class Adam(_Books):
         lr: The learning rate, at least 0.
         betas: (β₁, β₂), each in [0, 1).
         eps: ε, at least 0, outside the root as in torch and Keras.
+        bias_correction: Make up for the zeros that the running means start from.
+        eps_inside: Add ε under the root instead, as the source article does.
+        weight_decay: λ, at least 0; by default λθ is added to the gradient.
+        decoupled_weight_decay: Shrink the parameters by `weight_decay_rule` instead, as `AdamW` does.
         check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
             device).
 
     Raises:
-        ValueError: For a number outside its range or NaN.
+        TypeError: For complex parameters.
+        ValueError: For a number outside its range or NaN, a tensor that does not broadcast, or an option that
+            only torch's optimizer has.
 
     Examples:
         >>> import torch
@@ -188,38 +598,123 @@ class Adam(_Books):
         >>> theta.detach()
         tensor([0.9000])
 
+    Many networks, each with its own learning rate:
+
+        >>> theta = torch.nn.Parameter(torch.ones(3, 1, 1))
+        >>> optimizer = Adam([theta], lr=torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1))
+        >>> (theta**2).sum().backward()
+        >>> optimizer.step()
+        >>> theta.detach().flatten()
+        tensor([0.9000, 0.8000, 0.7000])
+
+    Differs from torch: no `amsgrad`; torch cannot leave the bias correction out. Keras's ε is 1e-7, and its
+    `weight_decay` is always decoupled.
+
     Source: see `adam_rule`.
     """
 
     def __init__(
         self,
-        params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float | Tensor = 1e-8,
         *,
+        bias_correction: bool = True,
+        eps_inside: bool = False,
+        weight_decay: float | Tensor = 0.0,
+        decoupled_weight_decay: bool = False,
         check_finite: bool = False,
     ) -> None:
-        _check_range("Adam", "lr", lr, 0.0, math.inf)
-        _check_range("Adam", "betas[0]", betas[0], 0.0, 1.0)
-        _check_range("Adam", "betas[1]", betas[1], 0.0, 1.0)
-        _check_range("Adam", "eps", eps, 0.0, math.inf)
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps}, check_finite)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "bias_correction": bias_correction,
+            "eps_inside": eps_inside,
+            "weight_decay": weight_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults, check_finite)
 
-    def _update(self, parameter: Tensor, grad: Tensor, state: dict, group: dict) -> None:
-        if not state:
-            state.update(step=0, exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
-        # torch's own Adam saves the step as a float32 tensor, too coarse for beta2**step
-        state["step"] = int(state["step"]) + 1
-        beta1, beta2 = group["betas"]
-        adam_rule(
-            parameter,
-            grad,
-            state["exp_avg"],
-            state["exp_avg_sq"],
-            step=state["step"],
-            lr=group["lr"],
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
+    def _update(self, group: dict, gradients: _Gradients) -> None:
+        lr, (beta1, beta2), weight_decay = group["lr"], group["betas"], group["weight_decay"]
+        decays = _is_on(weight_decay)
+        for parameter, grad in gradients:
+            if decays and group["decoupled_weight_decay"]:
+                weight_decay_rule(parameter, lr=lr, weight_decay=weight_decay)
+            elif decays:
+                grad = _plus(grad, weight_decay, parameter)
+            state = self.state[parameter]
+            # torch's own Adam saves the step as a float32 tensor, too coarse for beta2**step
+            state["step"] = int(state.get("step", 0)) + 1
+            adam_rule(
+                parameter,
+                grad,
+                _kept(state, "exp_avg", parameter),
+                _kept(state, "exp_avg_sq", parameter),
+                step=state["step"],
+                lr=lr,
+                beta1=beta1,
+                beta2=beta2,
+                eps=group["eps"],
+                bias_correction=group["bias_correction"],
+                eps_inside=group["eps_inside"],
+            )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: every parameter shrinks by the same share, lr · weight_decay, a step.
+
+    Args:
+        params: Parameters or parameter groups, as torch's optimizers take them.
+        lr: The learning rate, at least 0.
+        betas: (β₁, β₂), each in [0, 1).
+        eps: ε, at least 0, outside the root.
+        bias_correction: As for `Adam`.
+        eps_inside: As for `Adam`.
+        weight_decay: λ, at least 0.
+        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
+            device).
+
+    Raises:
+        TypeError, ValueError: As for `Adam`.
+
+    Examples:
+        >>> import torch
+        >>> from unitgain.optimizers import AdamW
+        >>> theta = torch.nn.Parameter(torch.tensor([2.0]))
+        >>> optimizer = AdamW([theta], lr=0.1, weight_decay=0.5)
+        >>> (0 * theta).sum().backward()             # no gradient: the decay alone
+        >>> optimizer.step()
+        >>> theta.detach()
+        tensor([1.9000])
+
+    Differs from Keras: `weight_decay` is 0.004 there by default; 0.01 here and in torch.
+
+    Source: see `weight_decay_rule`.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float | Tensor = 1e-8,
+        *,
+        bias_correction: bool = True,
+        eps_inside: bool = False,
+        weight_decay: float | Tensor = 1e-2,
+        check_finite: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            bias_correction=bias_correction,
+            eps_inside=eps_inside,
+            weight_decay=weight_decay,
+            decoupled_weight_decay=True,
+            check_finite=check_finite,
         )
