@@ -6,18 +6,29 @@ from functools import partial
 
 import pytest
 import torch
-from scipy.stats import ks_2samp
+from scipy.stats import chisquare, ks_2samp, kstest, truncnorm
 from torch import nn
 
+from unitgain import initializers
+from unitgain.activations import gain
 from unitgain.devices import best_device
 from unitgain.initializers import (
     INITIALIZERS,
     constant_,
+    glorot_normal_,
+    glorot_uniform_,
     he_normal_,
+    he_uniform_,
+    identity_,
     initialize,
     initializer,
+    lecun_normal_,
     lecun_uniform_,
+    lsuv_,
     normal_,
+    orthogonal_,
+    sparse_,
+    truncated_normal_,
     uniform_,
     zeros_,
 )
@@ -30,10 +41,18 @@ N = SHAPE[0] * SHAPE[1]
 
 he, glorot = partial(partial, nonlinearity="relu"), partial(partial, gain=1.0)
 lecun = partial(partial, nonlinearity="linear")
-TORCH = {
+FIXED = {
     "zeros": nn.init.zeros_,
+    "ones": nn.init.ones_,
+    "identity": nn.init.eye_,
+}
+TORCH = {
     "uniform": partial(nn.init.uniform_, a=-1.0, b=1.0),
     "normal": nn.init.normal_,
+    "truncated_normal": nn.init.trunc_normal_,
+    "random_uniform": partial(nn.init.uniform_, a=-0.05, b=0.05),
+    "random_normal": partial(nn.init.normal_, std=0.05),
+    "orthogonal": nn.init.orthogonal_,
     "lecun_uniform": lecun(nn.init.kaiming_uniform_),
     "lecun_normal": lecun(nn.init.kaiming_normal_),
     "glorot_uniform": glorot(nn.init.xavier_uniform_),
@@ -41,14 +60,14 @@ TORCH = {
     "he_uniform": he(nn.init.kaiming_uniform_),
     "he_normal": he(nn.init.kaiming_normal_),
 }
-TORCH |= {f"xavier_{shape}": TORCH[f"glorot_{shape}"] for shape in ("uniform", "normal")}
-TORCH |= {f"kaiming_{shape}": TORCH[f"he_{shape}"] for shape in ("uniform", "normal")}
-
 FAN_OUT, FAN_IN = SHAPE
+CUT_AT_2 = truncnorm(-2, 2).std()  # 0.8796
 DEVIATION = {
-    "zeros": 0.0,
     "uniform": 1 / math.sqrt(3),
     "normal": 1.0,
+    "truncated_normal": CUT_AT_2,
+    "random_uniform": 0.05 / math.sqrt(3),
+    "random_normal": 0.05,
     "lecun_uniform": FAN_IN**-0.5,
     "lecun_normal": FAN_IN**-0.5,
     "glorot_uniform": math.sqrt(2 / (FAN_IN + FAN_OUT)),
@@ -56,8 +75,19 @@ DEVIATION = {
     "he_uniform": math.sqrt(2 / FAN_IN),
     "he_normal": math.sqrt(2 / FAN_IN),
 }
-DEVIATION |= {f"xavier_{shape}": DEVIATION[f"glorot_{shape}"] for shape in ("uniform", "normal")}
-DEVIATION |= {f"kaiming_{shape}": DEVIATION[f"he_{shape}"] for shape in ("uniform", "normal")}
+ALIASES = {
+    "xavier_uniform": "glorot_uniform",
+    "xavier_normal": "glorot_normal",
+    "kaiming_uniform": "he_uniform",
+    "kaiming_normal": "he_normal",
+    "trunc_normal": "truncated_normal",
+    "eye": "identity",
+}
+FUNCTIONS = {  # every initializer of a tensor, as a user calls it
+    name: partial(getattr(initializers, name), **({"value": 0.5} if name == "constant_" else {}))
+    for name in initializers.__all__
+    if name.endswith("_") and name != "lsuv_"
+}
 
 
 def seeded(*seeds: int) -> list[torch.Generator]:
@@ -65,36 +95,167 @@ def seeded(*seeds: int) -> list[torch.Generator]:
 
 
 def test_every_rule_is_tested():
-    assert INITIALIZERS.keys() == TORCH.keys() == DEVIATION.keys()
+    assert INITIALIZERS.keys() == TORCH.keys() | FIXED.keys() | ALIASES.keys() | {"sparse"}
+    assert TORCH.keys() == DEVIATION.keys() | {"orthogonal"}
+    assert all(INITIALIZERS[alias] is INITIALIZERS[name] for alias, name in ALIASES.items())
+    assert {f"{name}_" for name in (TORCH | FIXED | {"sparse": 0, "constant": 0})} >= FUNCTIONS.keys()
 
 
 # One network
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", DEVIATION)
 def test_distribution(name):
     """Mean and standard deviation within five standard errors, and torch's distribution."""
     mine = INITIALIZERS[name](torch.empty(SHAPE, dtype=torch.float64), generator=seeded(1)[0])
-    theirs = TORCH[name](
-        torch.empty(SHAPE, dtype=torch.float64), **({} if name == "zeros" else {"generator": seeded(2)[0]})
-    )
+    theirs = TORCH[name](torch.empty(SHAPE, dtype=torch.float64), generator=seeded(2)[0])
     sigma = DEVIATION[name]
     assert abs(mine.mean().item()) <= 5 * sigma / math.sqrt(N)
     assert abs(mine.std().item() - sigma) <= 5 * sigma / math.sqrt(2 * N)
-    if name != "zeros":
-        assert ks_2samp(mine.flatten(), theirs.flatten()).pvalue > 1e-5
+    assert ks_2samp(mine.flatten(), theirs.flatten()).pvalue > 1e-5
     if "uniform" in name:
         assert 0.999 < mine.abs().max().item() / (math.sqrt(3) * sigma) <= 1
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", TORCH.keys() - {"truncated_normal"})  # torch draws again what it cuts off
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_same_generator_same_numbers_as_torch(name, dtype):
-    mine = INITIALIZERS[name](torch.empty(7, 30, dtype=dtype), generator=seeded(3)[0])
-    theirs = TORCH[name](
-        torch.empty(7, 30, dtype=dtype), **({} if name == "zeros" else {"generator": seeded(3)[0]})
+    for shape in [(7, 30), (30, 7)]:
+        mine = INITIALIZERS[name](torch.empty(shape, dtype=dtype), generator=seeded(3)[0])
+        theirs = TORCH[name](torch.empty(shape, dtype=dtype), generator=seeded(3)[0])
+        torch.testing.assert_close(mine, theirs, rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("shape", [(7, 30), (30, 7), (5, 5)])
+def test_fixed_rules_are_torchs(name, shape):
+    assert torch.equal(INITIALIZERS[name](torch.empty(shape)), FIXED[name](torch.empty(shape)))
+
+
+KERAS_BOUND = {  # Keras's limits and standard deviations, written out
+    lecun_uniform_: lambda fan_in, fan_out: math.sqrt(3 / fan_in),
+    glorot_uniform_: lambda fan_in, fan_out: math.sqrt(6 / (fan_in + fan_out)),
+    he_uniform_: lambda fan_in, fan_out: math.sqrt(6 / fan_in),
+}
+KERAS_STD = {
+    lecun_normal_: lambda fan_in, fan_out: math.sqrt(1 / fan_in),
+    glorot_normal_: lambda fan_in, fan_out: math.sqrt(2 / (fan_in + fan_out)),
+    he_normal_: lambda fan_in, fan_out: math.sqrt(2 / fan_in),
+}
+
+
+@pytest.mark.parametrize("rule", KERAS_BOUND | KERAS_STD, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("gain", [1.0, 0.3])
+@pytest.mark.parametrize("fans", [None, (7, 90)])
+def test_keras_formulas_with_gain_and_fans(rule, gain, fans):
+    """The same draw as plain numbers of Keras's size, times the gain."""
+    drawn = rule(torch.empty(50, 20), gain=gain, fans=fans, generator=seeded(5)[0])
+    fan_in, fan_out = fans or (20, 50)
+    if rule in KERAS_BOUND:
+        size, plain = KERAS_BOUND[rule](fan_in, fan_out), uniform_
+    else:
+        size, plain = KERAS_STD[rule](fan_in, fan_out), normal_
+    expected = plain(torch.empty(50, 20), generator=seeded(5)[0]) * (gain * size)
+    torch.testing.assert_close(drawn, expected, rtol=1e-5, atol=1e-6 * size)
+
+
+def test_fans_free_the_tensors_shape():
+    assert he_normal_(torch.empty(4), fans=(9, 2), generator=seeded(0)[0]).shape == (4,)
+
+
+def test_gain_of_an_activation_preserves_the_signal():
+    """Ten layers of tanh: with the computed gain the pre-activations keep their size."""
+    x = normal_(torch.empty(500, 400), generator=seeded(0)[0])
+    generator = seeded(1)[0]
+    sizes = {}
+    for g in (1.0, gain("tanh")):
+        h = x
+        for _ in range(10):
+            h = torch.tanh(h) @ lecun_normal_(torch.empty(400, 400), gain=g, generator=generator).mT
+        sizes[g] = h.square().mean().item()
+    assert sizes[1.0] < 0.15
+    assert sizes[gain("tanh")] == pytest.approx(1, abs=0.1)
+
+
+BOUNDS = [(-2, 2), (-1, 3), (0, 1), (1, 3), (4, 6), (-9, -7), (10, 12), (-12, 12)]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_truncated_normal_is_scipys(bounds, dtype):
+    w = truncated_normal_(torch.empty(100, 300, dtype=dtype), 3.0, 2.0, *bounds, generator=seeded(4)[0])
+    z = (w.double() - 3) / 2
+    assert z.min() >= bounds[0] - 1e-6
+    assert z.max() <= bounds[1] + 1e-6
+    assert kstest(z.flatten(), truncnorm(*bounds).cdf).pvalue > 1e-5
+    assert abs(z.mean() - truncnorm(*bounds).mean()) <= 5 * truncnorm(*bounds).std() / math.sqrt(z.numel())
+
+
+def test_truncated_normal_counts_in_standard_deviations():
+    small = truncated_normal_(torch.empty(SHAPE), std=0.02, generator=seeded(0)[0])
+    one = truncated_normal_(torch.empty(SHAPE), generator=seeded(0)[0])
+    torch.testing.assert_close(small, 0.02 * one)
+    assert 0.0399 < small.abs().max() <= 0.04
+    assert truncated_normal_(torch.empty(2, 2), 1.5, 0.0).tolist() == [[1.5] * 2] * 2
+    absurd = truncated_normal_(torch.empty(2, 2), low=-60, high=-50)  # beyond what float64 can tell from 0
+    assert ((absurd >= -60) & (absurd <= -50)).all()
+
+
+@pytest.mark.parametrize("replicas", [(), (3,)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sparse_connects_each_neuron_to_as_many_inputs(replicas, dtype):
+    rows, inputs = 600, 1000
+    w = sparse_(torch.empty(*replicas, rows, inputs, dtype=dtype), 7, generator=seeded(0)[0])
+    assert ((w != 0).sum(-1) == 7).all()
+    drawn = w[w != 0].double()
+    assert abs(drawn.std() - 7**-0.5) <= 5 * 7**-0.5 / math.sqrt(2 * len(drawn))
+    assert abs(drawn.mean()) <= 5 * 7**-0.5 / math.sqrt(len(drawn))
+    per_input = (w != 0).sum(-2)
+    assert per_input.unique().numel() > 1  # torch's rule would make them equal
+    # Every input is equally likely: Pearson's statistic of ten blocks of inputs, whatever the weight's dtype
+    per_block = per_input.view(-1, 10, inputs // 10).sum(-1)
+    statistic = ((per_block - rows * 7 / 10) ** 2).sum() / (rows * 7 / 10)
+    degrees = per_block.numel() - len(per_block)
+    assert statistic <= degrees + 5 * math.sqrt(2 * degrees)
+    assert torch.unique((w != 0).view(-1, inputs), dim=0).shape[0] == w[..., 0].numel()
+
+
+def test_sparse_in_small_layers_and_with_its_own_std():
+    w = sparse_(torch.empty(4000, 3), generator=seeded(0)[0])
+    assert (w != 0).all()
+    assert abs(w.std() - 3**-0.5) <= 5 * 3**-0.5 / math.sqrt(2 * w.numel())
+    w = sparse_(torch.empty(4000, 30), 2, std=0.1, generator=seeded(0)[0])
+    assert abs(w[w != 0].std() - 0.1) <= 5 * 0.1 / math.sqrt(2 * 8000)
+    assert (sparse_(torch.ones(3, 20), std=0.0) == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(30, 30), (50, 20), (20, 50), (2, 3, 20, 50), (4, 50, 20)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_orthogonal_has_singular_values_of_gain(shape, dtype):
+    w = orthogonal_(torch.empty(shape, dtype=dtype), 1.5, generator=seeded(0)[0])
+    wide = w if shape[-2] <= shape[-1] else w.mT
+    eye = 1.5**2 * torch.eye(wide.shape[-2], dtype=dtype)
+    tolerance = 2e-6 if dtype == torch.float32 else 1e-14
+    torch.testing.assert_close(wide @ wide.mT, eye.expand(*shape[:-2], -1, -1), rtol=0, atol=2 * tolerance)
+    torch.testing.assert_close(
+        torch.linalg.svdvals(w), torch.full_like(wide[..., 0], 1.5), rtol=0, atol=tolerance
     )
-    torch.testing.assert_close(mine, theirs, rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
+def test_orthogonal_matrices_are_equally_likely():
+    """Without the signs of R's diagonal the first entry would be negative in every draw."""
+    n = 4000
+    w = orthogonal_(torch.empty(n, 3, 3, dtype=torch.float64), generator=seeded(0)[0])
+    assert (w.mean(0).abs() <= 5 * math.sqrt(1 / 3 / n)).all()
+    for entry in w.view(n, 9).T:  # the coordinate of a uniform point on the sphere is U(-1, 1): Archimedes
+        assert kstest(entry, "uniform", (-1, 2)).pvalue > 1e-5
+    positive = int((torch.linalg.det(w) > 0).sum())
+    assert chisquare([positive, n - positive]).pvalue > 1e-5
+
+
+def test_identity_of_every_replica():
+    w = identity_(torch.empty(2, 3, 4), gain=2.0)
+    assert torch.equal(w, 2 * torch.eye(3, 4).expand(2, 3, 4))
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
@@ -108,9 +269,11 @@ def test_in_place_and_repeatable(name):
     assert torch.equal(weight, INITIALIZERS[name](torch.empty(5, 4)))  # no generator: torch's global one
 
 
-def test_parameters_of_a_graph_can_be_drawn_anew():
-    weight = nn.Parameter(torch.ones(3, 2))
-    he_normal_(weight)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_parameters_of_a_graph_can_be_drawn_anew(name):
+    weight = nn.Parameter(torch.full((3, 2), 7.0))
+    FUNCTIONS[name](weight)
+    assert (weight != 7).all()
     assert weight.requires_grad
     assert weight.grad_fn is None
 
@@ -126,17 +289,19 @@ def test_simple_rules():
 # Replicas
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("replicas", [(6,), (2, 3)])
-def test_replica_gets_the_numbers_of_its_generator(name, replicas):
+def test_replica_gets_the_numbers_of_its_generator(name, replicas, dtype):
     """To the bit, at sizes on both sides of torch's switch to its vectorized generator (16 numbers)."""
     for shape in [(2, 2), (2, 1), (20, 30)]:
-        weight = INITIALIZERS[name](torch.empty(*replicas, *shape), generator=seeded(*range(6)))
+        weight = FUNCTIONS[name](torch.empty(*replicas, *shape, dtype=dtype), generator=seeded(*range(6)))
         for k, one in enumerate(weight.view(-1, *shape)):
-            assert torch.equal(one, INITIALIZERS[name](torch.empty(shape), generator=seeded(k)[0]))
+            single = FUNCTIONS[name](torch.empty(shape, dtype=dtype), generator=seeded(k)[0])
+            assert torch.equal(one, single)
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", DEVIATION)
 def test_leading_dimensions_are_replicas_not_fans(name):
     weight = INITIALIZERS[name](torch.empty(2, 3, *SHAPE), generator=seeded(0)[0])
     error = 5 * DEVIATION[name] / math.sqrt(2 * N)
@@ -174,12 +339,139 @@ def test_initialize_takes_layers_without_bias_and_functions():
     )
 
 
+CONVOLUTIONS = [
+    nn.Conv1d(4, 6, 3),
+    nn.Conv2d(4, 6, (3, 2), bias=False),
+    nn.Conv3d(2, 4, (3, 2, 1)),
+    nn.Conv2d(4, 6, 3, groups=2, padding_mode="circular", padding=1),
+    nn.Conv2d(4, 4, 3, groups=4, dilation=2),
+    nn.ConvTranspose1d(4, 6, 3),
+    nn.ConvTranspose2d(4, 6, (3, 2), groups=2),
+    nn.ConvTranspose3d(2, 3, (2, 1, 2), bias=False),
+]
+
+
+def connections(layer):
+    """How many inputs an output of a convolution adds up, and how many outputs an input reaches: counted."""
+    dims = layer.weight.ndim - 2
+    x = torch.ones(1, layer.in_channels, *[11] * dims, requires_grad=True)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight != 0)
+    y = layer(x)
+    if layer.bias is not None:
+        y = y - layer.bias.view(-1, *[1] * dims)
+    y.sum().backward()
+    middle = (0, slice(None), *[size // 2 for size in y.shape[2:]])
+    return y[middle].detach(), x.grad[0][(slice(None), *[5] * dims)]
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS, ids=str)
+def test_fans_of_convolutions(layer):
+    """Against torch's where there are no groups, and everywhere against the connections themselves."""
+    seen = []
+
+    def rule(tensor, *, fans, generator):
+        seen.append((fans, tuple(tensor.shape)))
+        tensor.fill_(1.0)
+
+    initialize(layer, rule)
+    ((fans, shape),) = seen
+    fan_in, fan_out = fans
+    assert shape == (layer.out_channels, fan_in)
+    if layer.groups == 1:
+        theirs = nn.init._calculate_fan_in_and_fan_out(layer.weight)
+        assert fans == (theirs[::-1] if layer.transposed else theirs)
+    ins, outs = connections(layer)
+    assert (ins == fan_in).all()
+    assert (outs == fan_out).all()
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS, ids=str)
+def test_rules_that_know_no_fans_see_the_matrix_of_a_convolution(layer):
+    """Exactly two connections an output channel, wherever the layer keeps its weights."""
+    initialize(layer, partial(sparse_, connections=2), generator=seeded(0)[0])
+    ins, _ = connections(layer)
+    assert (ins == 2).all()
+
+
+def test_convolutions_are_drawn_as_matrices():
+    conv = initialize(nn.Conv2d(3, 40, 5), "orthogonal", generator=seeded(0)[0])
+    torch.testing.assert_close(conv.weight.flatten(1) @ conv.weight.flatten(1).T, torch.eye(40))
+    expected = orthogonal_(torch.empty(40, 75), generator=seeded(0)[0])
+    assert torch.equal(conv.weight.flatten(1), expected)
+    channels_last = nn.Conv2d(3, 40, 5).to(memory_format=torch.channels_last)
+    initialize(channels_last, "orthogonal", generator=seeded(0)[0])
+    assert torch.equal(channels_last.weight.flatten(1), expected)
+    deconv = initialize(nn.ConvTranspose2d(10, 4, 3), "orthogonal", generator=seeded(0)[0])
+    outputs = deconv.weight.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(outputs @ outputs.T, torch.eye(4))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_he_preserves_the_signal_through_convolutions(kind, groups):
+    """Away from the border, outputs of rectified N(0, 1) have variance 1 again; torch's fan of a transposed
+    convolution would give a third of it."""
+    layer = initialize(kind(24, 72, 3, groups=groups, bias=False), "he_normal", generator=seeded(0)[0])
+    x = normal_(torch.empty(20, 24, 9, 9), generator=seeded(1)[0]).relu()
+    squares = layer(x)[:, :, 3:-3, 3:-3].square().mean((0, 2, 3))  # one a channel: independent
+    assert abs(squares.mean() - 1) <= 5 * squares.std() / math.sqrt(72)
+    assert 5 * squares.std() / math.sqrt(72) < 0.5
+
+
+def test_rules_by_type_the_most_specific_first():
+    class Head(nn.Linear):
+        pass
+
+    model = nn.Sequential(
+        nn.Conv1d(2, 4, 3),
+        nn.LayerNorm(4),
+        nn.Embedding(5, 4),
+        nn.Linear(4, 4),
+        Head(4, 3, bias=False),
+        Linear(4, 2),
+    )
+    norm, embedding = model[1].weight.clone(), model[2].weight.clone()
+    rules = {
+        nn.Linear: ("ones", partial(constant_, value=0.5)),
+        Head: "identity",
+        nn.Conv1d: partial(constant_, value=3.0),
+    }
+    initialize(model, "lecun_normal", partial(constant_, value=0.1), rules=rules, generator=seeded(0)[0])
+    assert model[0].weight.unique().tolist() == [3.0]
+    assert model[0].bias.tolist() == pytest.approx([0.1] * 4)
+    assert torch.equal(model[1].weight, norm)
+    assert torch.equal(model[2].weight, embedding)
+    assert model[3].weight.unique().tolist() == [1.0]
+    assert model[3].bias.unique().tolist() == [0.5]
+    assert torch.equal(model[4].weight, torch.eye(3, 4))
+    assert torch.equal(model[5].weight, lecun_normal_(torch.empty(2, 4), generator=seeded(0)[0]))
+
+    initialize(model, rules={nn.Module: ("ones", "zeros"), nn.Embedding: "zeros"})
+    assert model[1].weight.tolist() == [1.0] * 4
+    assert (model[2].weight == 0).all()
+    assert all((model[k].weight == 1).all() for k in (0, 3, 4, 5))
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_whole_models_in_bfloat16(name):
+    """The numbers of float32 to bfloat16's three digits, where both are drawn alike; else their size."""
+    model = nn.Sequential(nn.Conv2d(1, 30, 5), nn.Flatten(), nn.Linear(30, 400), MLP((400, 20, 3)))
+    for dtype in (torch.float32, torch.bfloat16):
+        initialize(model.to(dtype), name, generator=seeded(0)[0])
+        sizes = [p.double().square().mean().sqrt().item() for p in model.parameters() if p.ndim > 1]
+        if dtype == torch.float32:
+            expected = sizes
+    assert sizes == pytest.approx(expected, rel=0.15)
+    assert all(p.dtype == torch.bfloat16 and p.isfinite().all() for p in model.parameters())
+
+
 def test_initializer_by_name_or_function():
     assert initializer("kaiming_normal") is initializer("he_normal") is initializer(he_normal_) is he_normal_
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", DEVIATION)
 def test_device(device, name):
     generator = torch.Generator(device).manual_seed(0)
     weight = INITIALIZERS[name](torch.empty(2, *SHAPE, device=device), generator=generator)
@@ -187,42 +479,18 @@ def test_device(device, name):
     torch.testing.assert_close(weight.std().item(), DEVIATION[name], rtol=5 / math.sqrt(4 * N), atol=0)
 
 
-@pytest.mark.parametrize(
-    ("call", "says"),
-    [
-        (
-            lambda: uniform_(torch.empty(2), 1.0, 1.0),
-            "uniform_: low must be below high, got low=1.0, high=1.0",
-        ),
-        (
-            lambda: uniform_(torch.empty(2), 1.0, math.nan),
-            "uniform_: low must be below high, got low=1.0, high=nan",
-        ),
-        (lambda: normal_(torch.empty(2), std=-0.5), "normal_: std must be at least 0, got -0.5"),
-        (lambda: normal_(torch.empty(2), std=math.nan), "normal_: std must be at least 0, got nan"),
-        (
-            lambda: he_normal_(torch.empty(3)),
-            "tensor: a fan needs at least 2 dimensions (fan_out, fan_in), got shape (3,)",
-        ),
-        (
-            lambda: normal_(torch.empty(3, 2, 2), generator=seeded(0, 1)),
-            "one generator or one a replica; got 2 for 3 replicas",
-        ),
-        (
-            lambda: normal_(torch.empty(2, 2), generator=[]),
-            "one generator or one a replica; got 0 for 1 replicas",
-        ),
-        (lambda: initializer("he_norm"), "must be one of zeros, uniform, normal, "),
-        (lambda: initializer("he_norm"), "got 'he_norm', did you mean 'he_normal'?"),
-        (lambda: initializer("Kaiming_Uniform"), "did you mean 'kaiming_uniform'?"),
-        (lambda: initializer(3), "got 3, did you mean"),
-        (lambda: initialize(nn.Linear(2, 2), "xavier"), "got 'xavier', did you mean 'xavier_"),
-        (lambda: initialize(nn.Linear(2, 2), bias="zero"), "got 'zero', did you mean 'zeros'?"),
-    ],
-)
-def test_bad_input_is_named(call, says):
-    with pytest.raises(ValueError, match=re.escape(says)):
-        call()
+def test_unknown_names_say_the_closest():
+    for wrong, right in {"he_norm": "he_normal", "Kaiming_Uniform": "kaiming_uniform", 3: ""}.items():
+        says = re.escape(f"got {wrong!r}, did you mean '{right}")
+        with pytest.raises(ValueError, match=rf"must be one of zeros, ones, uniform, .*{says}"):
+            initializer(wrong)
+
+
+def test_number_of_generators_is_the_number_of_replicas():
+    for generators, shape, replicas in [(2, (3, 2, 2), 3), (0, (2, 2), 1)]:
+        says = f"one generator or one a replica; got {generators} for {replicas} replicas"
+        with pytest.raises(ValueError, match=says):
+            normal_(torch.empty(shape), generator=seeded(*range(generators)))
 
 
 def test_bad_names_change_nothing():
@@ -233,12 +501,154 @@ def test_bad_names_change_nothing():
     assert torch.equal(layer.weight, before)
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("device", ["meta", best_device().type])
-def test_a_generator_on_the_cpu_draws_for_every_device(device):
+def test_a_generator_on_the_cpu_draws_for_every_device(device, name):
     """A tensor on meta has no values, but the generator must have drawn them all."""
     here, there = (torch.Generator().manual_seed(3) for _ in range(2))
-    expected = uniform_(torch.empty(4, 3), generator=here)
-    drawn = uniform_(torch.empty(4, 3, device=device), generator=there)
+    expected = FUNCTIONS[name](torch.empty(4, 3), generator=here)
+    drawn = FUNCTIONS[name](torch.empty(4, 3, device=device), generator=there)
     assert there.get_state().equal(here.get_state())
+    assert drawn.device.type == device
     if device != "meta":
         assert drawn.cpu().equal(expected)
+
+
+# Fitted to data
+
+
+def outputs(model, x):
+    """What every linear layer makes of x."""
+    seen = {}
+    handles = [
+        layer.register_forward_hook(lambda _, __, z, name=name: seen.setdefault(name, z.detach()))
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d)
+    ]
+    model(x)
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+def convolutional():
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.BatchNorm2d(8),
+        nn.GELU(),
+        nn.Conv2d(8, 16, 3, groups=2, bias=False),
+        nn.Softplus(),
+        nn.Flatten(),
+        nn.Linear(64, 30),
+        nn.Sigmoid(),
+        nn.Linear(30, 4),
+    )
+
+
+def test_lsuv_gives_every_layer_unit_variance():
+    model, x = convolutional(), 7 + 3 * normal_(torch.empty(60, 3, 6, 6), generator=seeded(0)[0])
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    norm = model[1].weight.clone()
+    assert lsuv_(model, x, generator=seeded(1)[0]) == {"0": 1, "3": 1, "6": 1, "8": 1}
+    assert all(torch.equal(buffer, buffers[name]) for name, buffer in model.named_buffers())
+    assert torch.equal(model[1].weight, norm)
+    assert not any(layer._forward_hooks for layer in model.modules())
+    for name, z in outputs(model, x).items():
+        assert z.var(correction=0).item() == pytest.approx(1, abs=0.01), name
+    for layer, bias in [(model[0], 8), (model[6], 30), (model[8], 4)]:
+        assert layer.bias.tolist() == [0.0] * bias
+    start = initialize(convolutional(), "orthogonal", generator=seeded(1)[0])
+    for k in (0, 3, 6, 8):  # the direction is the orthogonal start's
+        ratio = model[k].weight / start[k].weight
+        torch.testing.assert_close(ratio, ratio.flatten()[0].expand_as(ratio), rtol=1e-4, atol=0)
+
+
+def test_lsuv_beats_the_theory_where_there_is_none():
+    """Thirty layers of a sigmoid: Glorot's variance is gone, LSUV's stays."""
+    x = normal_(torch.empty(200, 50), generator=seeded(0)[0])
+    model = nn.Sequential(*[layer for _ in range(30) for layer in (nn.Linear(50, 50), nn.Sigmoid())])
+    assert max(lsuv_(model, x, generator=seeded(1)[0]).values()) == 1
+    variances = [z.var(correction=0).item() for z in outputs(model, x).values()]
+    assert variances == pytest.approx([1] * 30, abs=0.01)
+
+
+class ByRows(nn.Module):
+    """Our own layers, called as torch's are."""
+
+    def __init__(self, replicas=()):
+        super().__init__()
+        self.first = Linear(6, 5, replicas=replicas)
+        self.last = Linear(5, 2, replicas=replicas, bias=None)
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.first(x)))
+
+
+@pytest.mark.parametrize("make", [ByRows, lambda replicas=(): MLP((6, 5, 2), "tanh", replicas=replicas)])
+@pytest.mark.parametrize("replicas", [(4,), (2, 2)])
+@pytest.mark.parametrize(("scale", "tolerance"), [(5, 0.01), (1, 0.05)])  # 1: some replicas can stay
+def test_lsuv_rescales_each_replica_apart(make, replicas, scale, tolerance):
+    """As if it were alone: replica k becomes the single network of generator k."""
+    x = scale * normal_(torch.empty(40, 6), generator=seeded(9)[0])
+    many = make(replicas=replicas)
+    counts = lsuv_(many, x, tolerance=tolerance, generator=seeded(0, 1, 2, 3))
+    assert list(counts.values()) == [1, 1]
+    fewest = 1
+    for k in range(4):
+        single = make()
+        fewest = min(fewest, *lsuv_(single, x, tolerance=tolerance, generator=seeded(k)[0]).values())
+        for mine, its in zip(many.parameters(), single.parameters(), strict=True):
+            torch.testing.assert_close(mine.view(-1, *mine.shape[-2:])[k], its, rtol=1e-5, atol=0)
+    assert fewest == (0 if scale == 1 else 1)
+    assert (many(x).var(dim=(-2, -1), correction=0) - 1).abs().max() <= tolerance
+
+
+def test_lsuv_counts_and_stops():
+    x = normal_(torch.empty(64, 6), generator=seeded(0)[0])
+    model = nn.Sequential(nn.Linear(6, 6), nn.Identity(), nn.Linear(6, 6))
+    counts = lsuv_(model, x, tolerance=1e-12, max_iterations=3, generator=seeded(0)[0])
+    assert 1 < max(counts.values()) <= 3  # float32 cannot: it stops
+    whitened = x / x.std(correction=0)
+    assert lsuv_(nn.Linear(6, 6), whitened, tolerance=0.5) == {"": 0}  # an orthogonal matrix keeps the size
+
+
+def test_lsuv_of_shared_and_idle_layers():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shared, self.idle = nn.Linear(6, 6), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.shared(self.shared(x).relu())
+
+    model, x = Twice(), 4 * normal_(torch.empty(64, 6), generator=seeded(0)[0])
+    assert lsuv_(model, x) == {"shared": 1}
+    assert model.shared(x).var(correction=0).item() == pytest.approx(1, abs=0.01)
+    torch.testing.assert_close(model.idle.weight @ model.idle.weight.T, torch.eye(3))
+
+
+def test_lsuv_in_bfloat16():
+    model, x = (
+        convolutional().to(torch.bfloat16),
+        5 * normal_(torch.empty(60, 3, 6, 6), generator=seeded(0)[0]),
+    )
+    lsuv_(model, x.to(torch.bfloat16), tolerance=0.05)
+    for z in outputs(model, x.to(torch.bfloat16)).values():
+        assert z.float().var().item() == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (torch.zeros(5, 6), "layer '0' outputs of finite variance above 0, got 0"),
+        (torch.full((5, 6), math.nan), "layer '0' outputs of finite variance above 0, got nan"),
+        (torch.zeros(5, 7), "shapes cannot be multiplied"),
+    ],
+)
+def test_refused_lsuv_changes_nothing(x, says):
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6))
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises((ValueError, RuntimeError), match=says):
+        lsuv_(model, x)
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+    assert not any(layer._forward_hooks for layer in model.modules())
