@@ -26,7 +26,7 @@ def rows() -> Iterator[Row]:
             name = "-".join(map(str, sizes))
             faster = ratio(loop(sizes, loss, 1024), side_by_side(sizes, loss, (1024,)), rounds=5)
             yield Row(f"1,024 networks {name}, times as fast", "loop of nn.Sequential", faster, target, True)
-            single = ratio(side_by_side(sizes, loss, ()), loop(sizes, loss, 1), rounds=9, repeats=200)
+            single = ratio(side_by_side(sizes, loss, ()), loop(sizes, loss, 1), rounds=300, repeats=5)
             yield Row(f"one network {name}", "nn.Sequential", single, 1.1)
         step = {k: seconds(side_by_side((2, 2, 1), "binary_cross_entropy", (k,)), 20) for k in (1024, 8192)}
         yield Row("rate at 8,192 networks / at 1,024", "-", 8 * step[1024] / step[8192], 0.7, True)

@@ -1,35 +1,39 @@
-"""What transforms share: checks of the input, statistics that keep their dtype, checkpoints of any shape."""
+"""What transforms share: all but the statistics that one keeps of its data and the map it makes of them."""
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .moments import NO_FLOAT64
+from .arrays import Array, as_tensor, check_out, count, result_dtype, room_for, shape_of, working_dtype
+from .moments import NO_FLOAT64, Statistics, all_reduced
 
-__all__ = ["Array", "Transform"]
-
-Array = Tensor | np.ndarray
+__all__ = ["Transform"]
 
 
 class Transform(nn.Module):
     """A module whose numbers come from the data, not from gradients.
 
-    A subclass registers its statistics as buffers: `n_samples_seen_` is here, the others are None until
-    fitted. It writes the methods below. It gets from here the checks of its input, and statistics that
-    `.half()` or `.to(torch.bfloat16)` on a whole model leave in float64, that stay on the CPU where a device
-    has no float64, and that load whatever a state_dict holds, fitted or not.
+    A subclass names the statistics it takes from the data (`_Statistics`), the buffers it keeps of them
+    (`_names`), says how one becomes the other (`_to_buffers`, `_from_buffers`), and how they map x to z
+    (`_map`) and back (`_inverse_map`). All else is here: checks of the input, streaming, merging and
+    synchronizing processes, statistics that `.half()` or `.to(torch.bfloat16)` on a whole model leave in
+    float64, that stay on the CPU where a device has no float64, and that load whatever a state_dict holds,
+    fitted or not. A call that is refused changes nothing.
 
     Args:
         dim: The dimension whose entries have statistics of their own: -1 for the columns of a table, 1 for
             the channels of images `(n, channels, height, width)`, None for one statistic over all values.
+        nan: "raise" refuses NaN in `fit`; "omit" leaves it out of the statistics.
 
     Raises:
         TypeError: `dim` is neither an int nor None.
+        ValueError: `nan` is neither "raise" nor "omit".
 
     Examples:
         >>> import torch
@@ -43,44 +47,318 @@ class Transform(nn.Module):
 
     n_samples_seen_: Tensor
 
-    def __init__(self, dim: int | None = -1) -> None:
+    _Statistics: ClassVar[type[Statistics]]
+    """What is taken from the data."""
+    _names: ClassVar[tuple[str, ...]] = ()
+    """The float64 buffers that are None until fitted; the first has one entry a feature."""
+    _options: ClassVar[tuple[str, ...]] = ("dim",)
+    """The arguments that two transforms must share to be merged: those that decide the statistics."""
+    _limited: ClassVar[str] = "squares"
+    """What of the data must not overflow float64."""
+
+    def __init__(self, dim: int | None = -1, *, nan: Literal["raise", "omit"] = "raise") -> None:
         super().__init__()
         if isinstance(dim, bool) or not (dim is None or isinstance(dim, int)):
             raise TypeError(f"dim must be an int or None, but got {dim!r}")
+        if nan not in ("raise", "omit"):
+            raise ValueError(f'nan must be "raise" or "omit", but got {nan!r}')
         self.dim = dim
+        self.nan = nan
         self.register_buffer("n_samples_seen_", torch.tensor(0))
+        for name in self._names:
+            self.register_buffer(name, None)
+
+    # What a subclass writes
+
+    def _to_buffers(self, statistics: Any) -> dict[str, Tensor]:
+        """The buffers `_names`, computed from `_Statistics`; 0 / 0 = NaN for features without a value."""
+        raise NotImplementedError
+
+    def _from_buffers(self, n: Tensor | int) -> Any:
+        """The `_Statistics` with count `n` that gave the buffers."""
+        raise NotImplementedError
+
+    def _map(self, x: Tensor, room: Tensor | None) -> Tensor:
+        """The rule x → z in float32 or float64, into `room` if that is given: it may be `x` itself."""
+        raise NotImplementedError
+
+    def _inverse_map(self, z: Tensor, room: Tensor | None) -> Tensor:
+        """The rule z → x, likewise."""
+        raise NotImplementedError
+
+    def _evidence(self, statistics: Any) -> Tensor:
+        """The part of the statistics that is not finite where the data is not, or is too large."""
+        raise NotImplementedError
+
+    def _faults(self) -> list[str]:
+        """What is wrong with the statistics of a checkpoint, a sentence each."""
+        return []
+
+    @property
+    def _features(self) -> int:
+        """Size of dimension `dim` of x."""
+        return getattr(self, self._names[0]).numel()
+
+    @property
+    def _features_out(self) -> int:
+        """Size of dimension `dim` of z."""
+        return self._features
+
+    # What users call
 
     def fit(self, x: Array) -> Self:
-        """Take the statistics of `x` alone, forgetting any others."""
-        raise NotImplementedError
+        """Take the statistics of `x` alone, forgetting any others.
+
+        Args:
+            x: Numbers of any real dtype, finite (but see `nan`), at least one; a tensor on any device or a
+                NumPy array. `(…, n, features)` for `dim=-1`; at least two dimensions unless `dim` is None.
+
+        Returns:
+            The transform itself, its statistics on the device of `x`.
+
+        Raises:
+            TypeError: `x` is no tensor or array, or its numbers are not real.
+            ValueError: `x` has the wrong shape, is empty, or holds NaN or infinity. The statistics stay as
+                they were.
+
+        Examples:
+            >>> import torch
+            >>> from unitgain.transforms import StandardScaler
+            >>> StandardScaler(dim=1).fit(torch.rand(8, 3, 4, 4)).n_samples_seen_.item()
+            128
+        """
+        self._keep(self._measured(x, None))
+        return self
 
     def partial_fit(self, x: Array) -> Self:
-        """Add the data in `x` to the statistics."""
-        raise NotImplementedError
+        """Add the data in `x` to the statistics: batch after batch gives what `fit` gives on all of it.
+
+        Args:
+            x: As for `fit`, with as many features as before and on the device of the statistics.
+
+        Returns:
+            The transform itself.
+
+        Raises:
+            TypeError: As for `fit`.
+            ValueError: As for `fit`, or another number of features, or another device. The statistics stay
+                as they were.
+
+        Examples:
+            >>> import torch
+            >>> from unitgain.transforms import StandardScaler
+            >>> scaler = StandardScaler()
+            >>> for batch in torch.arange(12.0).view(6, 2).split(4):
+            ...     scaler = scaler.partial_fit(batch)
+            >>> scaler.mean_.tolist()
+            [5.0, 6.0]
+        """
+        if not self._is_fitted:
+            return self.fit(x)
+        new = self._measured(x, self._features)
+        self._keep(self._known().merge(new))
+        return self
 
     def transform(self, x: Array, *, out: Tensor | None = None) -> Tensor:
-        """Apply the statistics to `x`."""
-        raise NotImplementedError
+        """Apply the statistics to `x`.
+
+        Args:
+            x: Numbers of any real dtype, shaped as for `fit`, with as many features, on the device of the
+                statistics; zero rows are fine. NaN and infinity pass through.
+            out: Where to put the result: shape and dtype of the result. It may be `x`, which is otherwise
+                never changed. No gradient flows through it.
+
+        Returns:
+            A tensor in the shape of `x`, but for the number of features where the transform changes that,
+            and in its dtype if that is a floating one, else in torch's default dtype.
+
+        Raises:
+            RuntimeError: The transform is not fitted.
+            TypeError: As for `fit`, or `out` is no tensor.
+            ValueError: Another number of features or another device, or an `out` that does not suit.
+
+        Examples:
+            >>> import torch
+            >>> from unitgain.transforms import StandardScaler
+            >>> x = torch.tensor([[1.0], [3.0]])
+            >>> scaler = StandardScaler().fit(x)
+            >>> scaler.transform(x, out=x) is x, x.tolist()
+            (True, [[-1.0], [1.0]])
+        """
+        self._require_fitted()
+        return self._run(self._map, x, self._features, self._features_out, out)
 
     def inverse_transform(self, x: Array, *, out: Tensor | None = None) -> Tensor:
-        """Undo `transform`."""
-        raise NotImplementedError
+        """Undo `transform`.
 
-    def merge(self, other: Self) -> Self:
-        """Add the data that `other` has seen to the statistics."""
-        raise NotImplementedError
+        Args:
+            x: Transformed numbers; all else as for `transform`.
+            out: As for `transform`.
 
-    def synchronize(self, group: Any = None) -> Self:
-        """Give every process of a torch.distributed group the statistics of all of them."""
-        raise NotImplementedError
+        Returns:
+            As for `transform`.
+
+        Raises:
+            RuntimeError, TypeError, ValueError: As for `transform`.
+
+        Examples:
+            >>> import torch
+            >>> from unitgain.transforms import StandardScaler
+            >>> scaler = StandardScaler().fit(torch.tensor([[10.0], [30.0]]))
+            >>> scaler.inverse_transform(torch.tensor([[0.0], [1.0]])).tolist()
+            [[20.0], [30.0]]
+        """
+        self._require_fitted()
+        return self._run(self._inverse_map, x, self._features_out, self._features, out)
 
     def forward(self, x: Array) -> Tensor:
         """The same as `transform(x)`."""
         return self.transform(x)
 
+    def merge(self, other: Self) -> Self:
+        """Add the data that `other` has seen to the statistics; its own stay as they are.
+
+        Args:
+            other: A transform of the same class, with the same `dim`, `nan` and number of features, on the
+                same device. One that is not fitted adds nothing.
+
+        Returns:
+            The transform itself.
+
+        Raises:
+            TypeError: `other` is of another class.
+            ValueError: Another `dim`, `nan`, number of features or device. The statistics stay as they were.
+
+        Examples:
+            >>> import torch
+            >>> from unitgain.transforms import StandardScaler
+            >>> left, right = StandardScaler().fit(torch.zeros(3, 2)), StandardScaler().fit(torch.ones(1, 2))
+            >>> left.merge(right).mean_.tolist()
+            [0.25, 0.25]
+        """
+        if not isinstance(other, type(self)):
+            raise TypeError(f"other must be a {type(self).__name__}, but is a {type(other).__name__}")
+        for name in self._options:
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine != its:
+                raise ValueError(f"other must have the same {name}, {mine!r}, but has {its!r}")
+        if not other._is_fitted:
+            return self
+        if not self._is_fitted:
+            self._keep(copy.deepcopy(other._known()))
+            return self
+        if other._features != self._features:
+            raise ValueError(f"other must have {self._features} features, but has {other._features}")
+        here, there = self.n_samples_seen_.device, other.n_samples_seen_.device
+        if here != there:
+            raise ValueError(f"other must be on {here}, but is on {there}")
+        self._keep(self._known().merge(other._known()))
+        return self
+
+    def synchronize(self, group: Any = None) -> Self:
+        """Give every process of a torch.distributed group the statistics of the data of all of them.
+
+        Every process calls it, once, after its last `partial_fit`: the statistics then count everybody's
+        data, and a second call would count it again. A process that has seen no data takes the others'
+        statistics.
+
+        Args:
+            group: A process group; None is the default one. Its backend must reach the device of the
+                transform: with NCCL, move the transform to the GPU of its process first.
+
+        Returns:
+            The transform itself.
+
+        Raises:
+            RuntimeError: There is no process group, or no process has seen data.
+            ValueError: The numbers of features differ between processes. It is raised in all of them, and the
+                statistics stay as they were.
+        """
+        from torch import distributed
+
+        if not (distributed.is_available() and distributed.is_initialized()):
+            raise RuntimeError(
+                "synchronize needs a process group, but has none: call init_process_group first"
+            )
+        features = self._features_of_all(group)
+        device = self.n_samples_seen_.device
+        mine = self._known() if self._is_fitted else self._Statistics.nothing(features, device)
+        self._keep(mine.all_reduce(group))
+        return self
+
+    def extra_repr(self) -> str:
+        features = "" if not self._is_fitted or self.dim is None else f", features={self._features}"
+        return f"dim={self.dim}{features}" + ("" if self._is_fitted else ", not fitted")
+
+    # From the data to the buffers and back
+
     @property
     def _is_fitted(self) -> bool:
         return all(statistic is not None for statistic in self._buffers.values())
+
+    def _measured(self, x: Array, features: int | None) -> Any:
+        """The statistics of `x` if it is sound; `features` is None where there are no statistics to suit."""
+        x = self._checked(x, features)
+        if x.numel() == 0:
+            raise ValueError(f"x must hold at least one value to fit, but has {shape_of(x)}")
+        if x.is_meta:
+            raise ValueError("x must hold values to fit, but is on the device meta")
+        statistics = self._Statistics.measure(x, self.dim, omit_nan=self.nan == "omit")
+        evidence = self._evidence(statistics)
+        if not math.isfinite(evidence.sum().item()):
+            self._refuse(x, evidence)
+        return statistics
+
+    def _refuse(self, x: Tensor, evidence: Tensor) -> None:
+        """Say what in `x` is not finite, if anything is."""
+        nan = count(torch.isnan, x, self.dim)
+        if self.nan == "raise" and nan.any():
+            policy = ' with nan="raise"' if "nan" in self._options else ""
+            raise ValueError(f"x must not hold NaN{policy}, but holds {self._where(nan)}")
+        infinite = count(torch.isinf, x, self.dim)
+        if infinite.any():
+            raise ValueError(f"x must not hold infinity, but holds {self._where(infinite)}")
+        if not evidence.isfinite().all():
+            largest = x.abs().nan_to_num(0.0).max().item()
+            raise ValueError(f"x must have {self._limited} that fit in float64, but reaches {largest:.3g}")
+
+    def _where(self, counts: Tensor) -> str:
+        if self.dim is None:
+            return f"{counts.sum().item()}"
+        place = "column {}" if self.dim == -1 else f"entry {{}} of dimension {self.dim}"
+        return f"{counts.sum().item()}, the first in " + place.format(counts.nonzero()[0].item())
+
+    def _known(self) -> Any:
+        """The statistics behind the buffers of a fitted transform."""
+        seen = self.n_samples_seen_
+        return self._from_buffers(seen if seen.ndim or self.nan == "omit" else int(seen))
+
+    def _keep(self, statistics: Any) -> None:
+        buffers = self._to_buffers(statistics)
+        n, device = statistics.n, buffers[self._names[0]].device
+        if not isinstance(n, Tensor):
+            n = torch.scalar_tensor(n, dtype=torch.int64, device=device)
+        elif self.nan == "raise" and n.ndim:
+            n = n[0]  # all features have the same
+        self._buffers.update(buffers, n_samples_seen_=n)
+
+    def _features_of_all(self, group: Any) -> tuple[int, ...]:
+        """The shape of a statistic in every process of `group`."""
+        device = self.n_samples_seen_.device
+        width = None if not self._is_fitted else -1 if self.dim is None else self._features  # -1: one for all
+        extent = torch.tensor([-(2**62)] * 2 if width is None else [width, -width], device=device)
+        most, least = (all_reduced(extent, "MAX", group) * torch.tensor([1, -1], device=device)).tolist()
+        if most < -1:
+            raise RuntimeError(
+                f"synchronize needs data in some process, but no process has fitted its {type(self).__name__}"
+            )
+        if most != least:
+            raise ValueError(
+                f"processes must have equal numbers of features, but have from {least} to {most}"
+            )
+        return () if most == -1 else (most,)
+
+    # From x to z and back
 
     def _require_fitted(self) -> None:
         if not self._is_fitted:
@@ -89,30 +367,50 @@ class Transform(nn.Module):
 
     def _checked(self, x: Array, features: int | None) -> Tensor:
         """`x` as a tensor with `features` entries along `dim`; None where there are no statistics to suit."""
-        x = _as_tensor(x)
+        x = as_tensor(x)
         if self.dim is not None:
             least = max(2, self.dim + 1, -self.dim)
             if x.ndim < least:
                 raise ValueError(
-                    f"x must have {least} dimensions or more for dim={self.dim}, has {_shape(x)}"
+                    f"x must have {least} dimensions or more for dim={self.dim}, has {shape_of(x)}"
                 )
             if features is not None and x.shape[self.dim] != features:
                 raise ValueError(
                     f"x must have {features} features along dim={self.dim}, like the data of the fit, "
-                    f"but has {_shape(x)}"
+                    f"but has {shape_of(x)}"
                 )
         here = self.n_samples_seen_.device
         if features is not None and x.device != here and x.device.type not in NO_FLOAT64:
             raise ValueError(f"x must be on {here}, where the statistics are, but is on {x.device}")
         return x
 
-    def _checked_to_fit(self, x: Array, features: int | None) -> Tensor:
-        x = self._checked(x, features)
-        if x.numel() == 0:
-            raise ValueError(f"x must hold at least one value to fit, but has {_shape(x)}")
-        if x.is_meta:
-            raise ValueError("x must hold values to fit, but is on the device meta")
-        return x
+    def _run(
+        self,
+        rule: Callable[[Tensor, Tensor | None], Tensor],
+        x: Array,
+        features_in: int,
+        features_out: int,
+        out: Tensor | None,
+    ) -> Tensor:
+        """`rule` applied to `x`, checked, in the dtype and the memory that suit."""
+        x = self._checked(x, features_in)
+        shape = list(x.shape)
+        if self.dim is not None:
+            shape[self.dim] = features_out
+        check_out(x, shape, out)
+        work = working_dtype(x.dtype)
+        z = rule(x.to(work), room_for(x, shape, work, out))
+        return z.to(result_dtype(x.dtype)) if out is None else z if z is out else out.copy_(z)
+
+    def _along_dim(self, statistic: Tensor, x: Tensor) -> Tensor:
+        """A statistic shaped to meet `x`."""
+        if self.dim in (None, -1):
+            return statistic
+        shape = [1] * x.ndim
+        shape[self.dim] = -1
+        return statistic.view(shape)
+
+    # As a module
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the statistics, whatever dtype they were asked to take."""
@@ -156,31 +454,6 @@ class Transform(nn.Module):
             faults += unsound
         if faults:
             self._buffers.update(before)
-
-    def _faults(self) -> list[str]:
-        """What is wrong with the statistics of a checkpoint, a sentence each."""
-        return []
-
-
-def _as_tensor(x: Array) -> Tensor:
-    if isinstance(x, np.ndarray):
-        if not x.flags.writeable or min(x.strides, default=0) < 0:
-            x = x.copy()  # torch warns of a read-only array and refuses a reversed one
-        try:
-            x = torch.from_numpy(x)
-        except TypeError:
-            raise TypeError(f"x must hold real numbers, but has dtype {x.dtype}") from None
-    if not isinstance(x, Tensor):
-        raise TypeError(f"x must be a torch.Tensor or a numpy.ndarray, but is a {type(x).__name__}")
-    if x.is_complex():
-        raise TypeError(f"x must hold real numbers, but has dtype {x.dtype}")
-    if x.layout != torch.strided:
-        raise TypeError(f"x must be dense, but has layout {x.layout}")
-    return x
-
-
-def _shape(x: Tensor) -> str:
-    return f"shape {tuple(x.shape)}"
 
 
 def _dtype_of(statistic: str) -> torch.dtype:

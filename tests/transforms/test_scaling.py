@@ -1,41 +1,28 @@
-"""StandardScaler against scikit-learn's and against the same arithmetic in float64."""
+"""Each scaler alone: against scikit-learn's and against the same arithmetic in float64."""
 
 import copy
-import io
-import os
 import pickle
-import shutil
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.preprocessing import MinMaxScaler as PeerOfMinMax
 from sklearn.preprocessing import StandardScaler as Peer
 from torch import nn
 
-from unitgain import transforms
-from unitgain.transforms import StandardScaler, moments
+from tests.transforms.table import assert_same, numbers, statistics
+from unitgain.transforms import Center, MinMaxScaler, StandardScaler, base, moments
 
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-    ),
-    pytest.param("mps", marks=pytest.mark.skipif(not torch.backends.mps.is_available(), reason="needs MPS")),
-]
 PLAIN_AND_LARGE = pytest.mark.parametrize(
     "n", [7, 20_000]
 )  # below and above where the result's memory is ours
-
-
-def numbers(n=100, features=3, *, seed=0, dtype=torch.float32, offset=0.0):
-    x = torch.randn(n, features, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return (x * torch.logspace(-2, 3, features, dtype=torch.float64) + offset).to(dtype)
+GOOD = numbers(10, 3)
+INF = GOOD.clone()
+INF[3, 0], INF[4, 1] = torch.inf, -torch.inf
+OVERFLOW = torch.tensor([[1e200] * 3, [-1e200] * 3], dtype=torch.float64)
 
 
 def exact(x, dims=0):
@@ -45,18 +32,6 @@ def exact(x, dims=0):
     return (x - x.mean(dims, keepdim=True)) / std.where(std > 0, 1.0)
 
 
-def statistics(scaler):
-    return {name: None if value is None else value.clone() for name, value in scaler._buffers.items()}
-
-
-def assert_same(scaler, before):
-    after = statistics(scaler)
-    assert after.keys() == before.keys()
-    for name, value in before.items():
-        assert (value is None) == (after[name] is None), name
-        assert value is None or (value.dtype == after[name].dtype and torch.equal(value, after[name])), name
-
-
 def assert_close(a, b, rtol=1e-10):
     """The statistics of two scalers, but for what one rounding of the mean in float64 does to them."""
     assert torch.equal(a.n_samples_seen_, b.n_samples_seen_)
@@ -64,9 +39,6 @@ def assert_close(a, b, rtol=1e-10):
     rounding = 8 * torch.finfo(torch.float64).eps * b.mean_.abs()
     assert ((a.mean_ - b.mean_).abs() <= rtol * sd + rounding).all()
     assert ((a.var_ - b.var_).abs() <= rtol * b.var_ + rounding * (sd + rounding)).all()
-
-
-# --- the statistics
 
 
 @pytest.mark.parametrize("flags", [(True, True), (True, False), (False, True), (False, False)])
@@ -143,36 +115,6 @@ def test_merge_is_associative_and_commutative(sizes, seed, offset):
     assert_close(left, StandardScaler().fit(x))
 
 
-@given(shift=st.floats(-1e4, 1e4), factor=st.floats(1e-6, 1e6), seed=st.integers(0, 2**16))
-@settings(max_examples=40, deadline=None)
-def test_shift_and_scale_of_the_data_do_not_matter(shift, factor, seed):
-    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    y = (x + shift) * factor
-    torch.testing.assert_close(StandardScaler().fit(y)(y), StandardScaler().fit(x)(x), rtol=1e-8, atol=1e-8)
-
-
-@given(seed=st.integers(0, 2**16), offset=st.sampled_from([0.0, -3.0, 1e4]))
-@settings(max_examples=20, deadline=None)
-def test_inverse_undoes(seed, offset):
-    x = numbers(30, 2, seed=seed, dtype=torch.float64, offset=offset)
-    scaler = StandardScaler().fit(x)
-    torch.testing.assert_close(scaler.inverse_transform(scaler(x)), x, rtol=1e-13, atol=1e-11)
-
-
-def test_a_merge_with_nothing_changes_nothing():
-    fitted = StandardScaler().fit(numbers())
-    before = statistics(fitted)
-    assert_same(fitted.merge(StandardScaler()), before)
-    assert_same(StandardScaler().merge(fitted), before)
-    assert StandardScaler().merge(StandardScaler()).mean_ is None
-
-
-def test_fit_forgets_and_partial_fit_does_not():
-    a, b = numbers(seed=1), numbers(seed=2)
-    assert_same(StandardScaler().fit(a).fit(b), statistics(StandardScaler().fit(b)))
-    assert StandardScaler().fit(a).partial_fit(b).n_samples_seen_ == 200
-
-
 @pytest.mark.parametrize("dim", [1, -3, None, 0, -1])
 def test_dim(dim):
     x = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3 + 7
@@ -186,47 +128,9 @@ def test_dim(dim):
         torch.testing.assert_close(scaler.inverse_transform(scaler(images)), images)
 
 
-@pytest.mark.parametrize(
-    ("shape", "dim"), [((50_000, 5), -1), ((3, 40_000), 0), ((2, 3, 300, 200), 1), ((400_001,), None)]
-)
-def test_many_chunks(shape, dim, monkeypatch):
-    monkeypatch.setattr(moments, "CHUNK", 2**15)
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) + 5
-    keep = None if dim is None else dim % x.ndim
-    assert len(list(moments.pieces(x, keep, moments.CHUNK))) > 1
-    others = [d for d in range(x.ndim) if d != keep]
-    scaler = StandardScaler(dim).fit(x)
-    torch.testing.assert_close(scaler.mean_, x.double().mean(others), rtol=1e-12, atol=0)
-    torch.testing.assert_close(scaler.var_, x.double().var(others, correction=0), rtol=1e-12, atol=0)
-
-
-def test_the_float64_copy_is_small_and_shared(monkeypatch):
-    seen = []
-    run = moments._measure_and_destroy
-    monkeypatch.setattr(moments, "CHUNK", 1000)
-    monkeypatch.setattr(
-        moments, "_measure_and_destroy", lambda values, *rest: [seen.append(values), run(values, *rest)][1]
-    )
-    StandardScaler(1).fit(torch.randn(9, 5, 30, 30))
-    assert sum(values.numel() for values in seen) == 9 * 5 * 30 * 30
-    assert max(values.numel() for values in seen) <= 1000
-    assert len({values.data_ptr() for values in seen}) == 1
-
-
 def test_the_layout_of_images_is_kept():
     x = torch.randn(8, 3, 64, 64).contiguous(memory_format=torch.channels_last)
     assert StandardScaler(1).fit(x)(x).is_contiguous(memory_format=torch.channels_last)
-
-
-def test_a_piece_is_never_larger_than_asked():
-    x = torch.empty(7, 3, 50, 60)
-    parts = list(moments.pieces(x, 1, 1000))
-    assert max(part.numel() for part in parts) <= 1000
-    assert sum(part.numel() for part in parts) == x.numel()
-    assert {part.shape[1] for part in parts} == {3}
-
-
-# --- constant features, few rows, NaN
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -289,24 +193,11 @@ def test_omit_equals_scikit_learn_and_streams():
     assert images.n_samples_seen_.sum() == x.isfinite().sum()
 
 
-def test_a_feature_without_values_has_no_statistics_until_it_has():
-    x = torch.tensor([[torch.nan, 1.0], [torch.nan, 2.0]])
-    scaler = StandardScaler(nan="omit").fit(x)
-    assert scaler.n_samples_seen_.tolist() == [0, 2]
-    assert scaler.mean_.isnan().tolist() == scaler.var_.isnan().tolist() == [True, False]
-    scaler.partial_fit(torch.tensor([[4.0, 3.0], [6.0, torch.nan]]))
-    assert scaler.mean_.tolist() == [5.0, 2.0]
-    assert scaler.n_samples_seen_.tolist() == [2, 3]
-
-
 def test_transform_passes_nan_and_infinity_on():
     scaler = StandardScaler().fit(numbers())
     z = scaler(torch.tensor([[torch.nan, torch.inf, 0.0]]))
     assert z.isnan().tolist() == [[True, False, False]]
     assert z.isinf().tolist() == [[False, True, False]]
-
-
-# --- dtypes, devices, out=
 
 
 @PLAIN_AND_LARGE
@@ -363,6 +254,7 @@ def test_a_failed_move_loses_nothing():
 
     with pytest.raises(MemoryError):
         scaler._apply(fail_half_way)
+    del scaler.network
     assert_same(scaler, before)
 
 
@@ -372,7 +264,7 @@ def test_moving_an_unfitted_scaler():
 
 
 def test_without_float64_the_statistics_stay_and_the_constants_move(monkeypatch):
-    for module in (moments, transforms.base):
+    for module in (moments, base):
         monkeypatch.setattr(module, "NO_FLOAT64", ("meta",))  # stands in for MPS
     scaler = StandardScaler().fit(numbers())
     before = statistics(scaler)
@@ -385,18 +277,6 @@ def test_without_float64_the_statistics_stay_and_the_constants_move(monkeypatch)
     assert_same(scaler._apply(move), before)
     z = scaler(torch.empty(5, 3, device="meta"))
     assert (z.device.type, z.dtype, z.shape) == ("meta", torch.float32, (5, 3))
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("nan", ["raise", "omit"])
-def test_devices_agree(device, nan):
-    x = numbers(5000, 3, offset=50)
-    here = StandardScaler(nan=nan).fit(x)
-    there = StandardScaler(nan=nan).fit(x[:1000].to(device)).partial_fit(x[1000:].to(device))
-    assert there(x.to(device)).device.type == device
-    torch.testing.assert_close(there(x.to(device)).cpu(), here(x), rtol=1e-6, atol=1e-6)
-    assert_close(there.to("cpu"), here)
-    torch.testing.assert_close(here.to(device)(x.to(device)).cpu(), there(x), rtol=1e-6, atol=1e-6)
 
 
 @PLAIN_AND_LARGE
@@ -430,31 +310,6 @@ def test_numpy_arrays():
         assert isinstance(z, torch.Tensor)
         torch.testing.assert_close(z, expected)
     torch.testing.assert_close(StandardScaler().fit(x)(x[::-1]), expected.flip(0))
-
-
-# --- as a module
-
-
-@pytest.mark.parametrize("assign", [False, True])
-@pytest.mark.parametrize("old", [None, 3, 5])
-@pytest.mark.parametrize("new", [None, 3])
-def test_a_checkpoint_brings_its_shape(old, new, assign):
-    def model(features):
-        scaler = StandardScaler()
-        return nn.Sequential(
-            scaler if features is None else scaler.fit(numbers(features=features)), nn.Linear(3, 2)
-        )
-
-    source, target = model(new), model(old)
-    buffer = io.BytesIO()
-    torch.save(source.state_dict(), buffer)
-    buffer.seek(0)
-    target.load_state_dict(torch.load(buffer, weights_only=True), assign=assign)
-    assert_same(target[0], statistics(source[0]))
-    if new is not None:
-        assert torch.equal(source(numbers(seed=3)), target(numbers(seed=3)))
-    target[0].partial_fit(numbers())
-    assert_same(source[0], statistics(model(new)[0]))
 
 
 @pytest.mark.parametrize("assign", [False, True])
@@ -554,157 +409,6 @@ def test_exports_with_the_model(n):
         torch.testing.assert_close(compiled(other), model(other))
 
 
-# --- processes
-
-WORKER = """
-import sys, torch, torch.distributed as dist
-from unitgain.transforms import StandardScaler
-folder, rank, world = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-dist.init_process_group("gloo", store=dist.FileStore(folder + "/store", world), rank=rank, world_size=world)
-data = torch.load(folder + "/data.pt")
-result = {}
-for name, parts in data["parts"].items():
-    scaler = StandardScaler(nan="omit" if "omit" in name else "raise", dim=None if name == "scalar" else -1)
-    if parts[rank] is not None:
-        for batch in parts[rank].split(50):
-            scaler.partial_fit(batch)
-    try:
-        scaler.synchronize()
-    except (ValueError, RuntimeError) as error:
-        result[name] = (type(error).__name__, str(error), scaler.state_dict())
-    else:
-        result[name] = scaler.state_dict()
-torch.save(result, f"{folder}/{rank}.pt")
-dist.barrier()
-dist.destroy_process_group()
-"""
-
-
-def test_four_processes_equal_one(tmp_path):
-    world = 4
-    x = numbers(400, 3, dtype=torch.float64, offset=1e5)
-    x[:, 1] = 0.1  # constant: must stay exact
-    parts = list(x.split([10, 200, 150, 40]))
-    holes = x.clone()
-    holes[torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.4] = torch.nan
-    holes[:210, 2] = torch.nan
-    data = {
-        "table": parts,
-        "omit": list(holes.split([10, 200, 150, 40])),
-        "idle": [None, x[:300], None, x[300:]],
-        "idle omit": [None, holes, None, None],
-        "scalar": parts,
-        "nobody": [None] * world,
-        "mismatch": [*parts[:3], parts[3][:, :2]],
-    }
-    torch.save({"parts": data}, tmp_path / "data.pt")
-    environment = os.environ | {
-        "PYTHONPATH": str(Path(transforms.__file__).parents[2]),
-        "OMP_NUM_THREADS": "1",
-    }
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tmp_path), str(rank), str(world)], env=environment
-        )
-        for rank in range(world)
-    ]
-    try:
-        assert [worker.wait(timeout=120) for worker in workers] == [0] * world
-    finally:
-        for worker in workers:
-            worker.kill()
-    expected = {
-        "table": StandardScaler().fit(x),
-        "omit": StandardScaler(nan="omit").fit(holes),
-        "idle": StandardScaler().fit(x),
-        "idle omit": StandardScaler(nan="omit").fit(holes),
-        "scalar": StandardScaler(None).fit(x),
-    }
-    results = [torch.load(tmp_path / f"{rank}.pt") for rank in range(world)]
-    for name, one in expected.items():
-        for result in results:
-            many = copy.deepcopy(one)
-            many.load_state_dict(result[name])
-            assert many.n_samples_seen_.shape == one.n_samples_seen_.shape
-            assert_close(many, one)
-            assert all(torch.equal(result[name][k], results[0][name][k]) for k in result[name])
-            if name == "table":
-                assert many.mean_[1] == 0.1
-                assert (many(x)[:, 1] == 0).all()
-    for rank, result in enumerate(results):
-        kind, message, state = result["mismatch"]
-        assert (kind, message[:46]) == ("ValueError", "processes must have equal numbers of features,")
-        assert torch.equal(state["mean_"], StandardScaler().fit(data["mismatch"][rank]).mean_) or rank in (
-            1,
-            2,
-        )
-        assert result["nobody"][0] == "RuntimeError"
-
-
-# --- bad input
-
-GOOD = numbers(10, 3)
-NAN, INF = GOOD.clone(), GOOD.clone()
-NAN[4, 2], NAN[5, 1], NAN[6, 2] = torch.nan, torch.nan, torch.nan
-INF[3, 0], INF[4, 1] = torch.inf, -torch.inf
-
-BAD = {
-    "nan": (NAN, ValueError, 'x must not hold NaN with nan="raise", but holds 3, the first in column 1'),
-    "infinity": (INF, ValueError, "x must not hold infinity, but holds 2, the first in column 0"),
-    "overflow": (
-        torch.tensor([[1e200] * 3, [-1e200] * 3], dtype=torch.float64),
-        ValueError,
-        "reaches 1e+200",
-    ),
-    "no rows": (torch.empty(0, 3), ValueError, "x must hold at least one value to fit, but has shape (0, 3)"),
-    "no columns": (torch.empty(4, 0), ValueError, "(4, 0)"),
-    "wrong width": (torch.ones(4, 2), ValueError, "x must have 3 features along dim=-1"),
-    "wrong ndim": (torch.ones(3), ValueError, "x must have 2 dimensions or more for dim=-1, has shape (3,)"),
-    "other device": (
-        torch.empty(4, 3, device="meta"),
-        ValueError,
-        "x must be on cpu, where the statistics are",
-    ),
-    "complex": (
-        torch.ones(4, 3, dtype=torch.complex64),
-        TypeError,
-        "x must hold real numbers, but has dtype",
-    ),
-    "sparse": (torch.eye(3).to_sparse(), TypeError, "x must be dense, but has layout torch.sparse_coo"),
-    "list": ([[1.0, 2.0, 3.0]], TypeError, "x must be a torch.Tensor or a numpy.ndarray, but is a list"),
-    "none": (None, TypeError, "but is a NoneType"),
-    "words": (np.array([["a", "b", "c"]]), TypeError, "x must hold real numbers, but has dtype <U1"),
-    "objects": (np.array([[None, 1, 2]]), TypeError, "x must hold real numbers, but has dtype object"),
-}
-
-
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_to_fit_is_named_and_changes_nothing(case, method):
-    x, kind, message = BAD[case]
-    for scaler in (StandardScaler(), StandardScaler().fit(GOOD)):
-        needs_a_fit = case in ("wrong width", "other device", "no columns")
-        if needs_a_fit and (method == "fit" or scaler.mean_ is None):
-            continue
-        before = statistics(scaler)
-        with pytest.raises(kind) as error:
-            getattr(scaler, method)(x)
-        assert message in str(error.value)
-        assert "\n" not in str(error.value)
-        assert_same(scaler, before)
-
-
-@pytest.mark.parametrize("method", ["transform", "inverse_transform", "forward"])
-@pytest.mark.parametrize(
-    "case", sorted(BAD.keys() - {"nan", "infinity", "overflow", "no rows", "no columns"})
-)
-def test_bad_input_to_transform_is_named(case, method):
-    x, kind, message = BAD[case]
-    with pytest.raises(kind) as error:
-        getattr(StandardScaler().fit(GOOD), method)(x)
-    assert message in str(error.value)
-
-
 @pytest.mark.parametrize("nan", ["raise", "omit"])
 def test_infinity_is_refused_under_either_policy(nan):
     with pytest.raises(ValueError, match="infinity, but holds 2, the first in column 0"):
@@ -780,22 +484,117 @@ def test_misuse_is_named(call, kind, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("scaler", [StandardScaler(), StandardScaler().fit(GOOD)])
+def test_what_does_not_fit_into_float64_is_refused(scaler):
+    before = statistics(scaler)
+    with pytest.raises(ValueError, match=r"x must have squares that fit in float64, but reaches 1e\+200"):
+        scaler.partial_fit(OVERFLOW)
+    assert_same(scaler, before)
+    assert (Center().fit(OVERFLOW)(OVERFLOW) == OVERFLOW).all()  # the mean fits
+    assert (MinMaxScaler().fit(OVERFLOW)(OVERFLOW)[:, 0] == torch.tensor([1.0, 0.0])).all()
+    with pytest.raises(ValueError, match=r"x must have sums that fit in float64, but reaches 1e\+308"):
+        Center().fit(torch.full((9, 1), 1e308, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"x must have ranges that fit in float64, but reaches 1e\+308"):
+        MinMaxScaler().fit(torch.tensor([[1e308], [-1e308]], dtype=torch.float64))
+
+
 def fitted(features=3):
     return StandardScaler().fit(numbers(10, features))
 
 
-# --- copied out
+# --- the range
 
 
-def test_the_folder_works_alone(tmp_path):
-    source = Path(transforms.__file__).parent
-    shutil.copytree(source, tmp_path / "borrowed", ignore=shutil.ignore_patterns("__pycache__"))
-    program = (
-        "import sys, torch; from borrowed import StandardScaler; x = torch.randn(9, 2);"
-        "assert torch.allclose(StandardScaler().fit(x)(x).mean(0), torch.zeros(2), atol=1e-6);"
-        "assert not any(m.split('.')[0] in ('unitgain', 'sklearn', 'scipy') for m in sys.modules)"
+@pytest.mark.parametrize("limits", [(0.0, 1.0), (-1, 1), (-0.3, 0.1), (5.0, 1e4)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_minmax_equals_scikit_learn(limits, dtype):
+    x = numbers(500, 5, dtype=torch.float64, offset=3).numpy().astype(dtype)
+    x[:, 2] = 0.1  # constant
+    ours, peer = MinMaxScaler(limits).fit(x), PeerOfMinMax(feature_range=limits).fit(x.astype(np.float64))
+    for name in ("data_min_", "data_max_", "scale_", "min_", "n_samples_seen_"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(peer, name), rtol=1e-11, err_msg=name)
+    z = ours.transform(x)
+    width = limits[1] - limits[0]
+    np.testing.assert_allclose(z, peer.transform(x.astype(np.float64)), rtol=1e-6, atol=1e-6 * width)
+    assert (z[:, 2] == torch.tensor(limits[0], dtype=z.dtype)).all(), "a constant goes to the low end"
+    assert (z.amin(0) == torch.tensor(limits[0], dtype=z.dtype)).all(), (
+        "so does every least value, to the bit"
     )
-    subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {program}"],
-        check=True,
+    np.testing.assert_allclose(
+        ours.inverse_transform(z), x, rtol=1e-5, atol=1e-3 if dtype == np.float32 else 1e-9
     )
+
+
+@pytest.mark.parametrize("offset", [0, -1e2, 1e4, 1e6 + 0.03])
+def test_minmax_is_exact_far_from_zero(offset):
+    x = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(1)) + offset
+    low, high = x.double().amin(0), x.double().amax(0)
+    scaler = MinMaxScaler((-1, 1)).fit(x)
+    assert (scaler(x).double() - ((x.double() - low) / (high - low) * 2 - 1)).abs().max() <= 2e-7
+    y = x.double() + 0.01  # limits that float32 rounds
+    z = MinMaxScaler().fit(y)(x).double()
+    assert (z - (x.double() - low - 0.01) / (high - low)).abs().max() <= 2e-7
+
+
+def test_clip():
+    scaler = MinMaxScaler((-1, 1), clip=True).fit(torch.tensor([[0.0], [2.0]]))
+    x = torch.tensor([[-5.0], [0.5], [7.0], [torch.nan]])
+    assert scaler(x).nan_to_num(9).flatten().tolist() == [-1, -0.5, 1, 9]
+    assert scaler.transform(x, out=x) is x
+    assert x.nan_to_num(9).flatten().tolist() == [-1, -0.5, 1, 9]
+    large = torch.linspace(-9, 9, 50_000).view(-1, 1)
+    assert scaler(large).aminmax() == (-1, 1)
+    assert MinMaxScaler((-1, 1)).fit(torch.tensor([[0.0], [2.0]]))(torch.tensor([[7.0]])).item() == 6
+
+
+def test_minmax_before_any_fit():
+    scaler = MinMaxScaler()
+    assert scaler.data_min_ is scaler.scale_ is scaler.min_ is None
+
+
+def test_minmax_of_one_row_and_of_rounding_noise():
+    assert MinMaxScaler((2, 3)).fit(GOOD[:1])(GOOD[:1] + 0.5).tolist() == [[2.5, 2.5, 2.5]]
+    x = torch.full((10, 1), 0.3, dtype=torch.float64)
+    x[::2] = 0.1 + 0.2
+    assert MinMaxScaler().fit(x).scale_.item() == 1
+    tiny = torch.tensor([[1e-30], [3e-30]], dtype=torch.float64)  # scikit-learn calls this constant
+    assert MinMaxScaler().fit(tiny)(tiny).tolist() == [[0], [1]]
+
+
+@pytest.mark.parametrize("limits", [(1, 0), (0, 0), (0, np.inf), (np.nan, 1), (0, 1, 2), ("a", "b"), 3, None])
+def test_a_range_that_is_none(limits):
+    with pytest.raises(ValueError, match="feature_range must be two finite numbers, low < high, but got"):
+        MinMaxScaler(limits)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.int8, torch.int64, torch.bool, torch.uint16, torch.bfloat16]
+)
+@pytest.mark.parametrize("nan", ["raise", "omit"])
+def test_minmax_of_any_dtype(dtype, nan):
+    x = (torch.arange(90).view(30, 3) * 5 % 7 % 2).to(dtype)
+    scaler = MinMaxScaler(nan=nan).fit(x)
+    assert scaler.data_min_.dtype == scaler.data_max_.dtype == torch.float64
+    torch.testing.assert_close(scaler(x).double(), x.double())
+    assert (scaler.n_samples_seen_ == 30).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s: s.update(data_max_=s["data_min_"] - 1),
+            "data_max_ must be at least data_min_, but is less",
+        ),
+        (lambda s: s.update(data_max_=s["data_max_"][:2]), r"data_max_ must have shape \(3,\), as data_min_"),
+        (
+            lambda s: s.update(data_min_=s["data_min_"][0]),
+            r"data_min_ must have shape \(features,\) for dim=-1",
+        ),
+    ],
+)
+def test_an_unsound_range_is_refused(change, message):
+    state = MinMaxScaler().fit(numbers()).state_dict()
+    change(state)
+    with pytest.raises(RuntimeError, match=message):
+        MinMaxScaler().load_state_dict(state)

@@ -1,0 +1,241 @@
+"""A chain of transforms that is fitted, applied and undone as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from .arrays import Array, as_tensor
+from .base import Transform
+
+__all__ = ["Compose"]
+
+ROWS_OF = 2**19  # elements that pass through the stages at a time while they are fitted
+
+
+class Compose(nn.Module):
+    r"""Several transforms one after the other: each is fitted to what the ones before it make of the data.
+
+    $$ z = (t_k \circ \dots \circ t_2 \circ t_1)(x), \qquad
+       x = (t_1^{-1} \circ t_2^{-1} \circ \dots \circ t_k^{-1})(z) $$
+
+    with $t_1$ to $t_k$ the `transforms`, $x$ the argument of `transform` and $z$ that of `inverse_transform`.
+
+    `fit` reads the data once for each stage that learns, in pieces of some rows along dimension 0, so it
+    needs no second copy of the data. `partial_fit`, `merge` and `synchronize` work where one stage learns:
+    there later data cannot change what an earlier stage has made of earlier data. With two such stages there
+    is no way to do them in one pass, and they say so; fit the stages by hand, or at once.
+
+    Args:
+        transforms: The stages, in order. A `Compose` stands for its own stages. Any other module, such as
+            `nn.Flatten()`, is a stage that learns nothing; it must treat each row by itself and needs an
+            `inverse_transform` only where that is called.
+
+    Attributes:
+        stages: The stages, an `nn.ModuleList`.
+
+    Raises:
+        TypeError: A stage is no module.
+        ValueError: There are no stages, or one stands there twice.
+
+    Examples:
+        >>> import torch
+        >>> from unitgain.transforms import Center, Compose, MinMaxScaler
+        >>> x = torch.tensor([[1.0, 10.0], [3.0, 26.0], [2.0, 42.0]])
+        >>> both = Compose(Center(), MinMaxScaler((-1, 1))).fit(x)
+        >>> both(x)
+        tensor([[-1., -1.],
+                [ 1.,  0.],
+                [ 0.,  1.]])
+        >>> both.inverse_transform(both(x)).tolist() == x.tolist(), both.stages[0].mean_.tolist()
+        (True, [2.0, 26.0])
+
+    Source: scikit-learn's `Pipeline`, with torchvision's name.
+
+    Differs from scikit-learn: the stages have numbers, not names; `fit` does not hold the result of a stage;
+    `partial_fit`, `merge` and `synchronize` are new.
+    """
+
+    stages: nn.ModuleList
+
+    def __init__(self, *transforms: nn.Module) -> None:
+        super().__init__()
+        stages: list[nn.Module] = []
+        for k, stage in enumerate(transforms):
+            if not isinstance(stage, nn.Module):
+                raise TypeError(f"transforms must be modules, but stage {k} is a {type(stage).__name__}")
+            stages += stage.stages if isinstance(stage, Compose) else [stage]
+        if not stages:
+            raise ValueError("transforms must hold at least one stage, but are none")
+        learners = [stage for stage in stages if isinstance(stage, Transform)]
+        for stage in learners:
+            if sum(stage is other for other in learners) > 1:
+                raise ValueError(
+                    f"transforms must be fitted apart, but one {type(stage).__name__} stands there twice"
+                )
+        self.stages = nn.ModuleList(stages)
+
+    def fit(self, x: Array) -> Self:
+        """Fit each stage in turn to what the ones before it make of `x`, forgetting any other data.
+
+        Args:
+            x: What the first stage takes.
+
+        Returns:
+            The chain itself.
+
+        Raises:
+            TypeError, ValueError: As the stages' own. All stages then stay as they were.
+        """
+        before = [dict(stage._buffers) for stage in self.stages]
+        try:
+            for k, stage in enumerate(self.stages):
+                if isinstance(stage, Transform):
+                    parts = (stage._measured(part, None) for part in self._outputs(x, k))
+                    stage._keep(reduce(lambda a, b: a.merge(b), parts))
+        except BaseException:
+            for stage, buffers in zip(self.stages, before, strict=True):
+                stage._buffers.update(buffers)
+            raise
+        return self
+
+    def partial_fit(self, x: Array) -> Self:
+        """Add the data in `x` to the statistics of the only stage that learns.
+
+        Args:
+            x: What the first stage takes.
+
+        Returns:
+            The chain itself.
+
+        Raises:
+            RuntimeError: Several stages learn, or none.
+            TypeError, ValueError: As the stage's own; it then stays as it was.
+
+        Examples:
+            >>> import torch
+            >>> from unitgain.transforms import Compose, StandardScaler
+            >>> chain = Compose(torch.nn.Flatten(), StandardScaler())
+            >>> for batch in torch.arange(12.0).view(3, 2, 2).split(2):
+            ...     chain = chain.partial_fit(batch)
+            >>> chain.stages[1].mean_.tolist()
+            [4.0, 5.0, 6.0, 7.0]
+        """
+        k, stage = self._learner("partial_fit")
+        with torch.no_grad():
+            stage.partial_fit(self._through(self.stages[:k], as_tensor(x)))
+        return self
+
+    def transform(self, x: Array) -> Tensor:
+        """Pass `x` through all stages.
+
+        Args:
+            x: What the first stage takes.
+
+        Returns:
+            What the last stage gives.
+
+        Raises:
+            RuntimeError: A stage is not fitted.
+            TypeError, ValueError: As the stages' own.
+        """
+        return self._through(self.stages, as_tensor(x))
+
+    def inverse_transform(self, x: Array) -> Tensor:
+        """Undo `transform`: the stages' inverses, from the last to the first.
+
+        Args:
+            x: What the last stage gives.
+
+        Returns:
+            What the first stage takes.
+
+        Raises:
+            RuntimeError: A stage is not fitted.
+            TypeError: A stage has no `inverse_transform`; and as the stages' own.
+            ValueError: As the stages' own.
+        """
+        z = as_tensor(x)
+        for stage in self.stages:
+            if not hasattr(stage, "inverse_transform"):
+                raise TypeError(
+                    f"stages must have an inverse_transform to be undone, but {type(stage).__name__} has none"
+                )
+        for stage in reversed(list(self.stages)):
+            z = cast(Transform, stage).inverse_transform(z)
+        return z
+
+    def forward(self, x: Array) -> Tensor:
+        """The same as `transform(x)`."""
+        return self.transform(x)
+
+    def merge(self, other: Self) -> Self:
+        """Add the data that `other` has seen to the statistics of the only stage that learns.
+
+        Args:
+            other: A chain of the same stages. Those that learn nothing are taken to be equal.
+
+        Returns:
+            The chain itself.
+
+        Raises:
+            RuntimeError: Several stages learn, or none.
+            TypeError: `other` has other stages.
+            ValueError: As the stage's own; it then stays as it was.
+        """
+        k, stage = self._learner("merge")
+        mine, its = _names(self), _names(other)
+        if its != mine:
+            raise TypeError(f"other must be a {mine}, but is a {its}")
+        stage.merge(cast(Transform, other.stages[k]))
+        return self
+
+    def synchronize(self, group: Any = None) -> Self:
+        """Give every process of a torch.distributed group the statistics of the data of all of them.
+
+        Args:
+            group: A process group; None is the default one.
+
+        Returns:
+            The chain itself.
+
+        Raises:
+            RuntimeError: Several stages learn, or none; and as the stage's own.
+            ValueError: As the stage's own.
+        """
+        self._learner("synchronize")[1].synchronize(group)
+        return self
+
+    def _learner(self, method: str) -> tuple[int, Transform]:
+        """The number of the only stage that learns, and that stage."""
+        learners = [(k, stage) for k, stage in enumerate(self.stages) if isinstance(stage, Transform)]
+        if len(learners) != 1:
+            names = ", ".join(type(stage).__name__ for _, stage in learners) or "none"
+            raise RuntimeError(
+                f"{method} needs exactly one stage that learns, as a later one's data depend on the fit "
+                f"of an earlier one, but has {len(learners)} ({names}): call fit with all data at once"
+            )
+        return learners[0]
+
+    def _outputs(self, x: Array, k: int) -> Iterator[Tensor]:
+        """What the stages before stage `k` make of `x`: some rows at a time, where the stages keep rows."""
+        x = as_tensor(x)
+        dims = [stage.dim for stage in self.stages if isinstance(stage, Transform)]
+        rows_stay = all(dim is None or dim == -1 or dim > 0 for dim in dims)
+        whole = k == 0 or x.numel() <= ROWS_OF or not rows_stay
+        with torch.no_grad():
+            for part in [x] if whole else x.split(max(1, ROWS_OF * len(x) // x.numel())):
+                yield self._through(self.stages[:k], part)
+
+    @staticmethod
+    def _through(stages: Iterable[nn.Module], x: Tensor) -> Tensor:
+        return reduce(lambda z, stage: stage(z), stages, x)
+
+
+def _names(module: object) -> str:
+    stages = [type(stage).__name__ for stage in module.stages] if isinstance(module, Compose) else None
+    return type(module).__name__ + ("" if stages is None else f" of {', '.join(stages)}")
