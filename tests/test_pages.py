@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import re
 import textwrap
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from pytest_codeblocks import extract_from_file
@@ -89,7 +92,34 @@ def test_every_module_has_its_reference_page(root):
         for p in (root / "src/unitgain").iterdir()
         if not p.stem.startswith("_") and p.suffix in {".py", ""}
     }
-    assert public == {p.stem for p in (root / "docs/reference").glob("*.md")} - {"index"}
+    assert public == {p.stem for p in (root / "docs/reference").glob("*.md")} - {"index", "names"}
+
+
+COMPARED = ["transforms", "activations", "initializers", "layers", "models", "optimizers", "training"]
+UPDATE_RULES = re.compile(r"\w+_rule$")  # the halves of the optimizers that only we have apart
+NAME = re.compile(r"`([\w.]+)`")
+
+
+def names_elsewhere(root: Path) -> Iterator[list[list[str]]]:
+    """The names in each column of each row of the page that compares libraries."""
+    for line in (root / "docs/reference/names.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `"):
+            yield [NAME.findall(cell) for cell in line.strip("| ").split(" | ")]
+
+
+def test_the_comparison_with_other_libraries_is_complete(root):
+    ours = [name for row in names_elsewhere(root) for name in row[0]]
+    public = {name for module in COMPARED for name in import_module(f"unitgain.{module}").__all__}
+    assert set(ours) == {name for name in public - {"LOSSES"} if not UPDATE_RULES.match(name)}
+    assert len(ours) == len(set(ours))
+
+
+@pytest.mark.parametrize(("column", "package"), [(1, "torch"), (3, "sklearn")])
+def test_the_comparison_names_what_exists(root, column, package):
+    names = {name for row in names_elsewhere(root) for name in row[column]}
+    assert len(names) > 10
+    for name in names:
+        resolve_name(f"{package}.{name}")
 
 
 # ---- The built pages ----

@@ -15,7 +15,7 @@ from matplotlib.path import Path
 from unitgain import plots
 from unitgain.datasets import circles
 from unitgain.devices import best_device
-from unitgain.diagnostics import activity
+from unitgain.diagnostics import activity, observe
 from unitgain.models import MLP
 from unitgain.plots import DARK, LIGHT, boundary, grid, network, scatter, unit_states
 
@@ -221,3 +221,121 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
             ):
                 importlib.import_module("unitgain.plots")
     assert sys.modules["unitgain.plots"] is plots
+
+
+# What observe saw
+
+
+def observed(*, backward: bool = True):
+    """One record of a network of which units of every state are known: see `states`."""
+    model = torch.nn.Sequential(
+        torch.nn.Linear(2, 10),
+        torch.nn.ReLU(),
+        torch.nn.Linear(10, 4),
+        torch.nn.Tanh(),
+        torch.nn.Linear(4, 1),
+    )
+    with torch.no_grad():
+        model[0].weight.copy_(torch.linspace(-1, 1, 20).view(10, 2) + 0.05)
+        model[0].bias.copy_(torch.tensor([-99.0] * 3 + [99.0] * 2 + [0.0] * 5))
+        model[2].weight.mul_(0.01)
+        model[2].bias.copy_(torch.tensor([-9.0, 9.0, -1.0, 1.0]))
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    with observe(model) as seen:
+        out = model(x)
+        if backward:
+            out.square().mean().backward()
+    return seen.last
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_shares_stacks_the_states(ax, palette):
+    record = observed()
+    plots.shares(ax, record.layers, palette=palette, paper="#123456")
+    bars = {c.get_label(): list(c) for c in ax.containers}
+    assert list(bars) == ["alive", "always on", "saturated", "dead"]
+    heights = {text: [bar.get_height() for bar in both] for text, both in bars.items()}
+    np.testing.assert_allclose(heights["dead"], [0.3, 0])
+    np.testing.assert_allclose(heights["always on"], [0.2, 0.25])
+    np.testing.assert_allclose(heights["saturated"], [0, 0.5])  # tanh at -9 and at 9: not dead, not always on
+    np.testing.assert_allclose(heights["alive"], [0.5, 0.25])
+    for column in range(2):
+        ends = [(b[column].get_y(), b[column].get_y() + b[column].get_height()) for b in bars.values()]
+        assert ends[0][0] == 0
+        np.testing.assert_allclose([end for _, end in ends[:-1]], [start for start, _ in ends[1:]])
+        assert ends[-1][1] == pytest.approx(1)
+    for key, text in (
+        ("alive", "alive"),
+        ("always_on", "always on"),
+        ("saturated", "saturated"),
+        ("dead", "dead"),
+    ):
+        assert to_hex(bars[text][0].get_facecolor()) == palette[key].lower()
+        assert to_hex(bars[text][0].get_edgecolor()) == "#123456"
+    assert len({both[0].get_hatch() for both in bars.values()}) == 4  # told apart without colour
+    assert {text.get_text() for text in ax.texts} == {"alive", "always on", "saturated", "dead ↓"}
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "3"]
+    beside = sorted(text.get_position()[1] for text in ax.texts if "↓" not in text.get_text())
+    assert min(np.diff(beside)) > 0.05
+
+
+def test_shares_pools_replicas(ax):
+    model = MLP((2, 5, 1), replicas=(3,), bias="zeros")
+    with torch.no_grad():
+        model.layers[0].bias[1] = -99.0  # one network of three is dead
+        model.layers[0].bias[2] = 99.0
+        model.layers[0].weight[0] = torch.eye(5, 2) + 1
+    with observe(model) as seen:
+        model(torch.randn(50, 2))
+    plots.shares(ax, seen.last.layers)
+    heights = {c.get_label(): c[0].get_height() for c in ax.containers}
+    np.testing.assert_allclose(
+        [heights[k] for k in ("alive", "always on", "saturated", "dead")], [1 / 3, 1 / 3, 0, 1 / 3]
+    )
+
+
+def test_signal_draws_both_ways(ax):
+    record = observed()
+    plots.signal(ax, record, palette=LIGHT, ink="#102030")
+    forward, back = ax.get_lines()
+    assert to_hex(forward.get_color()) == LIGHT["standardized"].lower()
+    assert to_hex(back.get_color()) == "#102030"
+    assert ax.get_yscale() == "log"
+    for i, layer in enumerate(record.layers):
+        std = layer.std[layer.std > 0].double()  # the dead units have none
+        np.testing.assert_allclose(forward.get_ydata()[i], std.quantile(0.5), rtol=1e-6)
+        np.testing.assert_allclose(back.get_ydata()[i], layer.gradient, rtol=1e-6)
+    low, high = np.array([path.vertices[:, 1] for path in ax.collections[0].get_paths()]).T
+    std = record.layers[0].std.double()
+    np.testing.assert_allclose([low[0], high[0]], [std.quantile(0.1), std.quantile(0.9)], rtol=1e-6)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2", "3", "4"]
+    sides = {text.get_text(): text.get_va() for text in ax.texts}
+    upper = "signal forward" if forward.get_ydata()[-1] > back.get_ydata()[-1] else "gradient back"
+    assert sides.pop(upper) == "bottom"
+    assert list(sides.values()) == ["top"]
+
+
+def test_signal_without_backward_and_with_long_names(ax):
+    plots.signal(ax, observed(backward=False))
+    assert [text.get_text() for text in ax.texts] == ["signal forward"]
+    assert ax.get_xticklabels()[0].get_rotation() == 0
+    model = MLP((2, 3, 3, 3, 1))
+    with observe(model) as seen:
+        model(torch.randn(9, 2)).sum().backward()
+    other = Figure().subplots()
+    plots.signal(other, seen.last)
+    assert other.get_xticklabels()[0].get_rotation() == 40
+    assert other.get_xticklabels()[0].get_text() == "layers.0"
+
+
+def test_signal_leaves_a_gap_where_there_is_none(ax):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    with torch.no_grad():
+        model[0].bias.fill_(-99)
+    with observe(model) as seen:
+        model(torch.randn(9, 2)).sum().backward()
+    plots.signal(ax, seen.last)
+    forward, back = ax.get_lines()
+    np.testing.assert_array_equal(np.isfinite(forward.get_ydata()), [True, False, False])
+    np.testing.assert_array_equal(np.isfinite(back.get_ydata()), [False, True, True])
+    ax.figure.canvas.draw()

@@ -4,11 +4,11 @@ A network learns when each layer passes signal and gradient on at about the size
 module here is one way to see that gain or to restore it:
 
     datasets      small problems that show a failure          transforms    normalize the inputs
-    activations   functions by name                           initializers  draw the first weights
-    layers        Linear with a replicas dimension            models        MLP: one network or thousands
+    activations   functions, their derivatives and gains      initializers  draw the first weights
+    layers        Linear and normalization, with replicas     models        MLP: one network or thousands
     optimizers    update rules that read like the paper       training      one short loop
-    diagnostics   what each unit did, as data                 plots         pictures of it (needs matplotlib)
-    devices       best_device()
+    theory        what to expect, before training             diagnostics   what each unit did, as data
+    devices       best_device()                               plots         pictures of it (needs matplotlib)
 
 Modules load when first used: `import unitgain` costs no more than `import torch`.
 """
@@ -28,6 +28,7 @@ __all__ = [
     "models",
     "optimizers",
     "plots",
+    "theory",
     "training",
     "transforms",
 ]

@@ -163,7 +163,7 @@ def rmsprop_rule(
 
     $$s \leftarrow \rho s + (1-\rho)\, g^2, \qquad
       \theta \leftarrow \theta - \alpha\, \frac{g}{\sqrt{s} + \varepsilon}
-      \quad\text{or, with eps_inside,}\quad \theta - \alpha\, \frac{g}{\sqrt{s + \varepsilon}}$$
+      \quad\text{or, with \texttt{eps\_inside},}\quad \theta - \alpha\, \frac{g}{\sqrt{s + \varepsilon}}$$
 
     The two differ where gradients are small. Inside the root, ε = 1e-8 acts on gradients below 1e-4; outside,
     on those below 1e-8. With a `velocity`, the fraction takes the place of g in `momentum_rule`.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,7 +26,22 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("unitgain.plots needs matplotlib: pip install 'unitgain[plots]'") from error
 
-__all__ = ["DARK", "LIGHT", "Boundary", "Network", "boundary", "grid", "network", "scatter", "unit_states"]
+if TYPE_CHECKING:
+    from .diagnostics import LayerSignal, StepRecord
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Boundary",
+    "Network",
+    "boundary",
+    "grid",
+    "network",
+    "scatter",
+    "shares",
+    "signal",
+    "unit_states",
+]
 
 LIGHT: Mapping[str, str] = {
     "class0": "#2F6DB5",
@@ -314,3 +329,154 @@ def network(
     Source: the network drawings of Galletti's *Tuning neural networks, part I*.
     """
     return Network(ax, sizes, palette, ink, animated, labels)
+
+
+def signal(ax: Axes, record: StepRecord, *, palette: Mapping[str, str] = LIGHT, ink: str = "black") -> None:
+    """How large the signal is at each layer of a network, on its way forward and on its way back.
+
+    One column a layer, in the order in which they ran. Forward: the median over units (and replicas) of the
+    outputs' standard deviation, with the range that holds the middle 80 % of them. Back: the root mean square
+    of the loss's gradient with respect to the same outputs, with that range over replicas. The axis is
+    logarithmic: with unit gain both lines are level. What is exactly 0 cannot be drawn on it: dead units are
+    left out, and where nothing is left the line has a gap.
+
+    Args:
+        ax: Where to draw.
+        record: One measured step: `diagnostics.observe`'s `seen.last`, or one of `seen.steps`.
+        palette: Colours by meaning.
+        ink: Colour of the gradient.
+
+    Examples:
+        >>> import matplotlib.pyplot as plt
+        >>> import torch
+        >>> from unitgain.diagnostics import observe
+        >>> from unitgain.models import MLP
+        >>> from unitgain.plots import signal
+        >>> model = MLP((2, 8, 8, 1))
+        >>> with observe(model) as seen:
+        ...     model(torch.randn(50, 2)).square().mean().backward()
+        >>> signal(plt.figure().subplots(), seen.last)
+
+    Source: Glorot & Bengio, *Understanding the difficulty of training deep feedforward neural networks*
+    (2010), figures 6 and 7.
+    """
+    columns = np.arange(1, len(record.layers) + 1)
+    rows: list[
+        tuple[str, str, str, Sequence[Tensor | None]]
+    ] = [  # text, colour, marker, figure of each layer
+        ("signal forward", palette["standardized"], "o", [layer.std for layer in record.layers]),
+        ("gradient back", ink, "s", [layer.gradient for layer in record.layers]),
+    ]
+    ends: list[tuple[float, int, str, str]] = []
+    for text, colour, marker, layers in rows:
+        low, middle, high = np.array([_middle(figure) for figure in layers]).T
+        if np.isnan(middle).all():
+            continue  # no backward pass, or nothing but zeros
+        ax.plot(columns, middle, color=colour, marker=marker, markersize=5, zorder=3)
+        ax.vlines(columns, low, high, color=colour, alpha=0.35, linewidth=5)
+        last = np.flatnonzero(~np.isnan(middle))[-1]
+        ends.append((middle[last], columns[last], text, colour))
+    for (y, x, text, colour), side in zip(
+        sorted(ends), ("top", "bottom"), strict=False
+    ):  # never on each other
+        ax.annotate(text, (x, y), (8, 0), textcoords="offset points", color=colour, va=side)
+    ax.set_yscale("log")
+    _name_layers(ax, record.layers)
+    ax.set_ylabel("size (log scale)")
+
+
+def _middle(figure: Tensor | None) -> NDArray[np.float64]:
+    """10 %, 50 % and 90 % of the positive, finite numbers; NaN where there are none."""
+    numbers = np.array([]) if figure is None else figure.cpu().double().numpy().ravel()
+    numbers = numbers[np.isfinite(numbers) & (numbers > 0)]
+    return np.quantile(numbers, (0.1, 0.5, 0.9)) if len(numbers) else np.full(3, np.nan)
+
+
+def _name_layers(ax: Axes, layers: Sequence[LayerSignal]) -> None:
+    """Layers from left to right, upright where the names are short."""
+    names = [layer.name or "model" for layer in layers]
+    ax.set_xticks(range(1, len(names) + 1), names)
+    if max(map(len, names)) * len(names) > 40:
+        ax.tick_params(axis="x", labelrotation=40)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+
+
+STATES = {  # what a stack is made of, from below: its name, its hatch
+    "alive": ("alive", ""),
+    "always_on": ("always on", ".."),
+    "saturated": ("saturated", "xx"),
+    "dead": ("dead", "//"),
+}
+
+
+def shares(
+    ax: Axes,
+    layers: Sequence[LayerSignal],
+    *,
+    palette: Mapping[str, str] = LIGHT,
+    paper: str = "white",
+) -> None:
+    """What share of each layer's units is alive, always on, saturated or dead: one stack a layer.
+
+    A unit is *saturated* when its activation's derivative is small on all data, unless it is *dead*: never
+    active, and always exactly 0. It is *always on* when all data activates it. The others are *alive*: they
+    tell examples apart.
+
+    Args:
+        ax: Where to draw.
+        layers: Activations of one measured step, from `seen.last.layers`; what else is among them is left
+            out.
+        palette: Colours by meaning.
+        paper: Colour of the hatches that tell the states apart without colour: the page's own.
+
+    Raises:
+        ValueError: If no activation is among `layers`.
+
+    Examples:
+        >>> import matplotlib.pyplot as plt
+        >>> import torch
+        >>> from unitgain.diagnostics import observe
+        >>> from unitgain.models import MLP
+        >>> from unitgain.plots import shares
+        >>> model = MLP((2, 20, 20, 1))
+        >>> with observe(model) as seen:
+        ...     y = model(9 + torch.rand(50, 2))
+        >>> shares(plt.figure().subplots(), seen.last.layers)
+
+    Source: the dead and always-on units of Galletti's *Tuning neural networks, part I*.
+    """
+    activations = [layer for layer in layers if layer.saturated is not None]
+    if not activations:
+        raise ValueError(
+            f"shares: layers must include activations, got {[layer.name for layer in layers]} without any"
+        )
+    columns = np.arange(1, len(activations) + 1)
+    heights = np.array([_state_shares(layer) for layer in activations])  # (layers, states)
+    below = np.zeros(len(activations))
+    placed: list[float] = []
+    for (key, (text, hatch)), height in zip(STATES.items(), heights.T, strict=True):
+        ax.bar(
+            columns, height, 0.7, below, color=palette[key], hatch=hatch, edgecolor=paper, lw=0, label=text
+        )
+        if height[-1] > 0:
+            middle = float(below[-1] + height[-1] / 2)
+            middle = max(middle, placed[-1] + 0.07) if placed else middle  # thin neighbours: one line each
+            placed.append(middle)
+            ax.text(columns[-1] + 0.42, middle, text, va="center")
+        elif height.any():
+            at = int(np.flatnonzero(height)[-1])
+            ax.text(columns[at], 1.02, f"{text} ↓", ha="center")
+        below += height
+    _name_layers(ax, activations)
+    ax.set(ylim=(0, 1), xlim=(0.5, columns[-1] + 0.5), ylabel="share of units")
+
+
+def _state_shares(layer: LayerSignal) -> list[float]:
+    """Shares of the layer's units, over all replicas, in the order of STATES."""
+    assert layer.saturated is not None
+    silent = layer.dead & (layer.mean == 0) & (layer.std == 0)
+    saturated = layer.saturated & ~silent
+    always_on = layer.always_on & ~saturated
+    alive = ~(silent | saturated | always_on)
+    return [state.cpu().double().mean().item() for state in (alive, always_on, saturated, silent)]

@@ -223,9 +223,9 @@ class StandardScaler(_Scaler):
 class MinMaxScaler(_Scaler):
     r"""Map the range of each feature onto a given one, such as $[0, 1]$ or $[-1, 1]$.
 
-    $$ z = \frac{x - x_\min}{s} + l, \qquad s = \frac{x_\max - x_\min}{h - l} $$
+    $$ z = \frac{x - x_{\min}}{s} + l, \qquad s = \frac{x_{\max} - x_{\min}}{h - l} $$
 
-    with $x$ the argument of `transform`, $z$ its result, $x_\min$ `data_min_`, $x_\max$ `data_max_`,
+    with $x$ the argument of `transform`, $z$ its result, $x_{\min}$ `data_min_`, $x_{\max}$ `data_max_`,
     $(l, h)$ `feature_range` and $1/s$ `scale_`. A constant feature gets $s = 1 / (h - l)$ and so becomes $l$.
 
     $[-1, 1]$ puts the middle of the data at 0, where $[0, 1]$ leaves it at ½ and the network's first layer

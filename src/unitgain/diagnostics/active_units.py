@@ -1,4 +1,4 @@
-"""What each unit of a network does with the data, as data: nothing here prints, draws or advises."""
+"""How many units of a network are active, on one set of examples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-__all__ = ["LayerActivity", "activity"]
+__all__ = ["LayerActivity", "activity", "is_activation"]
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,10 @@ class LayerActivity:
 MIXES_UNITS = (nn.GLU, nn.LogSoftmax, nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.Softmin)
 
 
-def _is_activation(module: nn.Module) -> bool:
-    if hasattr(module, "examples_dim"):
-        return True
+def is_activation(module: nn.Module) -> bool:
+    """Whether `module` is an activation, unit by unit."""
+    if hasattr(module, "examples_dim"):  # ours; the layers among them say what they are
+        return not (getattr(module, "is_linear", False) or getattr(module, "is_normalization", False))
     return type(module).__module__ == nn.ReLU.__module__ and not isinstance(module, MIXES_UNITS)
 
 
@@ -98,7 +99,7 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
         return hook
 
     handles = [  # before the module runs: nn.Hardsigmoid(inplace=True) overwrites what arrives
-        m.register_forward_pre_hook(record(name)) for name, m in model.named_modules() if _is_activation(m)
+        m.register_forward_pre_hook(record(name)) for name, m in model.named_modules() if is_activation(m)
     ]
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # what BatchNorm updates
     try:

@@ -1,0 +1,134 @@
+"""What unitgain.diagnostics refuses."""
+
+import torch
+from torch import nn
+
+from tests.bad_input import Case
+from unitgain.diagnostics import activity, correlation, effective_rank, observe, saturation
+
+NET = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+NAMED = nn.ModuleDict({"layers": nn.Sequential(nn.Linear(2, 3)), "act": nn.ReLU()})
+NAN = float("nan")
+
+
+def used_twice() -> None:
+    seen = observe(NET)
+    for _ in range(2):
+        with seen:
+            pass
+
+
+def read_too_late(figure: str) -> object:
+    with observe(NET) as seen:
+        NET(torch.ones(4, 2))
+        layer = seen.last.layers[1]
+        NET(torch.ones(4, 2))
+    return getattr(layer, figure)
+
+
+def optimizer_of_others() -> torch.optim.Optimizer:
+    return torch.optim.SGD(nn.Linear(2, 3).parameters(), lr=0.1)
+
+
+CASES = [
+    Case(
+        "diagnostics.activity",
+        lambda: activity(nn.Linear(2, 1), torch.ones(3, 2)),
+        ValueError,
+        "activity: model must hold activation modules such as nn.ReLU(), Linear ran none",
+    ),
+    *(
+        Case(
+            "diagnostics.observe",
+            lambda every=every: observe(NET, every=every),
+            ValueError,
+            f"observe: every must be a whole number of at least 1, got {every}",
+        )
+        for every in (0, 2.5, NAN)
+    ),
+    *(
+        Case(
+            "diagnostics.observe",
+            lambda fraction=fraction: observe(NET, fraction=fraction),
+            ValueError,
+            f"observe: fraction must be above 0 and below 1, got {fraction}",
+        )
+        for fraction in (0, 1.0, NAN)
+    ),
+    Case(
+        "diagnostics.observe",
+        lambda: observe(NET, sample=1),
+        ValueError,
+        "observe: sample must be at least 2, got 1",
+    ),
+    Case(
+        "diagnostics.observe",
+        lambda: observe(NET, keep=0),
+        ValueError,
+        "observe: keep must be at least 1 or None, got 0",
+    ),
+    Case(
+        "diagnostics.observe",
+        lambda: observe(NAMED, layers=["layer.0"]),
+        ValueError,
+        "observe: layers must name modules of model, got 'layer.0', did you mean 'layers.0'?",
+    ),
+    Case(
+        "diagnostics.observe",
+        lambda: observe(nn.Flatten()),
+        ValueError,
+        "observe: model must hold parameters or activations, got a Flatten without any",
+    ),
+    Case(
+        "diagnostics.observe",
+        lambda: observe(NET, optimizer=optimizer_of_others()),
+        ValueError,
+        "observe: optimizer must hold parameters of model, got a SGD of others",
+    ),
+    Case(
+        "diagnostics.Observation",
+        used_twice,
+        RuntimeError,
+        "Observation: a `with` block must be given an observation of its own, got a used one",
+    ),
+    Case(
+        "diagnostics.Observation",
+        lambda: observe(NET).last,
+        IndexError,
+        "Observation: last must follow a measured step, got none yet",
+    ),
+    *(
+        Case(
+            "diagnostics.LayerSignal",
+            lambda figure=figure: read_too_late(figure),
+            RuntimeError,
+            f"LayerSignal: {figure} must be read before the next measured step takes its sample, "
+            "got layer '1' without one",
+        )
+        for figure in ("saturation", "correlation", "rank")
+    ),
+    Case(
+        "diagnostics.correlation",
+        lambda: correlation(torch.ones(3)),
+        ValueError,
+        "correlation: outputs must have shape (…, n, units), got (3,)",
+    ),
+    Case(
+        "diagnostics.effective_rank",
+        lambda: effective_rank(torch.ones(3)),
+        ValueError,
+        "effective_rank: outputs must have shape (…, n, units), got (3,)",
+    ),
+    Case(
+        "diagnostics.saturation",
+        lambda: saturation(torch.tanh, torch.ones(3)),
+        ValueError,
+        "saturation: z must have shape (…, n, units), got (3,)",
+    ),
+    Case(
+        "diagnostics.saturation",
+        lambda: saturation(torch.tanh, torch.ones(3, 2), fraction=NAN),
+        ValueError,
+        "saturation: fraction must be above 0 and below 1, got nan",
+    ),
+]
