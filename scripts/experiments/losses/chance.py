@@ -1,0 +1,127 @@
+"""What is the loss of a classifier that has learned nothing yet?  Chapter: losses."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, number
+from unitgain.datasets import digits
+from unitgain.initializers import lecun_uniform_, normal_
+from unitgain.models import MLP
+from unitgain.training import cross_entropy
+from unitgain.transforms import StandardScaler
+
+CLASSES = 10
+SCALES = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # standard deviation of every weight
+RULES = ("torch", "glorot_uniform", "he_normal")
+
+
+def compute(*, networks=200, seed=0, device="cpu"):
+    """Loss on scikit-learn's digits and mean variance of an example's logits, of fresh 64-32-10 networks.
+
+    `loss` and `variance` (scales, networks) for weights N(0, scale²); `by_rule` (rules, networks) for
+    PyTorch's own weights, Glorot's and He's.
+    """
+    x, y = digits(device=device)
+    x = StandardScaler().fit(x).transform(x)
+    losses, variances = [], []
+
+    def measure(model):
+        logits = model(x).detach()
+        return cross_entropy(logits, y), logits.var(-1, correction=0).mean(-1)
+
+    def fresh(weight):
+        draws = [torch.Generator().manual_seed(1000 * seed + k) for k in range(networks)]
+        return MLP((64, 32, CLASSES), weight=weight, replicas=(networks,), generator=draws, device=device)
+
+    for scale in SCALES:
+        loss, variance = measure(fresh(partial(normal_, std=scale)))
+        losses.append(loss)
+        variances.append(variance)
+
+    def torch_uniform(tensor, *, generator=None):
+        """How nn.Linear draws its weights, U(±1/√fan_in): a third of LeCun's variance."""
+        return lecun_uniform_(tensor, generator=generator).div_(3**0.5)
+
+    rules = [measure(fresh(rule))[0] for rule in (torch_uniform, *RULES[1:])]
+    return {"loss": torch.stack(losses), "variance": torch.stack(variances), "by_rule": torch.stack(rules)}
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(6.2, 3.8)
+    colours = style.palette()
+    variance = np.geomspace(1e-4, 110, 200)
+    ax.plot(variance, np.log(CLASSES) + variance / 2, color=style.ink(), lw=1)
+    for scale, v, loss in zip(SCALES, result["variance"], result["loss"], strict=True):
+        ax.plot(v, loss, "o", ms=3, mew=0, alpha=0.4, color=colours["raw" if scale > 0.3 else "standardized"])
+        if scale > 0.3:
+            ax.text(v.max() * 1.25, np.median(loss), f"{scale:g}", va="center")
+        else:  # the line runs to the right of these
+            ax.text(np.median(v), loss.max() * 1.08, f"{scale:g}", va="bottom", ha="center")
+    ax.text(2e-3, 1.9, "ln 10", va="top")
+    ax.text(14, 16, "ln 10 + variance / 2", ha="right")
+    ax.text(1.2e-3, 3.2, "standard deviation\nof the weights:", va="bottom")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlim=(1e-3, 4000),
+        ylim=(1.5, 100),
+        xlabel="variance of an example's logits (log)",
+        ylabel="loss before training (log)",
+        yticks=(2, 5, 10, 20, 50, 100),
+        yticklabels=("2", "5", "10", "20", "50", "100"),
+    )
+    ax.minorticks_off()
+    return fig
+
+
+def table(result) -> dict:
+    scale = np.repeat(SCALES, result["loss"].shape[1])
+    return {"weight_sd": scale, "logit_variance": result["variance"].ravel(), "loss": result["loss"].ravel()}
+
+
+def caption(result) -> str:
+    loss = result["loss"].mean(1)
+    return (
+        f"**With weights of standard deviation {SCALES[1]:g} a fresh network's loss is {loss[1]:.2f}, about "
+        f"that of guessing (ln 10 = {np.log(CLASSES):.2f}); with standard deviation {SCALES[-1]:g} it is "
+        f"{number(loss[-1], 2)}: confident and wrong.** Line: predicted for small variances, too high for "
+        "large ones. Each dot is one 64-32-10 ReLU network on scikit-learn's digits, standardized; "
+        f"{result['loss'].shape[1]} for each standard deviation."
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Loss before training against the variance of the logits, both log. It stays at ln 10 until the "
+        "variance nears 1, then rises along ln 10 plus half the variance, to "
+        f"{number(result['loss'][-1].mean(), 2)} for weights of standard deviation 1, below the line."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    start = dict(zip(RULES, result["by_rule"], strict=True))
+    chance, loss = np.log(CLASSES), start["torch"]
+    wild = result["loss"][-1]
+    yield Claim(
+        id="chance-loss",
+        statement="The loss of a fresh classifier of C classes is ln C",
+        sources=("Stanford CS231n, course notes, Learning",),
+        verdict="depends",
+        measure=(
+            "mean loss on the ten digits of networks with PyTorch's weights, before training; ln 10 = 2.303"
+        ),
+        estimate=float(loss.mean(dtype=np.float64)),
+        interval=mean_interval(loss),
+        n=len(loss),
+        holds=abs(loss.mean() - chance) < 0.05 and mean_interval(wild)[0] > 2 * chance,
+        finding=(
+            f"It holds for small logits. Glorot's first weights give {start['glorot_uniform'].mean():.2f}, "
+            f"He's {start['he_normal'].mean():.2f}, N(0, 1) gives {number(wild.mean(), 3)}. A first loss far "
+            "above ln C says that the logits are too large."
+        ),
+    )

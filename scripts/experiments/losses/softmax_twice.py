@@ -1,0 +1,106 @@
+"""What does it cost to put a softmax before a loss that has one?  Chapter: losses."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import between, mean_interval, number
+from unitgain.datasets import digits, split
+from unitgain.models import MLP
+from unitgain.optimizers import SGD
+from unitgain.training import accuracy, cross_entropy, train
+from unitgain.transforms import StandardScaler
+
+EPOCHS, BATCH, RATE = 12, 32, 0.1
+CLASSES = 10
+
+
+def softmax_first(output, y):
+    """The mistake: the loss takes logits and is given probabilities."""
+    return cross_entropy(output.softmax(-1), y)
+
+
+def compute(*, networks=20, seed=0, device="cpu"):
+    """Validation `accuracy` (2, epochs + 1, networks) and the training `loss` (2, epochs, networks).
+
+    First right, then with the softmax twice.
+    """
+    data = split(*digits(device=device), generator=torch.Generator().manual_seed(seed))
+    scaler = StandardScaler().fit(data.train.x)
+    x, fresh = scaler.transform(data.train.x), scaler.transform(data.validation.x)
+    scores, losses = [], []
+    for loss in (cross_entropy, softmax_first):
+        draws = [torch.Generator().manual_seed(1000 * seed + k) for k in range(networks)]
+        model = MLP(
+            (64, 32, CLASSES), weight="he_normal", replicas=(networks,), generator=draws, device=device
+        )
+        optimizer, order = SGD(model.parameters(), lr=RATE), torch.Generator().manual_seed(seed)
+        path = [accuracy(model(fresh), data.validation.y)]
+        for _ in range(EPOCHS):
+            history = train(
+                model,
+                x,
+                data.train.y,
+                loss=loss,
+                optimizer=optimizer,
+                epochs=1,
+                batch_size=BATCH,
+                generator=order,
+            )
+            losses.append(history.mean(0))
+            path.append(accuracy(model(fresh), data.validation.y))
+        scores.append(torch.stack(path).detach())
+    return {"accuracy": torch.stack(scores), "loss": torch.stack(losses).unflatten(0, (2, -1))}
+
+
+FLOOR = np.log(1 + (CLASSES - 1) / np.e)  # certain and right: softmax of (1, 0, …, 0)
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.0, 3.4, ncols=2)
+    colours = style.palette()
+    epochs = np.arange(result["accuracy"].shape[1])
+    for key, scores, losses in zip(("standardized", "raw"), result["accuracy"], result["loss"], strict=True):
+        line = {"color": colours[key], "ls": "-" if key == "standardized" else "--"}
+        for ax, x, values in ((axes[0], epochs, 100 * (1 - scores)), (axes[1], epochs[1:], losses)):
+            ax.plot(x, values, lw=0.6, alpha=0.3, **line)
+            ax.plot(x, values.mean(1), **line)
+    axes[0].set(yscale="log", ylabel="validation error (%, log)", xlabel="epochs", title="What it learns")
+    axes[0].set_yticks([2, 5, 10, 20, 50, 100], ["2", "5", "10", "20", "50", "100"])
+    axes[0].minorticks_off()
+    axes[1].axhline(FLOOR, color=style.ink(), lw=1)
+    axes[1].text(epochs[-1], FLOOR - 0.04, "least possible with two", ha="right", va="top")
+    axes[1].set(ylim=(0, 2.5), ylabel="loss that training reports", xlabel="epochs", title="What it says")
+    axes[0].text(0.97, 0.9, "softmax twice", color=colours["raw"], ha="right", transform=axes[0].transAxes)
+    axes[0].text(0.5, 0.12, "once", color=colours["standardized"], ha="right", transform=axes[0].transAxes)
+    return fig
+
+
+def table(result) -> dict:
+    columns = {"epoch": np.arange(result["accuracy"].shape[1])}
+    for name, scores in zip(("once", "twice"), result["accuracy"], strict=True):
+        low, high = np.transpose([mean_interval(row) for row in scores])
+        columns |= {f"accuracy_{name}": scores.mean(1), f"low_{name}": low, f"high_{name}": high}
+    return columns
+
+
+def caption(result) -> str:
+    first = 100 * (1 - result["accuracy"][:, 1])
+    last = 100 * (1 - result["accuracy"][:, -1])
+    behind = mean_interval(last[1] - last[0])
+    return (
+        f"**After one epoch a network with two softmaxes gets {number(first[1].mean(), 2)} % of new digits "
+        f"wrong, with one {number(first[0].mean(), 2)} %; after {result['accuracy'].shape[1] - 1} epochs it "
+        f"is still {number((last[1] - last[0]).mean(), 2)} points behind.** 95 % interval of these points: "
+        f"{between(behind, 2)}. Black line: {FLOOR:.2f}. Thin lines: {result['accuracy'].shape[-1]} networks "
+        f"each, 64-32-10 with ReLU, on scikit-learn's digits in batches of {BATCH}, learning rate {RATE:g}; "
+        "thick lines: their means."
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Two panels over epochs. With one softmax the validation error falls quickly and the loss goes "
+        f"towards 0; with two the error falls slowly and the loss lies flat above {FLOOR:.2f}."
+    )
