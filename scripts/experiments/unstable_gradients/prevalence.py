@@ -1,0 +1,135 @@
+"""For which weights, and how deep, do gradients vanish or explode?  Chapter: unstable-gradients."""
+
+import numpy as np
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import number, percent
+from experiments.unstable_gradients._networks import predicted, sizes
+from unitgain.activations import ACTIVATIONS
+from unitgain.theory import critical_weight_var
+
+NAMES = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "ReLU"}
+SCALES = np.geomspace(0.3, 30, 41)
+WIDTH, LAYERS = 100, 50
+LIMIT = 6  # powers of ten at which the colours end
+LEVELS = (-6, -3, 0, 3, 6)
+
+
+def compute(*, networks=12, seed=0, device="cpu"):
+    """log10 of the gradient after 1 to 50 layers over that at the output.
+
+    `measured` (activations, scales, layers, networks) and `predicted` (activations, scales, layers); no
+    biases, weights of standard deviation scale / √width.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    functions, scales = [ACTIVATIONS[name] for name in NAMES], torch.from_numpy(SCALES)
+    size = sizes(
+        networks=networks,
+        width=WIDTH,
+        depth=LAYERS,
+        functions=functions,
+        scales=scales.to(device),
+        generator=generator,
+    )
+    expected = np.stack([predicted(f, WIDTH, LAYERS, scales) for f in functions])
+    return {"measured": size.log10().float(), "predicted": np.log10(expected)}
+
+
+def critical() -> list[float]:
+    """The weight scale at which the theory has unit gain in deep networks; nan where there is none."""
+    return [float(critical_weight_var(ACTIVATIONS[name])) ** 0.5 for name in NAMES]
+
+
+def draw(result) -> Figure:
+    fig, (*axes, key) = style.figure(7.8, 3.7, ncols=4, width_ratios=(1, 1, 1, 0.06))
+    ink, colours = style.ink(), style.palette()
+    x, y = np.log10(SCALES), np.arange(1, LAYERS + 1)
+    step = x[1] - x[0]
+    extent = (x[0] - step / 2, x[-1] + step / 2, 0.5, LAYERS + 0.5)
+    panels = zip(axes, NAMES.values(), result["measured"], result["predicted"], strict=True)
+    for ax, title, values, line in panels:
+        picture = _picture(np.median(values, -1).T, colours)
+        ax.imshow(picture, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
+        kept = {"colors": ink, "linestyles": "-"}
+        around = ax.contour(x, y, line.T, [level for level in LEVELS if level], linewidths=0.6, **kept)
+        ax.clabel(around, fmt=lambda level: f"{level:+.0f}".replace("-", "−"), fontsize=9)
+        ax.contour(x, y, line.T, [0], linewidths=2.2, **kept)
+        ax.set(title=title, ylim=(0.5, LAYERS + 0.5), yticks=(1, 10, 20, 30, 40, 50))
+        ax.set_xticks(np.log10([0.3, 1, 3, 10, 30]), ["0.3", "1", "3", "10", "30"])
+        at = (np.log10(WIDTH) / 2, LAYERS + 0.5)
+        ax.annotate("N(0, 1)", at, (0, 5), textcoords="offset points", ha="center", fontsize=9)
+        ax.plot(*at, "v", ms=5, color=ink, clip_on=False)
+    axes[0].set_ylabel("layers that the gradient has passed")
+    axes[1].set_xlabel("weight scale: standard deviation × √width (log scale)")
+    levels = np.linspace(-LIMIT, LIMIT, 121)[:, None]
+    key.imshow(_picture(levels, colours), extent=(0, 1, -LIMIT, LIMIT), origin="lower", aspect="auto")
+    key.yaxis.tick_right()
+    key.yaxis.set_label_position("right")
+    key.set(xticks=[], yticks=LEVELS, ylabel="size of the gradient, powers of 10")
+    for value, text in ((-LIMIT, "vanishes"), (LIMIT, "explodes")):
+        where = {"va": "top" if value < 0 else "bottom", "ha": "right"}
+        key.annotate(text, (1, value), (0, np.copysign(5, value)), textcoords="offset points", **where)
+    return fig
+
+
+def _picture(power: np.ndarray, colours) -> np.ndarray:
+    """RGBA: blue where gradients vanish, orange where they explode, the page where they stay."""
+    power = np.clip(power / LIMIT, -1, 1)[..., None]
+    picture = np.where(power < 0, (*to_rgb(colours["class0"]), 1), (*to_rgb(colours["class1"]), 1))
+    picture[..., 3:] = np.abs(power)
+    return picture
+
+
+def table(result) -> dict:
+    activation, scale, layers = np.meshgrid(list(NAMES), SCALES, np.arange(1, LAYERS + 1), indexing="ij")
+    return {
+        "activation": activation.ravel(),
+        "weight_scale": scale.ravel(),
+        "layers_passed": layers.ravel(),
+        "log10_measured": np.median(result["measured"], -1).ravel(),
+        "log10_predicted": result["predicted"].ravel(),
+    }
+
+
+def _difference(result) -> np.ndarray:
+    """log10 of the median network over the prediction: (activations, scales, layers)."""
+    return np.median(result["measured"], -1) - result["predicted"]
+
+
+def _right(result) -> float:
+    """Share of the map where the median network does what the theory says, vanish or explode."""
+    return float((np.sign(np.median(result["measured"], -1)) == np.sign(result["predicted"])).mean())
+
+
+def _scatter(result) -> float:
+    """Standard deviation over networks of log10 of the gradient, median over the map."""
+    return float(np.median(result["measured"].std(-1, ddof=1)))
+
+
+def caption(result) -> str:
+    sigmoid, tanh, relu = critical()
+    lag = np.abs(_difference(result))
+    return (
+        f"**Only a narrow band of weights carries a gradient through {LAYERS} layers: around scale "
+        f"{number(sigmoid)} for sigmoid, {number(tanh)} for tanh and {number(relu)} for ReLU; the deeper the "
+        f"network, the narrower.** Colours: measured, medians of {result['measured'].shape[-1]} networks, "
+        f"which scatter by {number(_scatter(result), 2)} powers of 10. Lines: predicted, thick where the "
+        f"gradient keeps its size. Both agree on vanishing or exploding in {percent(_right(result), 1)} of "
+        f"the cells, and on the size to {number(np.median(lag), 2)} powers of 10 in half of them; they part "
+        f"most, by {number(lag.max(), 2)}, for tanh with the largest weights, where {WIDTH} units are not "
+        f"many. Layers of {WIDTH} units, no biases, inputs N(0, 1). The triangle marks N(0, 1) weights; "
+        f"beyond ±{LIMIT} the colour stays the same."
+    )
+
+
+def alt(result) -> str:
+    sigmoid, tanh, relu = critical()
+    return (
+        "Three maps over weight scale and depth, for sigmoid, tanh and ReLU: blue on the left where "
+        "gradients vanish, orange on the right where they explode, with a colourless seam between that "
+        f"narrows with depth. Predicted unit gain runs up the seam, at weight scales {number(sigmoid)}, "
+        f"{number(tanh)} and {number(relu)}."
+    )
