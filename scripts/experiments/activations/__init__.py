@@ -1,0 +1,1 @@
+"""Activation functions: their shapes, what saturates and zig-zags, how fast they learn and when they die."""

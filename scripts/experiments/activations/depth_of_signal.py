@@ -1,0 +1,129 @@
+"""Can one scale of the weights keep both the signal and the gradient?  Chapter: activations."""
+
+import math
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from experiments import style
+from experiments.activations._shapes_names import NAMES
+from experiments.evidence import mean_interval, number, percent
+from unitgain.activations import activation, derivative, gain
+
+WIDTH, DEPTH = 256, 8
+DIRECTIONS = ("forward", "backward")
+
+
+def compute(*, networks=12, points=32, seed=0, device="cpu"):
+    """Factor a layer of the root mean square, `forward` and `backward` (functions, networks).
+
+    Weights N(0, gain²/width) with the forward gain, no biases; inputs N(0, 1), and N(0, 1) comes back.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    ways: dict[str, list] = {way: [] for way in DIRECTIONS}
+    for name in NAMES:
+        f, slope, scale = activation(name), derivative(name), gain(name) / math.sqrt(WIDTH)
+        rows: dict[str, list] = {way: [] for way in DIRECTIONS}
+        for _ in range(networks):
+            w = scale * torch.randn(DEPTH, WIDTH, WIDTH, generator=generator).to(device)
+            first, back = torch.randn(2, WIDTH, points, generator=generator).to(device)
+            z = [first]
+            for layer in w:
+                z.append(layer @ f(z[-1]))
+            g = back
+            for layer, before in zip(w.flip(0), z[-2::-1], strict=True):
+                g = slope(before) * (layer.T @ g)
+            for way, ratio in (("forward", _rms(z[-1]) / _rms(first)), ("backward", _rms(g) / _rms(back))):
+                rows[way].append(ratio ** (1 / DEPTH))
+        for way in DIRECTIONS:
+            ways[way].append(torch.stack(rows[way]))
+    return {way: torch.stack(rows) for way, rows in ways.items()}
+
+
+def _rms(x: torch.Tensor) -> torch.Tensor:
+    return x.square().mean().sqrt()
+
+
+def predicted() -> np.ndarray:
+    """The factors (directions, functions): 1 forward, by the choice of weights; backward the gains' ratio."""
+    backward = [gain(name) / gain(name, "backward") for name in NAMES]
+    return np.array([np.ones(len(NAMES)), backward])
+
+
+def _order() -> np.ndarray:
+    return np.argsort(predicted()[1])
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 4.2)
+    key, factors = style.palette()["standardized"], predicted()
+    for way, expected, side, face in zip(DIRECTIONS, factors, (0.19, -0.19), ("none", key), strict=True):
+        for y, i in enumerate(_order()):
+            row, at = result[way][i], y + side
+            ax.plot([expected[i]] * 2, [at - 0.19, at + 0.19], color=style.ink(), lw=1)
+            ax.hlines(at, *mean_interval(row), color=key, lw=1.5)
+            ax.plot(row.mean(), at, "o", mfc=face, mec=key, ms=5)
+    names = list(NAMES.values())
+    ax.set(
+        xscale="log",
+        xlim=(0.36, 1.15),
+        xticks=(0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1),
+        xticklabels=("0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1", "1.1"),
+        xlabel="factor a layer (log)",
+        yticks=range(len(names)),
+        yticklabels=[names[i] for i in _order()],
+    )
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.text(0.98, 0.19, "signal, on its way forward", color=key, ha="right", va="center")
+    ax.text(0.405, -0.19, "gradient, on its way back", color=key, va="center")
+    ax.text(0.375, 9.6, "thin lines: predicted", va="center")
+    return fig
+
+
+def table(result) -> dict:
+    name, way = np.meshgrid(list(NAMES.values()), DIRECTIONS, indexing="ij")
+    values = np.stack([result[way] for way in DIRECTIONS], axis=1)
+    bounds = np.array([[mean_interval(row) for row in rows] for rows in values])
+    return {
+        "activation": name.ravel(),
+        "direction": way.ravel(),
+        "factor": values.mean(-1).ravel(),
+        "low": bounds[..., 0].ravel(),
+        "high": bounds[..., 1].ravel(),
+        "predicted": predicted().T.ravel(),
+    }
+
+
+def _off(result) -> tuple[float, str]:
+    """Largest relative distance of a mean from the prediction, and of which activation."""
+    measured = np.stack([result[way].mean(-1) for way in DIRECTIONS])
+    off = np.abs(measured / predicted() - 1).max(0)
+    return float(off.max()), list(NAMES.values())[off.argmax()]
+
+
+def _backward(result, name: str) -> float:
+    return float(result["backward"][list(NAMES).index(name)].mean())
+
+
+def caption(result) -> str:
+    off, worst = _off(result)
+    return (
+        "**Weights that keep the signal leave a ReLU's gradient as it is "
+        f"(×{number(_backward(result, 'relu'))} a layer), shrink the sigmoid's to "
+        f"{percent(_backward(result, 'sigmoid'))} and let tanh's grow by "
+        f"{percent(_backward(result, 'tanh') - 1, 1)}.** By which factor the root mean square "
+        f"changes from layer to layer, with weights of the forward gain; means over "
+        f"{result['forward'].shape[-1]} networks of {DEPTH} layers with {WIDTH} units, normal inputs, "
+        f"{percent(0.95)} intervals. Predicted: 1 for the signal, the ratio of the gains for the gradient; "
+        f"the measurement agrees within {percent(off, 1)}, {worst} being furthest off."
+    )
+
+
+def alt(result) -> str:
+    listed = ", ".join(f"{NAMES[name]} {number(_backward(result, name))}" for name in NAMES)
+    return (
+        "Dot plot of the factor a layer for eleven activations: the signal's lie at 1, the gradient's "
+        f"are {listed}."
+    )

@@ -1,0 +1,185 @@
+"""How many units die as the learning rate rises, and which activations prevent it?  Chapter: activations."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.activations._training import (
+    BATCH,
+    at_rates,
+    descend,
+    digit_sets,
+    score,
+    standardized,
+    unit_range,
+)
+from experiments.evidence import Claim, between, mean_interval, percent
+from unitgain.diagnostics import activity
+from unitgain.models import MLP
+
+ARMS = {  # title: activation, scale of the inputs
+    "ReLU": ("relu", unit_range),
+    "leaky ReLU": ("leaky_relu", unit_range),
+    "PReLU": ("prelu", unit_range),
+    "Maxout": ("maxout", unit_range),
+    "ReLU, standardized": ("relu", standardized),
+}
+WIDTH = 100
+RATES = (0.1, 0.3, 0.7, 1.0, 1.4, 2.0, 2.8)
+TOO_HIGH = 4  # index of the rate that the claim calls too high
+EPOCHS = 5
+GOOD = 0.9  # accuracy
+
+
+def _units(model: MLP, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which of the hidden units never switch on, and which no gradient passes, whatever the example.
+
+    Of a maxout unit the first are its pieces that are never the largest: (networks, pieces * units).
+    """
+    z = model.layers[0].columns(x.mT).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(model.activations[0](z).sum(), z)
+    passes = (slope != 0).any(-1)
+    if getattr(model.activations[0], "name", "") == "maxout":
+        return ~passes, ~passes.unflatten(-1, (WIDTH, -1)).any(-1)
+    return activity(model, x)[0].dead, ~passes
+
+
+def compute(*, networks=8, seed=0, device="cpu"):
+    """After training: shares of units that are `silent` (never on) and `unreached` (by any gradient).
+
+    Also the validation `accuracy` and whether a network has `diverged` to numbers that are not finite; all
+    (arms, rates, networks). And the share `born` silent (arms, networks), and the `parameters` (arms,).
+    """
+    found = {"silent": [], "unreached": [], "accuracy": [], "diverged": [], "born": [], "parameters": []}
+    for name, scale in ARMS.values():
+        sets = digit_sets(seed, networks, scale, device=device)
+        model, rate = at_rates((64, WIDTH, 10), name, "he_normal", RATES, networks, seed, device)
+        found["born"].append(_units(model, sets.x)[0][0].float().mean(-1))
+        descend(model, sets, rate, epochs=EPOCHS, seed=seed)
+        for key, units in zip(("silent", "unreached"), _units(model, sets.x), strict=True):
+            found[key].append(units.float().mean(-1))
+        found["accuracy"].append(score(model, sets.validation_x, sets.validation_y))
+        with torch.no_grad():
+            found["diverged"].append(~model(sets.validation_x).isfinite().flatten(-2).all(-1))
+        found["parameters"].append(torch.tensor(sum(p[0, 0].numel() for p in model.parameters())))
+    return {key: torch.stack(values) for key, values in found.items()}
+
+
+def _kept(result, key: str, arm: int) -> list[np.ndarray]:
+    """The networks that have not diverged, a row for each rate."""
+    return [v[~gone] for v, gone in zip(result[key][arm], result["diverged"][arm], strict=True)]
+
+
+def _points(ax, rows: list[np.ndarray], colour, **marker) -> None:
+    """Means and intervals, in percent, where at least half of the networks are left."""
+    most = max(len(row) for row in rows)
+    there = [(rate, 100 * row) for rate, row in zip(RATES, rows, strict=True) if len(row) >= max(2, most / 2)]
+    for rate, row in there:
+        ax.vlines(rate, *mean_interval(row), color=colour, lw=1.5)
+    ax.plot([rate for rate, _ in there], [row.mean() for _, row in there], color=colour, lw=1.2, **marker)
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(9.0, 4.8, nrows=2, ncols=len(ARMS), sharex=True, sharey="row")
+    colours = style.palette()
+    for arm, (title, (top, bottom)) in enumerate(zip(ARMS, axes.T, strict=True)):
+        top.axhline(100 * result["born"][arm].mean(), color=style.ink(), lw=1)
+        _points(
+            top, _kept(result, "silent", arm), colours["saturated"], marker="o", mfc="none", ms=6, ls="--"
+        )
+        _points(top, _kept(result, "unreached", arm), colours["dead"], marker="o", ms=4)
+        top.set(title=title, ylim=(-4, 106), yticks=range(0, 101, 25))
+        _points(bottom, _kept(result, "accuracy", arm), colours["standardized"], marker="s", ms=4)
+        gone = result["diverged"][arm].mean(-1) > 0.5
+        bottom.plot(np.array(RATES)[gone], np.full(gone.sum(), 3), "x", color=colours["raw"], ms=6, mew=1.8)
+        bottom.set(ylim=(-4, 106), yticks=range(0, 101, 25), xscale="log", xlim=(0.08, 3.7))
+        bottom.set(xticks=(0.1, 0.3, 1, 2.8), xticklabels=("0.1", "0.3", "1", "2.8"), xlabel="rate (log)")
+        bottom.minorticks_off()
+        if gone.any():
+            first = np.array(RATES)[gone][0]
+            bottom.annotate("diverged", (first, 9), ha="right", va="bottom", color=colours["raw"])
+    axes[0, 0].set_ylabel("units after training (%)")
+    axes[1, 0].set_ylabel("accuracy (%)")
+    axes[0, 0].text(0.095, 93, "dots: no gradient")
+    axes[0, 0].text(0.095, 81, "(dead)")
+    axes[0, 2].text(0.095, 8, "line: before training")
+    axes[0, 1].text(0.095, 93, "rings: never on", color=colours["saturated"])
+    axes[0, 3].text(0.095, 93, "rings: pieces never", color=colours["saturated"])
+    axes[0, 3].text(0.095, 81, "the largest", color=colours["saturated"])
+    return fig
+
+
+def table(result) -> dict:
+    arm, rate, network = np.meshgrid(list(ARMS), RATES, range(result["silent"].shape[-1]), indexing="ij")
+    columns = {"arm": arm.ravel(), "learning_rate": rate.ravel(), "network": network.ravel()}
+    return columns | {key: result[key].ravel() for key in ("silent", "unreached", "accuracy", "diverged")}
+
+
+def _at(result, key: str, arm: int, rate: int = TOO_HIGH) -> str:
+    rows = _kept(result, key, arm)[rate]
+    return percent(rows.mean()) if len(rows) else "none left"
+
+
+def _highest(result, arm: int) -> float:
+    """The highest rate at which no network has diverged and the mean accuracy is above GOOD."""
+    good = (result["accuracy"][arm].mean(-1) > GOOD) & ~result["diverged"][arm].any(-1)
+    return float(np.array(RATES)[good].max()) if good.any() else 0.0
+
+
+def caption(result) -> str:
+    arms, count = list(ARMS), result["parameters"]
+    works = "; ".join(f"{title} {_highest(result, arm):g}" for arm, title in enumerate(arms))
+    return (
+        f"**After training at a learning rate of {RATES[2]:g}, {_at(result, 'silent', 0, 2)} of the ReLUs "
+        f"are dead; {_at(result, 'silent', 0)} are at {RATES[TOO_HIGH]:g}, and "
+        f"{_at(result, 'silent', 0, TOO_HIGH + 1)} at {RATES[TOO_HIGH + 1]:g}.** "
+        f"At {RATES[TOO_HIGH]:g}, {_at(result, 'silent', 1)} of the leaky ReLUs are never on either, but a "
+        f"gradient still reaches them: accuracy {_at(result, 'accuracy', 1)}, with ReLU "
+        f"{_at(result, 'accuracy', 0)}. Highest rate at which no network diverges and the mean accuracy is "
+        f"above {percent(GOOD)}: {works}. Maxout has {count[3] / count[0]:.2f} times the parameters. "
+        f"Networks 64-{WIDTH}-10, digits with pixels from 0 to 1 (last column: standardized), {EPOCHS} "
+        f"epochs of plain SGD in batches of {BATCH}; means over those of {result['silent'].shape[-1]} "
+        f"networks that stay finite, {percent(0.95)} intervals; crosses: more than half do not."
+    )
+
+
+def alt(result) -> str:
+    left = [len(rows[TOO_HIGH]) > 0 for rows in (_kept(result, "silent", arm) for arm in range(len(ARMS)))]
+    listed = "; ".join(
+        f"{title}: {_at(result, 'unreached', arm)} dead and {_at(result, 'silent', arm)} silent, accuracy "
+        f"{_at(result, 'accuracy', arm)}"
+        if left[arm]
+        else f"{title}: diverged"
+        for arm, title in enumerate(ARMS)
+    )
+    return (
+        "Five pairs of plots against the learning rate from 0.1 to 2.8, above the share of dead and of "
+        f"silent units, below the accuracy. At {RATES[TOO_HIGH]:g}: {listed}."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    share, right = result["silent"][0], result["accuracy"][0]
+    best = int(right.mean(-1).argmax())
+    high, proper = mean_interval(share[TOO_HIGH]), mean_interval(share[best])
+    yield Claim(
+        id="dead-forty",
+        statement="As much as 40 % of a network's ReLUs can be dead if the learning rate is too high; "
+        "with a proper rate this is less often an issue",
+        sources=("Stanford CS231n, course notes",),
+        verdict="confirmed",
+        measure=f"share of dead ReLUs after training at rate {RATES[TOO_HIGH]:g}: active on none of the "
+        "training data",
+        estimate=float(share[TOO_HIGH].mean(dtype=np.float64)),
+        interval=high,
+        n=share.shape[-1],
+        holds=high[0] > 0.4 and proper[1] < 0.2,
+        finding=f"40 % is no limit: {percent(share[-1].mean())} are dead at rate {RATES[-1]:g}. At rate "
+        f"{RATES[best]:g}, where the accuracy is best, it is {percent(share[best].mean())} "
+        f"{between(proper, 2)}; before training, {percent(result['born'][0].mean())}. That is on pixels from "
+        "0 to 1, all of which push a unit the same way. With standardized pixels, "
+        f"{_at(result, 'silent', 4)} are dead at rate {RATES[TOO_HIGH]:g}.",
+    )

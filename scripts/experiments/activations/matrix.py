@@ -1,0 +1,197 @@
+"""Which activation goes with which scale of the inputs and which initializer?  Chapter: activations."""
+
+from functools import partial
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from experiments import style
+from experiments.activations._shapes_names import NAMES
+from experiments.activations._training import (
+    BATCH,
+    descend,
+    digit_sets,
+    generators,
+    raw,
+    score,
+    standardized,
+    unit_range,
+)
+from experiments.evidence import mean_interval, percent
+from unitgain.initializers import glorot_normal_, he_normal_, initialize, normal_, uniform_
+from unitgain.models import MLP
+
+FUNCTIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "maxout")
+SCALES = {"raw pixels, 0 to 16": raw, "divided by 16": unit_range, "standardized": standardized}
+
+
+def torch_default_(tensor, generator=None):
+    """PyTorch's rule for a linear layer's weights: U(±1/√fan_in)."""
+    bound = tensor.shape[-1] ** -0.5
+    return uniform_(tensor, -bound, bound, generator=generator)
+
+
+INITIALIZERS = {
+    "sd 0.01": partial(normal_, std=0.01),
+    "sd 1": normal_,
+    "Glorot": glorot_normal_,
+    "He": he_normal_,
+    "torch": torch_default_,
+}
+HIDDEN = (32, 32, 32)
+RATES = (0.003, 0.03, 0.3)
+TEST = 0.2
+EPOCHS = 3
+CLOSE = 0.05  # what counts as close to the best accuracy
+
+
+def _networks(name: str, networks: int, seed: int, device) -> MLP:
+    """All initializers at all rates, (initializers, rates, networks); the same first weights at each rate."""
+    models = []
+    for title, rule in INITIALIZERS.items():
+        one = MLP((64, *HIDDEN, 10), name, replicas=(networks,), weight="zeros", device=device)
+        initialize(one, rule, generator=generators(seed, networks))
+        if title == "torch":  # its biases have the weights' rule
+            with torch.no_grad():
+                for layer in one.layers:
+                    bound = layer.in_features**-0.5
+                    uniform_(layer.bias, -bound, bound, generator=generators(seed + 1, networks))
+        models.append(one)
+    replicas = len(INITIALIZERS), len(RATES), networks
+    many = MLP((64, *HIDDEN, 10), name, replicas=replicas, weight="zeros", device=device)
+    with torch.no_grad():
+        for parameter, *ones in zip(many.parameters(), *(one.parameters() for one in models), strict=True):
+            parameter.copy_(torch.stack(ones).unsqueeze(1))
+    return many
+
+
+def compute(*, networks=5, seed=0, device="cpu"):
+    """Accuracies on `validation` and `test`: (activations, scales, initializers, rates, networks)."""
+    rate = torch.tensor(RATES, device=device)[:, None]
+    found = {"validation": [], "test": []}
+    sets = [digit_sets(seed, networks, scale, test=TEST, device=device) for scale in SCALES.values()]
+    for name in FUNCTIONS:
+        for one in sets:
+            model = _networks(name, networks, seed, device)
+            descend(model, one, rate, epochs=EPOCHS, seed=seed)
+            found["validation"].append(score(model, one.validation_x, one.validation_y))
+            found["test"].append(score(model, one.test_x, one.test_y))
+    return {
+        key: torch.stack(values).unflatten(0, (len(FUNCTIONS), len(SCALES))) for key, values in found.items()
+    }
+
+
+def _at_best(result) -> np.ndarray:
+    """Test accuracies at the rate that is best by the mean of the validation accuracies.
+
+    Axes: activations, scales, initializers, networks.
+    """
+    best = result["validation"].mean(-1).argmax(-1)[..., None, None]
+    return np.take_along_axis(result["test"], best, axis=3)[..., 0, :]
+
+
+def _best(result) -> tuple[int, ...]:
+    """Indices of the combination with the best mean: activation, scale, initializer."""
+    right = _at_best(result).mean(-1)
+    return np.unravel_index(right.argmax(), right.shape)
+
+
+def _close(result) -> np.ndarray:
+    """Combinations surely at most CLOSE below the best, by the 95 % interval of the paired difference."""
+    right = _at_best(result)
+    lag = right[_best(result)] - right
+    return np.apply_along_axis(lambda row: mean_interval(row)[1] <= CLOSE, -1, lag)
+
+
+def _advice(result) -> tuple[list[tuple[int, int]], int]:
+    """The pairs (scale, initializer) with which most activations come close to the best, and how many do."""
+    count = _close(result).sum(0)
+    return list(zip(*np.nonzero(count == count.max()), strict=True)), int(count.max())
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(8.6, 3.9, ncols=len(SCALES), sharey=True)
+    right, close = _at_best(result).mean(-1), _close(result)
+    for s, (ax, title) in enumerate(zip(axes, SCALES, strict=True)):
+        colours = mpl.colormaps["cividis"](right[:, s])
+        colours[..., 3] = 0.4  # the page shows through, so that its ink is legible on every cell
+        ax.imshow(colours, aspect="auto", interpolation="nearest")
+        for (f, i), value in np.ndenumerate(right[:, s]):
+            ax.text(i, f, f"{100 * value:.0f}", ha="center", va="center", fontsize=10.5)
+            if close[f, s, i]:
+                ax.add_patch(Rectangle((i - 0.42, f - 0.4), 0.84, 0.8, fill=False, ec=style.ink(), lw=1.6))
+        ax.set(title=f"Inputs: {title}", xticks=range(len(INITIALIZERS)), xticklabels=INITIALIZERS)
+        ax.set(yticks=range(len(FUNCTIONS)), yticklabels=[_name(f) for f in FUNCTIONS])
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    axes[1].set_xlabel("first weights; cells: accuracy (%)")
+    return fig
+
+
+def _name(function: str) -> str:
+    return NAMES.get(function, "Maxout")
+
+
+def table(result) -> dict:
+    titles = ([_name(f) for f in FUNCTIONS], list(SCALES), list(INITIALIZERS))
+    function, scale, initializer = np.meshgrid(*titles, indexing="ij")
+    right = _at_best(result)
+    ends = np.apply_along_axis(mean_interval, -1, right)
+    return {
+        "activation": function.ravel(),
+        "inputs": scale.ravel(),
+        "initializer": initializer.ravel(),
+        "learning_rate": np.array(RATES)[result["validation"].mean(-1).argmax(-1)].ravel(),
+        "accuracy": right.mean(-1).ravel(),
+        "low": ends[..., 0].ravel(),
+        "high": ends[..., 1].ravel(),
+        "close_to_best": _close(result).ravel(),
+    }
+
+
+def _in_words(names: list[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _spread(result, axis: int) -> str:
+    """How far one choice moves the mean accuracy over the other two."""
+    means = _at_best(result).mean(-1).mean(axis=tuple({0, 1, 2} - {axis}))
+    return f"{100 * np.ptp(means):.0f}"
+
+
+def caption(result) -> str:
+    pairs, most = _advice(result)
+    right, (f, s, i) = _at_best(result), _best(result)
+    scale, rule = list(SCALES)[s], list(INITIALIZERS)[i]
+    close = _close(result)[:, *pairs[0]]
+    others = [_name(name) for name, one in zip(FUNCTIONS, close, strict=True) if not one]
+    advice = _in_words([f"inputs {list(SCALES)[a]} with {list(INITIALIZERS)[b]} weights" for a, b in pairs])
+    some = 0 < len(others) < len(FUNCTIONS) and len(pairs) == 1
+    left_out = f" (all but {_in_words(others)})" if some else ""
+    return (
+        f"**Recommended: {advice}; {most} of {len(FUNCTIONS)} activations{left_out} then come within "
+        f"{100 * CLOSE:.0f} points of the best accuracy, {percent(right[f, s, i].mean())}.** No other "
+        "pair serves as many. Averaged over the rest, the first weights move the accuracy by "
+        f"{_spread(result, 2)} points, the activation by {_spread(result, 0)}, the scale of the inputs by "
+        f"{_spread(result, 1)}. Framed: within {100 * CLOSE:.0f} points of the best combination, "
+        f"{_name(FUNCTIONS[f])} with {rule} weights (inputs: {scale}), by the {percent(0.95)} interval of "
+        f"the difference. Columns: normal weights of standard deviation 0.01 or 1, by Glorot's or He's "
+        f"rule, and PyTorch's default. Test accuracy on the digits, networks 64-32-32-32-10, {EPOCHS} "
+        f"epochs of plain SGD in batches of {BATCH} at the best of {len(RATES)} rates; means over "
+        f"{right.shape[-1]} networks."
+    )
+
+
+def alt(result) -> str:
+    right, (f, s, i) = _at_best(result).mean(-1), _best(result)
+    by = (f"{title} {percent(value)}" for title, value in zip(INITIALIZERS, right.mean((0, 1)), strict=True))
+    return (
+        "Three heat maps of accuracies, one for each scale of the inputs; rows are seven activations, "
+        f"columns five rules for the first weights. Best: {_name(FUNCTIONS[f])}, {list(SCALES)[s]}, "
+        f"{list(INITIALIZERS)[i]} with {percent(right[f, s, i])}. Mean of each column over the maps: "
+        f"{', '.join(by)}."
+    )

@@ -1,0 +1,166 @@
+"""What do the activations and their derivatives look like, and how steep do they get?
+
+Chapter: activations.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.activations._shapes_names import NAMES
+from experiments.evidence import Claim, mean_interval, number
+from unitgain.activations import activation, derivative, peak
+
+SLOPE = 0.25  # of the PReLU that is drawn: where He and colleagues start it
+
+
+def prelu(x: torch.Tensor) -> torch.Tensor:
+    """A PReLU whose slope is still the first one."""
+    return torch.where(x > 0, x, SLOPE * x)
+
+
+def maxout(x: torch.Tensor) -> torch.Tensor:
+    """A Maxout unit of two pieces that learned to fall and to rise."""
+    return torch.maximum(-0.5 * x - 0.5, 0.75 * x - 0.25)
+
+
+FUNCTIONS = {name: name for name in NAMES} | {"prelu": prelu, "maxout": maxout}
+TITLES = NAMES | {"prelu": "PReLU", "maxout": "Maxout, an example"}
+SHOWN = (
+    *("sigmoid", "tanh", "lecun_tanh", "softplus"),
+    *("relu", "leaky_relu", "prelu", "maxout"),
+    *("elu", "selu", "gelu", "silu"),
+)
+RANGE = 21.0
+GRID = torch.linspace(-4, 4, 320, dtype=torch.float64)  # even: 0, a kink, lies between two points
+
+
+def compute(*, points=40_000, tables=20, seed=0, device="cpu"):
+    """Curves `value` and `slope` (functions, grid), the `peak` that autograd finds, and where, `at`.
+
+    And without autograd: the largest `secant` (tables, functions) between neighbours among random points,
+    which by the mean value theorem is never above the peak, but for rounding.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = RANGE * (2 * torch.rand(tables, points, generator=generator, dtype=torch.float64) - 1)
+    x = x.sort(dim=1).values.to(device)
+    grid = GRID.to(device)
+    peaks = [peak(f) for f in FUNCTIONS.values()]
+    functions = [activation(f) for f in FUNCTIONS.values()]
+    run = x.diff(dim=1).clamp(min=1e-9)  # closer neighbours would show rounding only
+    return {
+        "value": torch.stack([f(grid) for f in functions]),
+        "slope": torch.stack([derivative(f)(grid) for f in functions]),
+        "peak": torch.tensor([p.value for p in peaks]),
+        "at": torch.tensor([p.x for p in peaks]),
+        "secant": torch.stack([(f(x).diff(dim=1) / run).abs().amax(1) for f in functions], dim=1),
+        "points": torch.tensor(points),
+    }
+
+
+def _of(name: str) -> int:
+    return list(FUNCTIONS).index(name)
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.0, 5.6, nrows=3, ncols=4, sharex=True, sharey=True)
+    colours, x = style.palette(), GRID.numpy()
+    for ax, name in zip(axes.flat, SHOWN, strict=True):
+        i = _of(name)
+        ax.axhline(0, color=style.GRID, lw=0.6)
+        ax.axvline(0, color=style.GRID, lw=0.6)
+        ax.plot(x, result["value"][i], color=colours["standardized"], lw=2)
+        slope = result["slope"][i].copy()
+        jumps = np.flatnonzero(np.abs(np.diff(slope)) > 0.1)
+        ax.plot(
+            np.insert(x, jumps + 1, np.nan), np.insert(slope, jumps + 1, np.nan), color=style.ink(), lw=1.2
+        )
+        top, at = result["peak"][i], result["at"][i]
+        everywhere = abs(at) > 4  # approached far out
+        if not everywhere:
+            ax.plot(at, top, "o", ms=4.5, color=style.ink())
+        text = f"{top:.3f}".rstrip("0").rstrip(".")
+        ax.text(
+            *(-3.6, 2.15, f"f′ → {text}" if everywhere else f"f′ ≤ {text}"),
+            fontsize=9.5,
+            va="center",
+            bbox={"fc": "none", "ec": style.ink() if top > 1 + 1e-6 else "none", "lw": 1, "pad": 2.5},
+        )
+        ax.set(title=TITLES[name], xlim=(-4, 4), ylim=(-1.9, 2.6), xticks=(-3, 0, 3), yticks=(-1, 0, 1, 2))
+    axes[0, 0].text(0.3, -0.55, "derivative f′", fontsize=9.5, va="center")
+    axes[0, 0].text(3.9, 1.3, "f", color=colours["standardized"], fontsize=10, ha="right", va="center")
+    for ax in axes[-1]:
+        ax.set_xlabel("weighted input z")
+    return fig
+
+
+def table(result) -> dict:
+    curves = {f"{name}_{kind}": result[kind][_of(name)] for name in FUNCTIONS for kind in ("value", "slope")}
+    return {"z": GRID.numpy(), **curves}
+
+
+def _off(result) -> float:
+    """Largest distance of the mean steepest secant from the peak."""
+    return float(np.abs(result["secant"].mean(0) - np.abs(result["peak"])).max())
+
+
+def _steep(result) -> list[str]:
+    return [name for name in FUNCTIONS if result["peak"][_of(name)] > 1 + 1e-6]
+
+
+def caption(result) -> str:
+    steep = _steep(result)
+    away = [TITLES[name] for name in steep if abs(result["at"][_of(name)]) > 1e-3]
+    return (
+        f"**Of {len(FUNCTIONS)} activations {len(steep)} are somewhere steeper than 1 (framed): there, a "
+        f"gradient grows on its way back; SELU multiplies it by up to {number(result['peak'].max(), 4)}.** "
+        f"{', '.join(away)} are steepest away from 0; Mish, much like SiLU, is not drawn. Colour: the "
+        "activation; thin line: its derivative; dot: the derivative's peak. PReLU and Maxout learn their "
+        "slopes; these are examples. Checked without derivatives, by the steepest line between "
+        f"neighbours among {result['points']:,} random points, {len(result['secant'])} times: the largest "
+        f"difference is {number(_off(result), 2)}."
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Twelve panels with an activation and its derivative each. Peaks of the derivative: "
+        + ", ".join(f"{TITLES[name]} {number(result['peak'][_of(name)])}" for name in SHOWN)
+        + "."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    secant = {name: result["secant"][:, _of(name)] for name in FUNCTIONS}
+    low, high = mean_interval(secant["selu"])
+    others = ("gelu", "silu", "mish")
+    listed = ", ".join(
+        f"{TITLES[name]} {number(secant[name].mean(), 4)} at {number(result['at'][_of(name)])}"
+        for name in others
+    )
+    agree = all(
+        abs(secant[name].mean() - value) < 0.01
+        for name, value in (("sigmoid", 0.25), ("tanh", 1), ("relu", 1))
+    )
+    away = all(abs(result["at"][_of(name)]) > 1 for name in others)
+    yield Claim(
+        id="peak-one",
+        statement=(
+            "The derivatives of all activations peak at g′(0) = 1, but for the sigmoid's, which peaks at ¼"
+        ),
+        sources=("Tuning Neural Networks with Normalization",),
+        verdict="refuted",
+        measure="steepest secant of SELU between neighbouring random points on [−21, 21]",
+        estimate=float(secant["selu"].mean()),
+        interval=(low, high),
+        n=len(secant["selu"]),
+        holds=low > 1.5 and all(mean_interval(secant[name])[0] > 1.05 for name in others) and away and agree,
+        finding=(
+            f"True of tanh and the sigmoid. SELU's approaches {number(result['peak'][_of('selu')], 4)} from "
+            f"below 0; others peak away from 0: {listed}. ReLU has no derivative at 0, and "
+            f"softplus has {number(0.5, 1)} there and reaches 1 nowhere."
+        ),
+    )

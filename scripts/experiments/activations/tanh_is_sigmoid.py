@@ -1,0 +1,200 @@
+"""Are tanh and sigmoid the same function up to scales, and do they then learn alike?
+
+Chapter: activations.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, between, mean_interval, number, percent, wilson
+from unitgain.datasets import digits
+from unitgain.models import MLP
+from unitgain.optimizers import SGD
+from unitgain.training import train
+from unitgain.transforms import StandardScaler
+
+SIZES = (64, 32, 32, 10)
+ARMS = ("tanh", "the same function in sigmoids", "sigmoid, its own start")
+RATES = ((2.0, 4.0, 8.0), (4.0, 8.0, 16.0), (4.0, 8.0, 16.0))
+EXAMPLES = 400
+EPOCHS = 80
+GOAL = 0.1  # training loss, which starts at about ln 10
+ROUNDING = 4 * np.finfo(np.float64).eps
+
+
+def compute(*, networks=6, points=100_000, seed=0, device="cpu"):
+    """Differences of tanh(x) and 2σ(2x) − 1 (points,), of the `logits` of networks rewritten so (networks,).
+
+    And how both learn: `loss` (arms, rates, epochs, networks) of full batches.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = 20 * (2 * torch.rand(points, generator=generator, dtype=torch.float64) - 1)
+    x = x.to(device)
+    difference = (torch.tanh(x) - (2 * torch.sigmoid(2 * x) - 1)).abs()
+
+    data, label = digits(device=device)
+    keep = torch.randperm(len(data), generator=generator)[:EXAMPLES].to(device)
+    data, label = StandardScaler().fit(data).transform(data)[keep], label[keep]
+    seeds = [seed + 1000 * (k + 1) for k in range(networks)]
+    losses, logits = [], []
+    for arm, rates in zip(ARMS, RATES, strict=True):
+        starts = [torch.Generator().manual_seed(s) for _ in rates for s in seeds]
+        made = [torch.Generator().manual_seed(s) for s in seeds]
+        if arm == ARMS[1]:
+            pair = [network("tanh", made, torch.float64, device)]
+            pair.append(in_sigmoids(pair[0]))
+            with torch.no_grad():
+                ours, theirs = (one(data.double()) for one in pair)
+            logits.append((ours - theirs).abs().amax((-2, -1)))
+            model = in_sigmoids(network("tanh", starts, torch.float32, device))
+        else:
+            model = network("tanh" if arm == "tanh" else "sigmoid", starts, torch.float32, device)
+        lr = torch.tensor(rates, device=device).repeat_interleave(networks)[:, None, None]
+        optimizer = SGD(model.parameters(), lr=lr)
+        history = train(model, data, label, loss="cross_entropy", optimizer=optimizer, epochs=EPOCHS)
+        losses.append(torch.as_tensor(history).unflatten(-1, (len(rates), networks)).movedim(0, 1))
+    return {
+        "difference": difference,
+        "logits": logits[0],
+        "loss": torch.stack(losses).nan_to_num(1e3).clamp(max=1e3),
+    }
+
+
+def network(activation: str, generators: list, dtype: torch.dtype, device: str) -> MLP:
+    """Networks side by side, one a generator."""
+    return MLP(
+        SIZES,
+        activation,
+        replicas=len(generators),
+        generator=generators,
+        dtype=dtype,
+        device=device,
+    )
+
+
+@torch.no_grad()
+def in_sigmoids(model: MLP) -> MLP:
+    """The same functions of x, written with sigmoids: tanh(z) = 2σ(2z) − 1 in every hidden layer."""
+    first = model.layers[0].weight
+    placed = {"dtype": first.dtype, "device": first.device}
+    other = MLP(SIZES, "sigmoid", replicas=model.replicas, weight="zeros", **placed)
+    for i, (layer, new) in enumerate(zip(model.layers, other.layers, strict=True)):
+        inside = 2 if i < len(SIZES) - 2 else 1  # σ(2z); the output layer has none
+        before = 2 if i > 0 else 1  # h = 2s − 1
+        shift = layer.weight.sum(-1, keepdim=True) if i > 0 else 0
+        new.weight.copy_(inside * before * layer.weight)
+        new.bias.copy_(inside * (layer.bias - shift))
+    return other
+
+
+def _taken(result) -> np.ndarray:
+    """Steps to GOAL (arms, rates, networks); one more than there were where it was not reached."""
+    below = result["loss"] < GOAL
+    return np.where(below.any(2), below.argmax(2), below.shape[2])
+
+
+def _best(result) -> np.ndarray:
+    """Which of an arm's rates needs the fewest steps, (arms,): the geometric mean over the networks."""
+    return np.log(_taken(result).clip(min=1)).mean(-1).argmin(1)
+
+
+def _of_best(result) -> np.ndarray:
+    """Steps at the arm's best rate (arms, networks)."""
+    return np.stack([rows[best] for rows, best in zip(_taken(result), _best(result), strict=True)]).clip(
+        min=1
+    )
+
+
+def _slower(result, arm: int) -> tuple[float, tuple[float, float]]:
+    """How many times the steps of tanh: the geometric mean over networks, and its interval."""
+    steps = _of_best(result)
+    ratio = np.log(steps[arm] / steps[0])
+    low, high = mean_interval(ratio)
+    return float(np.exp(ratio.mean())), (float(np.exp(low)), float(np.exp(high)))
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 3.6)
+    colours = style.palette()
+    keys = ("standardized", "raw", "raw")
+    for loss, best, key, dash in zip(result["loss"], _best(result), keys, ("-", "-.", "--"), strict=True):
+        for row in loss[best].T:
+            ax.plot(row, color=colours[key], lw=1, ls=dash, alpha=0.8)
+    ax.axhline(GOAL, color=style.GRID, lw=0.8)
+    for x, y, key, text in (
+        (1, 0.03, keys[0], "tanh"),
+        (31.5, 0.0125, keys[1], "dash-dotted: the same function, in sigmoids"),
+        (30, 1.0, keys[2], "dashed: sigmoid, its own first weights"),
+    ):
+        ax.text(x, y, text, color=colours[key])
+    ax.text(59.5, 1.08 * GOAL, "goal", ha="right", va="bottom")
+    ax.set(
+        yscale="log",
+        xlim=(0, 60),
+        ylim=(0.01, 4),
+        yticks=(0.01, 0.1, 1),
+        yticklabels=("0.01", "0.1", "1"),
+        xlabel="step",
+        ylabel="training loss (log)",
+    )
+    return fig
+
+
+def table(result) -> dict:
+    arm, rate, network = np.meshgrid(
+        range(len(ARMS)), range(len(RATES[0])), range(result["loss"].shape[-1]), indexing="ij"
+    )
+    return {
+        "arm": np.array(ARMS)[arm.ravel()],
+        "rate": np.array(RATES)[arm.ravel(), rate.ravel()],
+        "network": network.ravel(),
+        "steps": _taken(result).ravel(),
+    }
+
+
+def caption(result) -> str:
+    (same, low_high), (own, of_own) = _slower(result, 1), _slower(result, 2)
+    return (
+        f"**Rewritten in sigmoids, the very same network needs {number(same, 2)} times the steps of tanh, "
+        f"and from the sigmoid's own first weights {number(own, 2)} times.** Steps until the "
+        f"training loss falls below {GOAL:g}, each at the best of {len(RATES[0])} rates; "
+        f"{percent(0.95)} intervals {between(low_high, 2)} and {between(of_own, 2)}. Lines: all "
+        f"{result['loss'].shape[-1]} networks of each kind, {'-'.join(map(str, SIZES))}, on {EXAMPLES} "
+        "digits in full batches."
+    )
+
+
+def alt(result) -> str:
+    median = np.median(_of_best(result), axis=-1)
+    return (
+        "Training loss against steps, log scale, for three ways to set up a network, each at its best "
+        "rate. The loss falls below 0.1 after a median of "
+        + ", ".join(f"{m:.0f} steps ({arm})" for m, arm in zip(median, ARMS, strict=True))
+        + "."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    agree = result["difference"] <= ROUNDING
+    slower, interval = _slower(result, 1)
+    yield Claim(
+        id="tanh-is-sigmoid",
+        statement="The tanh neuron is a scaled sigmoid neuron: tanh(x) = 2σ(2x) − 1",
+        sources=("Stanford CS231n, course notes",),
+        verdict="confirmed",
+        measure="share of random x on [−20, 20] where both sides agree within four roundings of 1 in float64",
+        estimate=float(agree.mean()),
+        interval=wilson(agree),
+        n=len(agree),
+        holds=agree.all() and result["logits"].max() < 1e-12,
+        finding=(
+            f"The largest difference is {number(result['difference'].max(), 2)}; the outputs of whole "
+            f"networks rewritten so differ by {number(result['logits'].max(), 2)} at most: rounding. But "
+            "the same function is not the same to train: at its best rate, the network in sigmoids needs "
+            f"{number(slower, 2)} times as many steps {between(interval, 2)}."
+        ),
+    )
