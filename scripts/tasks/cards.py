@@ -91,7 +91,7 @@ def card(claim: Mapping) -> str:
 
 
 def _sources(claim: Mapping) -> str:
-    return f"({', '.join(claim['sources'])})" if claim["sources"] else ""
+    return f"({'; '.join(claim['sources'])})" if claim["sources"] else ""
 
 
 def ledger(claims: Iterable[Mapping]) -> str:
