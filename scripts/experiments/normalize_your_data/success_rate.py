@@ -32,7 +32,7 @@ def _scores(x, y, fresh_x, fresh_y, sizes, activation: str, seed: int, device: s
     return accuracy(model(fresh_x), fresh_y).detach()
 
 
-def compute(*, networks=1000, seed=0, device="cpu"):
+def compute(*, networks=600, seed=0, device="cpu"):
     """Accuracies on fresh points.
 
     `raw` (activations, widths, offsets, networks), `standardized` at the last offset (activations, widths,
