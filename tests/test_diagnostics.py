@@ -102,6 +102,18 @@ def test_zero_is_not_active():
     assert layer.count.tolist() == [0, 0, 0]
 
 
+def test_a_diverged_unit_is_not_called_dead():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    with torch.no_grad():
+        model[0].weight[1] = torch.nan
+        model[0].bias[2] = -1e6
+    with observe(model) as seen:
+        (layer,) = activity(model, torch.ones(4, 2))
+    for one in (layer, *seen.last.layers):
+        assert one.share.isnan().tolist() == [False, True, False]
+        assert one.dead[1:].tolist() == [False, True]
+
+
 def test_a_module_that_runs_twice_is_reported_twice():
     class Twice(nn.Module):
         def __init__(self):

@@ -20,7 +20,8 @@ class LayerActivity:
 
     Attributes:
         name: The activation module's name within the model.
-        share: Share of the examples on which each unit is active, `(*replicas, units)`, in [0, 1].
+        share: Share of the examples on which each unit is active, `(*replicas, units)`, in [0, 1]; NaN for a
+            unit that some pre-activation is NaN for: its network has diverged, which is another death.
         count: Number of active units on each example, `(*replicas, n)`.
 
     Examples:
@@ -91,10 +92,10 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
 
     def record(name: str):
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            active = inputs[0] > 0
-            if getattr(module, "examples_dim", -2) == -1:
-                active = active.mT
-            records.append(LayerActivity(name, active.float().mean(-2), active.sum(-1)))
+            z = inputs[0].mT if getattr(module, "examples_dim", -2) == -1 else inputs[0]
+            active = z > 0
+            share = active.float().mean(-2).masked_fill(z.isnan().any(-2), torch.nan)
+            records.append(LayerActivity(name, share, active.sum(-1)))
 
         return hook
 

@@ -89,6 +89,8 @@ def _signal(one: Pass) -> LayerSignal:
     assert one.moments is not None
     assert one.arrived.active is not None
     mean, variance = one.moments
-    signal = LayerSignal(one.name, mean, variance.sqrt(), one.arrived.active / one.data)
+    # NaN > 0 is False: a diverged unit would pass for a dead one
+    share = (one.arrived.active / one.data).masked_fill(mean.isnan(), torch.nan)
+    signal = LayerSignal(one.name, mean, variance.sqrt(), share)
     object.__setattr__(signal, "_pass", one)  # not an argument: nobody else has one
     return signal
