@@ -55,7 +55,8 @@ class LayerSignal:
         mean: Mean of each unit's output, `(*replicas, units)`.
         std: Standard deviation of each unit's output around it, divided by n, `(*replicas, units)`.
         share: Share of the data that activates each unit, `(*replicas, units)`, in [0, 1]: a positive
-            pre-activation, which is an activation's input and any other layer's output. NaN where the mean is.
+            pre-activation, which is an activation's input and any other layer's output. NaN where the mean
+            is.
 
     `saturation`, `correlation` and `rank` are computed when first read, from a sample of the data that only
     the last measured step keeps: read them before the next one, or after the end.
