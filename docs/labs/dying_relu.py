@@ -54,7 +54,7 @@ def prepare(x):
 
 
 def experiment(rate):
-    """Train a network; return its accuracy, the steps looked at, the dead at each."""
+    """Train a network: accuracy, whether finite, steps looked at, dead units."""
     sizes, weights = (64, WIDTH, 10), torch.Generator().manual_seed(FIRST_WEIGHTS)
     model = MLP(sizes, ACTIVATION, weight="he_normal", generator=weights).to(device)
     inputs, steps, dead = prepare(data.train.x), [], []

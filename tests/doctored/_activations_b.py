@@ -5,6 +5,8 @@ from experiments.activations.dying import ARMS, RATES, TOO_HIGH
 from experiments.activations.speed import FUNCTIONS, HIDDEN, TARGETS
 from experiments.activations.speed import RATES as SPEEDS
 
+from tests.doctored.normalize_your_data import at, put
+
 rng = np.random.default_rng(0)
 
 
@@ -36,18 +38,6 @@ SOUND = {
         "parameters": np.full(len(ARMS), 7510),
     },
 }
-
-
-def at(array, index, value):
-    """A copy of `array` with `value` at `index`."""
-    array = np.array(array)
-    array[index] = value
-    return array
-
-
-def put(key, index, value):
-    """A doctor that puts `value` at `index` of `key`."""
-    return lambda r: {key: at(r[key], index, value)}
 
 
 # (experiment, claim): what is wrong, and what of the sound result to replace

@@ -18,7 +18,7 @@ NAMES = {
     "identity": "none: a linear network",
     "sigmoid": "sigmoid",
     "tanh": "tanh",
-    "lecun_tanh": "1.7159 tanh(2x/3)",
+    "lecun_tanh": "LeCun's tanh",
     "relu": "ReLU",
     "leaky_relu": "leaky ReLU",
     "elu": "ELU",
