@@ -37,7 +37,7 @@ SMALL = {
     "rows": 200,
     "moments": 3,
 }
-SHORT = {"STEPS": 20, "EPOCHS": 2}  # an experiment's constants, cut down too
+SHORT = {"STEPS": 20, "EPOCHS": 2, "EXAMPLES": 300}  # an experiment's constants, cut down too
 
 CLAIMS = {
     "normalize_your_data": {
@@ -107,10 +107,16 @@ def arrays(result):
 
 
 @cache
+def computed(one):
+    """A small result."""
+    return compute(one)
+
+
+@cache
 def small(one):
-    """A small result as it is read back from result.npz."""
+    """The same as it is read back from result.npz."""
     stored = io.BytesIO()
-    np.savez(stored, **arrays(compute(one)))
+    np.savez(stored, **arrays(computed(one)))
     stored.seek(0)
     with np.load(stored, allow_pickle=False) as file:
         return dict(file)
@@ -137,7 +143,7 @@ def same(one, other):
 
 @every(EXPERIMENTS)
 def test_compute_depends_on_its_seed_and_nothing_else(one):
-    first = compute(one)
+    first = computed(one)
     for key, value in first.items():
         assert isinstance(value, torch.Tensor | np.ndarray), f"{key} is a {type(value).__name__}"
         assert not (isinstance(value, torch.Tensor) and value.requires_grad), key
@@ -164,16 +170,12 @@ def test_docstring_asks_the_question(one):
 
 
 @every(defining("draw"))
-@pytest.mark.parametrize("scheme", [None, "light", "dark"])
-def test_draw(one, scheme, result):
-    with style.scheme(scheme):
+def test_draw(one, result):
+    with style.scheme(None):  # one SVG for both: its colours are the page's variables
         figure = module(one).draw(result)
     assert isinstance(figure, Figure)
     assert plt.get_fignums() == [figure.number]  # the one that the engine will close
-    if scheme is None:
-        assert colours(figure) <= {*style.SVG_VARIABLES, style.INK.lower(), style.GRID.lower()}
-    else:
-        figure.canvas.draw()
+    assert colours(figure) <= {*style.SVG_VARIABLES, style.INK.lower(), style.GRID.lower()}
 
 
 def colours(figure):

@@ -45,19 +45,20 @@ def violations(page) -> list[str]:
 
 
 @pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize(("scheme", "sizes"), [("light", (WIDE, NARROW)), ("dark", (NARROW, WIDE))])
-def test_a_page_is_sound_in_both_schemes_and_sizes(visitor, root, address, scheme, sizes):
+@pytest.mark.parametrize(("scheme", "size", "other"), [("light", WIDE, NARROW), ("dark", NARROW, WIDE)])
+def test_a_page_is_sound_in_both_schemes_and_sizes(visitor, root, address, scheme, size, other):
+    """Colours are looked at in both schemes and boxes at both sizes; axe takes too long for all four."""
     # Less motion: no transition is half-way when it is looked at. Videos have tests of their own below.
-    reader = visitor(color_scheme=scheme, viewport=sizes[0], reduced_motion="reduce")
+    reader = visitor(color_scheme=scheme, viewport=size, reduced_motion="reduce")
     with reader.open(address) as page:
         shown = page.locator("body").get_attribute("data-md-color-scheme")
         assert shown == {"light": "default", "dark": "slate"}[scheme]
         assert page.evaluate("shift") <= 0.02, "the layout shifts while the page loads"
         page.add_script_tag(path=root / AXE)
-        for size in sizes:
-            page.set_viewport_size(size)
-            assert page.evaluate(SCROLLS) <= 0, f"the page scrolls sideways at {size['width']} px"
-            assert not violations(page), f"at {size['width']} px"
+        assert not violations(page)
+        for one in (size, other):
+            page.set_viewport_size(one)
+            assert page.evaluate(SCROLLS) <= 0, f"the page scrolls sideways at {one['width']} px"
         assert not reader.wrong
 
 

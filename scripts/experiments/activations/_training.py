@@ -15,6 +15,7 @@ from unitgain.training import accuracy, train
 from unitgain.transforms import StandardScaler
 
 BATCH = 32
+EXAMPLES = 1797  # all digits
 
 
 class Sets(NamedTuple):
@@ -55,7 +56,7 @@ def digit_sets(
     device: torch.device | str = "cpu",
 ) -> Sets:
     """Each replica's own split of the digits; `scale(x, training)` knows the training part only."""
-    x, y = digits(device=device)
+    x, y = (tensor[:EXAMPLES] for tensor in digits(device=device))
     rows = []
     for draw in generators(seed + 1, replicas):
         parts = split(x, y, test=test, generator=draw)
