@@ -164,6 +164,12 @@ def test_number(value, digits, text):
     assert number(value, digits) == text
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_number_refuses_what_is_none(value):
+    with pytest.raises(ValueError, match=f"number: value must be finite, got {value}"):
+        number(value)
+
+
 def test_percent_and_between():
     assert percent(0.4567) == "46\u00a0%"
     assert percent(0.4567, 1) == "45.7\u00a0%"

@@ -89,6 +89,8 @@ def apart(low_side: Interval, high_side: Interval) -> bool:
 
 def number(value: float, digits: int = 3) -> str:
     """`value` as readers see it: `digits` significant digits and a true minus sign."""
+    if not math.isfinite(value):
+        raise ValueError(f"number: value must be finite, got {value}")
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")  # rounded first: 0.9996 is 1.00, not 1.000
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}".replace("-", "−")

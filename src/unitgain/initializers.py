@@ -501,9 +501,11 @@ def initializer(rule: str | Initializer) -> Initializer:
     if callable(rule):
         return rule
     if rule not in INITIALIZERS:
-        close = get_close_matches(str(rule).lower(), INITIALIZERS, n=1, cutoff=0)
+        given = str(rule).lower()
+        longer = [name for name in INITIALIZERS if name.startswith(given)]  # "he" is near "eye", and means He's
+        close = get_close_matches(given, longer or INITIALIZERS, n=1, cutoff=0)[0]
         raise ValueError(
-            f"initializer: must be one of {', '.join(INITIALIZERS)}; got {rule!r}, did you mean {close[0]!r}?"
+            f"initializer: must be one of {', '.join(INITIALIZERS)}; got {rule!r}, did you mean {close!r}?"
         )
     return INITIALIZERS[rule]
 
