@@ -480,7 +480,8 @@ def test_device(device, name):
 
 
 def test_unknown_names_say_the_closest():
-    for wrong, right in {"he_norm": "he_normal", "Kaiming_Uniform": "kaiming_uniform", "he": "he_", 3: ""}.items():
+    closest = {"he_norm": "he_normal", "Kaiming_Uniform": "kaiming_uniform", "he": "he_", 3: ""}
+    for wrong, right in closest.items():
         says = re.escape(f"got {wrong!r}, did you mean '{right}")
         with pytest.raises(ValueError, match=rf"must be one of zeros, ones, uniform, .*{says}"):
             initializer(wrong)

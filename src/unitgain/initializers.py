@@ -502,7 +502,7 @@ def initializer(rule: str | Initializer) -> Initializer:
         return rule
     if rule not in INITIALIZERS:
         given = str(rule).lower()
-        longer = [name for name in INITIALIZERS if name.startswith(given)]  # "he" is near "eye", and means He's
+        longer = [name for name in INITIALIZERS if name.startswith(given)]  # "he" is nearer to "eye"
         close = get_close_matches(given, longer or INITIALIZERS, n=1, cutoff=0)[0]
         raise ValueError(
             f"initializer: must be one of {', '.join(INITIALIZERS)}; got {rule!r}, did you mean {close!r}?"
