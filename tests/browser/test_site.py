@@ -15,6 +15,8 @@ AXE = "build/npm/node_modules/axe-core/axe.min.js"
 RULES = (
     "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations']})"
 )
+# axe reads a picture's label, not its thousands of lines, and takes three times as long among them.
+EMPTY_PICTURES = "document.querySelectorAll('.ug-frame svg').forEach(svg => svg.replaceChildren())"
 SCROLLS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 CLASS_ONCE_IT_PLAYS = """
 video => new Promise(done => {
@@ -54,11 +56,13 @@ def test_a_page_is_sound_in_both_schemes_and_sizes(visitor, root, address, schem
         shown = page.locator("body").get_attribute("data-md-color-scheme")
         assert shown == {"light": "default", "dark": "slate"}[scheme]
         assert page.evaluate("shift") <= 0.02, "the layout shifts while the page loads"
-        page.add_script_tag(path=root / AXE)
-        assert not violations(page)
         for one in (size, other):
             page.set_viewport_size(one)
             assert page.evaluate(SCROLLS) <= 0, f"the page scrolls sideways at {one['width']} px"
+        page.set_viewport_size(size)
+        page.evaluate(EMPTY_PICTURES)
+        page.add_script_tag(path=root / AXE)
+        assert not violations(page)
         assert not reader.wrong
 
 
