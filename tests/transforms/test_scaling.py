@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.preprocessing import StandardScaler as Peer
 from torch import nn
 
 from tests.transforms.table import assert_same, numbers, statistics
-from unitgain.transforms import Center, MinMaxScaler, StandardScaler, base, moments
+from unitgain.transforms import Center, Compose, MinMaxScaler, StandardScaler, base, moments
 
 PLAIN_AND_LARGE = pytest.mark.parametrize(
     "n", [7, 20_000]
@@ -310,6 +311,22 @@ def test_numpy_arrays():
         assert isinstance(z, torch.Tensor)
         torch.testing.assert_close(z, expected)
     torch.testing.assert_close(StandardScaler().fit(x)(x[::-1]), expected.flip(0))
+
+
+@pytest.mark.parametrize("make", [StandardScaler, lambda: Compose(nn.Identity(), StandardScaler())])
+def test_a_mapped_file_is_not_copied_to_be_fitted(tmp_path, make):
+    x = numbers().numpy().repeat(1000, axis=0)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    tracemalloc.start()
+    scaler = make().fit(mapped).partial_fit(mapped)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < x.nbytes / 10
+    expected = make().fit(x).partial_fit(x)
+    torch.testing.assert_close(scaler.state_dict(), expected.state_dict())
+    output = scaler.transform(mapped)
+    output += 1  # memory of its own, whose writing harms nobody
 
 
 @pytest.mark.parametrize("assign", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -27,13 +28,16 @@ Array = Tensor | np.ndarray
 FRESH = 2**15  # elements from which the memory of a new result matters
 
 
-def as_tensor(x: Array) -> Tensor:
-    """`x` as a dense tensor of real numbers."""
+def as_tensor(x: Array, *, read_only: bool = False) -> Tensor:
+    """`x` as a dense tensor of real numbers; `read_only` if nobody will write to it or get hold of it.
+
+    A read-only array is copied otherwise, and a file that is mapped into memory may be larger than that.
+    """
     if isinstance(x, np.ndarray):
-        if not x.flags.writeable or min(x.strides, default=0) < 0:
-            x = x.copy()  # torch warns of a read-only array and refuses a reversed one
+        if min(x.strides, default=0) < 0 or not (x.flags.writeable or read_only):
+            x = x.copy()  # torch refuses reversed arrays
         try:
-            x = torch.from_numpy(x)
+            x = torch.from_numpy(x) if x.flags.writeable else _shared(x)
         except TypeError:
             raise TypeError(f"x must hold real numbers, but has dtype {x.dtype}") from None
     if not isinstance(x, Tensor):
@@ -43,6 +47,12 @@ def as_tensor(x: Array) -> Tensor:
     if x.layout != torch.strided:
         raise TypeError(f"x must be dense, but has layout {x.layout}")
     return x
+
+
+def _shared(x: np.ndarray) -> Tensor:
+    """A tensor in the memory of a read-only array, without torch's warning."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        return torch.from_numpy(x)
 
 
 def shape_of(x: Tensor) -> str:

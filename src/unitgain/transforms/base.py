@@ -367,7 +367,7 @@ class Transform(nn.Module):
 
     def _checked(self, x: Array, features: int | None) -> Tensor:
         """`x` as a tensor with `features` entries along `dim`; None where there are no statistics to suit."""
-        x = as_tensor(x)
+        x = as_tensor(x, read_only=True)
         if self.dim is not None:
             least = max(2, self.dim + 1, -self.dim)
             if x.ndim < least:

@@ -127,7 +127,7 @@ class Compose(nn.Module):
         """
         k, stage = self._learner("partial_fit")
         with torch.no_grad():
-            stage.partial_fit(self._through(self.stages[:k], as_tensor(x)))
+            stage.partial_fit(self._through(self.stages[:k], as_tensor(x, read_only=True)))
         return self
 
     def transform(self, x: Array) -> Tensor:
@@ -223,7 +223,7 @@ class Compose(nn.Module):
 
     def _outputs(self, x: Array, k: int) -> Iterator[Tensor]:
         """What the stages before stage `k` make of `x`: some rows at a time, where the stages keep rows."""
-        x = as_tensor(x)
+        x = as_tensor(x, read_only=True)
         dims = [stage.dim for stage in self.stages if isinstance(stage, Transform)]
         rows_stay = all(dim is None or dim == -1 or dim > 0 for dim in dims)
         whole = k == 0 or x.numel() <= ROWS_OF or not rows_stay
