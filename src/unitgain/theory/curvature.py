@@ -71,7 +71,7 @@ def population_eigenvalues(mean: Number, std: Number, *, bias: bool = False) -> 
 
     $$\kappa = \frac{\big(t + \sqrt{t^2 - 4 \sigma^2}\big)^2}{4 \sigma^2}, \qquad t = 1 + \sigma^2 + d \mu^2$$
 
-    where μ ≠ 0, which is 28 for two features U(0, 1) and 80,032 for U(8, 10); and max(σ², 1/σ²) where μ = 0,
+    where μ ≠ 0, which is 28 for two features U(0, 1) and 80,031 for U(8, 10); and max(σ², 1/σ²) where μ = 0,
     so 3 for U(−1, 1), 1 for standardized features only.
 
     Args:
