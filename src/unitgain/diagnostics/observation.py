@@ -319,6 +319,9 @@ def observe(
     `sample` rows of every layer's outputs; and within the block a copy of the parameters that `optimizer`
     holds and, on the CPU, a buffer of the size of the largest tensor.
 
+    Values are squared in their own dtype: in float32 gradients below some 1e-20 read as 0, and signals above
+    some 1e19 as infinite. Watch a network that may vanish or explode so far in float64.
+
     Args:
         model: Any module; training or evaluating, with or without gradient, on any device.
         every: Steps from one measured step to the next, at least 1; the first step is measured.
