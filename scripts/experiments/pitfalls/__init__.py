@@ -1,0 +1,1 @@
+"""Experiments behind the chapter Preprocessing pitfalls."""

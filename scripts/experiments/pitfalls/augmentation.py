@@ -1,0 +1,120 @@
+"""What does a test score say if noisy copies of one image lie on both sides of the split?
+
+Chapter: pitfalls.
+"""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import mean_interval, percent
+from experiments.pitfalls._leaks import generator, nearest, picks
+from unitgain.datasets import digits
+
+COPIES = (1, 2, 3, 5, 10)
+IMAGES, FRESH = 100, 200
+TEST = 0.2
+NOISE = 2.0  # standard deviation, of pixels from 0 to 16
+LABELS = ("Labels as they are", "Labels drawn at random")
+
+
+def compute(*, tables=120, seed=0, device="cpu"):
+    """Scores of the nearest neighbour, `reported` and on `fresh` images: (labels, copies, sets of images).
+
+    And `split_first`, likewise: reported where only the training images are copied.
+    """
+    draw, found = generator(seed), {"reported": [], "fresh": [], "split_first": []}
+    images, classes = digits(device=device)
+    rows = picks(tables, IMAGES + FRESH, len(images), draw, device)
+    guesses = torch.randint(10, rows.shape, generator=draw).to(device)
+    each, last = torch.arange(IMAGES + FRESH, device=device).expand_as(rows).split([IMAGES, FRESH], 1)
+
+    def right(train, test):
+        """Which test images, positions (tables, m) among `rows`, are named rightly: (labels, tables, m)."""
+        at = torch.cat([train, test], 1)
+        noise = NOISE * torch.randn(*at.shape, images.shape[1], generator=draw)
+        x, n = images[rows.gather(1, at)] + noise.to(device), train.shape[1]
+        named = [labels.gather(1, at) for labels in (classes[rows], guesses)]
+        return torch.stack([nearest(x[:, :n], y[:, :n], x[:, n:]) == y[:, n:] for y in named]).float()
+
+    for copies in COPIES:
+        order = picks(tables, IMAGES * copies, IMAGES * copies, draw, device) // copies
+        test = round(TEST * order.shape[1])
+        hits = right(order[:, test:], torch.cat([order[:, :test], last], 1))
+        found["reported"].append(hits[..., :test].mean(-1))
+        found["fresh"].append(hits[..., test:].mean(-1))
+        first = round(TEST * IMAGES)
+        apart = right(each[:, first:].repeat(1, copies), each[:, :first])
+        found["split_first"].append(apart.mean(-1))
+    return {key: torch.stack(scores, 1) for key, scores in found.items()}
+
+
+def _predicted(copies: float) -> float:
+    """Score on random labels if a copy of the same image, where there is one, is always the nearest."""
+    rows = IMAGES * copies
+    alone = 1.0
+    for k in range(1, copies):
+        alone *= (TEST * rows - k) / (rows - k)  # all other copies lie in the test part too
+    return 1 - 0.9 * alone
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.0, 3.6, ncols=2, sharex=True, sharey=True)
+    colours, ink = style.palette(), style.ink()
+    for ax, title, *scores in zip(axes, LABELS, result["reported"], result["fresh"], strict=True):
+        for values, key in zip(scores, ("raw", "standardized"), strict=True):
+            ends = 100 * np.array([mean_interval(row) for row in values]).T
+            ax.vlines(COPIES, *ends, color=colours[key], lw=1.3)
+            line = "" if ax is axes[1] and key == "raw" else "-"
+            ax.plot(COPIES, 100 * values.mean(-1), f"o{line}", ms=5, lw=1.2, color=colours[key])
+        ax.set(title=title, xlabel="copies of each image", xticks=(1, 2, 3, 5, 10), ylim=(0, 104))
+    left, right = axes
+    many = range(COPIES[0], COPIES[-1] + 1)
+    right.plot(many, [100 * _predicted(k) for k in many], color=ink, lw=0.9)
+    left.set_ylabel("images named rightly (%)")
+    left.text(10, 96, "reported", color=colours["raw"], ha="right", va="top")
+    left.text(10, 84, "on fresh images", color=colours["standardized"], ha="right", va="top")
+    right.text(10, 92, "reported (line: predicted)", color=colours["raw"], ha="right", va="top")
+    right.text(10, 13, "on fresh images", color=colours["standardized"], ha="right", va="bottom")
+    return fig
+
+
+def table(result) -> dict:
+    columns = {"labels": [], "copies": [], "reported": [], "low": [], "high": []}
+    columns |= {"fresh": [], "split_first": []}
+    for labels, *arms in zip(
+        LABELS, *(result[key] for key in ("reported", "fresh", "split_first")), strict=True
+    ):
+        for copies, scores, fresh, first in zip(COPIES, *arms, strict=True):
+            row = labels, copies, scores.mean(), *mean_interval(scores), fresh.mean(), first.mean()
+            for key, value in zip(columns, row, strict=True):
+                columns[key].append(value)
+    return columns
+
+
+def caption(result) -> str:
+    (right, noise), (fresh, chance), (honest, _) = (
+        result[key][:, 2].mean(-1) for key in ("reported", "fresh", "split_first")
+    )
+    return (
+        f"**With {COPIES[2]} noisy copies of each image, made before the split, the test reports "
+        f"{percent(right, 1)} where fresh images give {percent(fresh, 1)}; on labels drawn at random it "
+        f"still reports {percent(noise)}, where fresh images give {percent(chance)}.** Split first, copy the "
+        f"training part, and on true labels the test reports {percent(honest, 1)}. {IMAGES} digits, noise of "
+        f"standard deviation {NOISE:g} on pixels from 0 to 16, nearest neighbour, a fifth for the test; "
+        f"{result['fresh'].shape[-1]} draws, 95 % intervals. The line supposes that another copy of the same "
+        "image is always nearest."
+    )
+
+
+def alt(result) -> str:
+    found, fresh = (
+        [", ".join(percent(v) for v in rows.mean(-1)) for rows in result[key]]
+        for key in ("reported", "fresh")
+    )
+    return (
+        f"Two plots of scores against copies of each image, {', '.join(map(str, COPIES))}. True labels: "
+        f"{found[0]} reported, {fresh[0]} on fresh images. Random labels: {found[1]} reported, {fresh[1]} on "
+        "fresh images."
+    )

@@ -1,0 +1,157 @@
+"""What do pixels that never vary, or hardly ever, do to standardized images?  Chapter: pitfalls."""
+
+from collections.abc import Iterator
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from experiments import style
+from experiments.evidence import Claim, between, mean_interval, number, percent, wilson
+from experiments.pitfalls._tables import HIDDEN, fitted, generators, real
+
+TRAINING = 100  # images; all others are for the test
+WAYS = ("the sd", "the sd + 10⁻⁸", "the sd, 1 where it is 0", "16, the brightest")
+NAIVE, EPS, GUARD, FIXED = range(len(WAYS))
+EPOCHS = 50
+
+
+def compute(*, networks=24, seed=0, device="cpu"):
+    """Accuracies (ways, networks) on all test images and on those `lit` where no training image is.
+
+    `nan` (networks,): whether all outputs are NaN if the sd has no guard; `constants` (networks,): constant
+    pixels in the training part, and `always` in all images; `hit` (networks,): share of the test images that
+    are lit there; `largest` (pixels,): |z| that a test image of the first split reaches, 0 where its pixel is
+    constant.
+    """
+    x, y = (part.to(device) for part in real("digits"))
+    order = torch.stack([torch.randperm(len(x), generator=draw) for draw in generators(seed + 1, networks)])
+    train, test = order.to(device).split((TRAINING, len(x) - TRAINING), dim=-1)
+    images, unseen = x[train], x[test]
+    sd, mean = torch.std_mean(images, dim=1, correction=0, keepdim=True)
+    constant = sd == 0
+    hit = ((unseen != mean) & constant).any(-1)
+    guarded = sd.masked_fill(constant, 1)
+    ways = (mean, sd), (mean, sd + 1e-8), (mean, guarded), (0, 16)
+    accuracy, lit, nan = [], [], []
+    for k, (shift, scale) in enumerate(ways):
+        epochs = 1 if k == NAIVE else EPOCHS  # from the first step on, all is NaN
+        model = fitted((images - shift) / scale, y[train], epochs=epochs, seed=seed)
+        with torch.no_grad():
+            output = model((unseen - shift) / scale)
+        right = (output.argmax(-1) == y[test]).double()
+        accuracy.append(right.mean(-1))
+        lit.append((right * hit).sum(-1) / hit.sum(-1).clamp(min=1))
+        nan.append(output.isnan().all(-1).all(-1))
+    largest = ((unseen - mean) / guarded).abs().amax(1)[0]
+    return {
+        "accuracy": torch.stack(accuracy),
+        "lit": torch.stack(lit),
+        "nan": nan[NAIVE],
+        "constants": constant.sum((-1, -2)),
+        "always": (x == x[0]).all(0).sum(),
+        "hit": hit.double().mean(-1),
+        "largest": largest.masked_fill(constant[0, 0], 0),
+    }
+
+
+def draw(result) -> Figure:
+    fig, (pixels, dots) = style.figure(8.0, 3.5, ncols=2, width_ratios=(1, 1.1))
+    _draw_pixels(pixels, result["largest"])
+    colours, rows = style.palette(), np.arange(len(WAYS))[::-1]
+    for name, mark, side, key in (("accuracy", "o", 0.12, "standardized"), ("lit", "^", -0.12, "raw")):
+        for y, row in zip(rows + side, 100 * result[name], strict=True):
+            (low, high), middle = mean_interval(row), row.mean()
+            bars = [[middle - low], [high - middle]]
+            dots.errorbar(middle, y, xerr=bars, fmt=mark, ms=6, color=colours[key])
+    dots.text(17, rows[NAIVE], "NaN: one answer for every image", va="center")
+    dots.text(0, -0.95, "● all unseen images", color=colours["standardized"])
+    dots.text(0, -1.3, "▲ those lit where no training image is", color=colours["raw"])
+    dots.set(yticks=rows, yticklabels=WAYS, xlim=(-4, 104), ylim=(-1.5, 3.5), xticks=(0, 50, 100))
+    dots.set(title="Accuracy if pixels are divided by …", xlabel="accuracy (%)")
+    dots.tick_params(axis="y", length=0)
+    return fig
+
+
+def _draw_pixels(ax: Axes, largest) -> None:
+    """The 8 × 8 pixels with their largest |z|; constant ones hatched."""
+    grid = largest.reshape(8, 8)
+    colours = mpl.colormaps["cividis"](np.log10(np.maximum(grid, 1)) / 2)
+    colours[..., 3] = np.where(grid > 0, 0.4, 0)  # the page shows through: its ink is legible everywhere
+    ax.imshow(colours, interpolation="nearest")
+    for (row, column), value in np.ndenumerate(grid):
+        if value > 0:
+            ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9)
+        else:
+            box = {"fc": "none", "ec": style.palette()["dead"], "hatch": "////", "lw": 0}
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **box))
+    ax.set(title="Furthest unseen value, in sds", xlabel="hatched: constant in training")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def table(result) -> dict:
+    bounds = {name: np.array([mean_interval(row) for row in result[name]]) for name in ("accuracy", "lit")}
+    return {
+        "divided_by": np.array(WAYS),
+        **{
+            f"{name}_{what}": column
+            for name, ends in bounds.items()
+            for what, column in zip(("mean", "low", "high"), (result[name].mean(-1), *ends.T), strict=True)
+        },
+    }
+
+
+def caption(result) -> str:
+    every, lit = result["accuracy"].mean(-1), result["lit"].mean(-1)
+    return (
+        "**A tiny number added to the standard deviation hides the constant pixel until it lights up: "
+        f"then {percent(lit[EPS])} of the images are recognized, against {percent(lit[GUARD])} where it is "
+        f"divided by 1.** Such images are {percent(result['hit'].mean(), 1)} of the unseen images; "
+        f"{TRAINING} were for training. Left, one split: nearly constant pixels, divided by their own "
+        f"standard deviation (sd), lie up to {result['largest'].max():.0f} of them out. Dividing all by 16 "
+        f"avoids that, and {percent(every[FIXED])} of all images are recognized, against "
+        f"{percent(every[GUARD])}. {result['accuracy'].shape[-1]} splits and networks, 64-{HIDDEN}-10; "
+        "95 % intervals."
+    )
+
+
+def alt(result) -> str:
+    lit = result["lit"].mean(-1)
+    return (
+        "Left: the 64 pixels of the digits with the largest standardized value of an unseen image, near 2 in "
+        f"the middle, up to {result['largest'].max():.0f} at the edges, some constant. Right: accuracy for "
+        "four divisors; on images lit where no training image is, "
+        f"{', '.join(percent(share) for share in lit[1:])} for all but the first, which gives NaN."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    nan, accuracy, lit = result["nan"], result["accuracy"], result["lit"]
+    low, high = wilson(nan)
+    yield Claim(
+        id="constant-feature",
+        statement="A constant feature breaks naive standardization",
+        sources=("Unit Gain",),
+        verdict="confirmed",
+        measure="share of networks all of whose outputs are NaN after dividing by a standard deviation of 0",
+        estimate=float(nan.mean()),
+        interval=(low, high),
+        n=len(nan),
+        holds=low > 0.8
+        and result["always"] > 0
+        and result["constants"].min() > 0
+        and mean_interval(accuracy[NAIVE])[1] < 0.2
+        and mean_interval(accuracy[GUARD])[0] > 0.7
+        and mean_interval(lit[GUARD] - lit[EPS])[0] > 0.2,
+        finding=f"{result['always']} of the digits' 64 pixels are constant in all images, and in "
+        f"{TRAINING} of them {number(result['constants'].mean(), 2)} on average. One 0 / 0 in the inputs is "
+        "enough, since every unit adds it up. With 1 in the place of a standard deviation of 0, the accuracy "
+        f"is {percent(accuracy[GUARD].mean(), 1)}. Adding 10⁻⁸ instead costs "
+        f"{100 * (lit[GUARD] - lit[EPS]).mean():.0f} points "
+        f"{between(mean_interval(100 * (lit[GUARD] - lit[EPS])), 2)} on the images in which such a pixel "
+        "wakes up.",
+    )

@@ -1,0 +1,185 @@
+"""What do a few wild cells in a table do to three ways of scaling it, and to a network that follows?
+
+Chapter: pitfalls.
+"""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import mean_interval, percent
+from experiments.pitfalls._tables import HIDDEN, fitted, generators, score, table_sets
+
+TABLE = "breast_cancer"
+SHARE, SIZE = 0.01, 1000.0  # the share of the cells that is spoiled, and what each is multiplied by
+SIZES = (1.0, 10.0, 100.0, SIZE)
+SHARES = (0.003, SHARE, 0.03, 0.1, 0.3)
+SETTINGS = (*((SHARE, size) for size in SIZES), *((share, SIZE) for share in SHARES if share != SHARE))
+CLIP = 3.0
+MOST = 200
+EPOCHS = 40
+
+
+def standard(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each column."""
+    sd, mean = torch.std_mean(x, dim=-2, correction=0, keepdim=True)
+    return mean, sd
+
+
+def min_max(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Middle and half of each column's range: the data lies in [−1, 1]."""
+    low, high = x.amin(-2, keepdim=True), x.amax(-2, keepdim=True)
+    return (low + high) / 2, (high - low) / 2
+
+
+def robust(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Median and interquartile range of each column, the latter as wide as a normal's sd."""
+    low, middle, high = x.quantile(x.new_tensor([0.25, 0.5, 0.75]), dim=-2, keepdim=True)
+    return middle, (high - low) / 1.349
+
+
+WAYS = {
+    "min–max": (min_max, False),
+    "mean, sd": (standard, False),
+    "median, IQR": (robust, False),
+    "the same, clipped": (robust, True),
+}
+
+
+def scaled(x: Tensor, centre: Tensor, scale: Tensor, clip: bool) -> Tensor:
+    z = (x - centre) / scale
+    return z.clamp(-CLIP, CLIP) if clip else z
+
+
+def compute(*, networks=20, seed=0, device="cpu"):
+    """`accuracy` on clean test data, and the `spread` of the cells left alone: (ways, settings, networks).
+
+    The spread is their standard deviation after scaling, over that in the same table without outliers: its
+    median over the columns.
+    """
+    data = table_sets(TABLE, networks, seed, most=MOST, device=device)
+    draws = torch.stack([torch.rand(data.x.shape[1:], generator=g) for g in generators(seed + 2, networks)])
+    hit = torch.stack([draws < share for share, _ in SETTINGS]).to(device)
+    size = torch.tensor([size for _, size in SETTINGS], device=device)[:, None, None, None]
+    x = torch.where(hit, size * data.x, data.x)
+    accuracy, spread = [], []
+    for measure, clip in WAYS.values():
+        centre, scale = measure(x)
+        z = scaled(x, centre, scale, clip)
+        model = fitted(z, data.y, epochs=EPOCHS, seed=seed)
+        accuracy.append(score(model, scaled(data.test_x, centre, scale, clip), data.test_y))
+        clean = scaled(data.x, *measure(data.x), clip)
+        spread.append(_spread(z, hit) / _spread(clean, hit))
+    spread = torch.stack(spread)
+    return {"accuracy": torch.stack(accuracy), "spread": spread.nanmedian(-1).values}
+
+
+def _spread(z: Tensor, hit: Tensor) -> Tensor:
+    """Standard deviation of each column's cells but those `hit`, (settings, replicas, features)."""
+    kept = (~hit).to(z.dtype)
+    n = kept.sum(-2, keepdim=True)
+    away = (z - (z * kept).sum(-2, keepdim=True) / n) * kept
+    return (away.square().sum(-2, keepdim=True) / n).sqrt().squeeze(-2)
+
+
+def _by_size(rows: np.ndarray) -> np.ndarray:
+    """The settings of SHARE, one a size; `rows` (ways, settings, networks)."""
+    return rows[:, : len(SIZES)]
+
+
+def _by_share(rows: np.ndarray) -> np.ndarray:
+    """The settings of SIZE, one a share."""
+    more = rows[:, len(SIZES) :]
+    return np.concatenate([more[:, :1], rows[:, [len(SIZES) - 1]], more[:, 1:]], axis=1)
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.4, 5.2, nrows=2, ncols=2, sharex="col", sharey="row")
+    spread, accuracy = 100 * result["spread"], 100 * result["accuracy"]
+    for row, values in zip(axes, (spread, accuracy), strict=True):
+        for ax, at, part in zip(row, (SIZES, SHARES), (_by_size, _by_share), strict=True):
+            for way, rows in zip(WAYS, part(values), strict=True):
+                _line(ax, np.array(at), rows, **_look(way))
+    axes[0, 0].set(yscale="log", ylabel="spread left to the others (%, log)", ylim=(0.05, 300))
+    axes[0, 0].set(yticks=(0.1, 1, 10, 100), yticklabels=("0.1", "1", "10", "100"))
+    axes[0, 0].set_title(f"{percent(SHARE)} of the cells spoiled")
+    axes[0, 1].set_title(f"Spoiled cells times {SIZE:,.0f}")
+    axes[1, 0].set(xscale="log", xticks=SIZES, xticklabels=[f"{size:,.0f}" for size in SIZES])
+    axes[1, 0].set(xlabel="times the right value (log)", ylabel="accuracy on clean data (%)", ylim=(58, 103))
+    axes[1, 1].set(xscale="log", xticks=SHARES, xticklabels=[f"{100 * share:g}" for share in SHARES])
+    axes[1, 1].set(xlabel="spoiled cells (%, log)")
+    for ax in axes.flat:
+        ax.minorticks_off()
+    colours = style.palette()
+    for ax, x, y, text, key, side in (
+        (axes[0, 0], 13, 55, "mean, sd", "raw", "left"),
+        (axes[0, 0], 8, 8, "min–max", "raw", "right"),
+        (axes[0, 0], 30, 125, "median, IQR", "standardized", "left"),
+        (axes[1, 1], 0.024, 98, "median, IQR, clipped", "standardized", "left"),
+        (axes[1, 1], 0.039, 87.5, "not clipped", "standardized", "left"),
+        (axes[1, 1], 0.0185, 76, "mean, sd", "raw", "left"),
+        (axes[1, 1], 0.0107, 71, "min–max", "raw", "right"),
+    ):
+        ax.text(x, y, text, color=colours[key], ha=side, va="bottom" if y > 90 else "center")
+    return fig
+
+
+def _look(way: str) -> dict:
+    colours = style.palette()
+    return {
+        "min–max": {"color": colours["raw"], "fmt": "^--"},
+        "mean, sd": {"color": colours["raw"], "fmt": "o-"},
+        "median, IQR": {"color": colours["standardized"], "fmt": "s--", "mfc": "none"},
+        "the same, clipped": {"color": colours["standardized"], "fmt": "s-"},
+    }[way]
+
+
+def _line(ax, at: np.ndarray, rows: np.ndarray, **look) -> None:
+    """Means over the networks with their intervals."""
+    middle = rows.mean(-1)
+    low, high = np.array([mean_interval(row) for row in rows]).T
+    low = np.maximum(low, 0.05)
+    ax.errorbar(at, middle, (middle - low, high - middle), ms=5, lw=1.4, elinewidth=1, **look)
+
+
+def table(result) -> dict:
+    way, setting = np.meshgrid(list(WAYS), np.arange(len(SETTINGS)), indexing="ij")
+    share, size = np.array(SETTINGS).T
+    bounds = np.array([[mean_interval(row) for row in rows] for rows in result["accuracy"]])
+    return {
+        "scaled_by": way.ravel(),
+        "share": share[setting].ravel(),
+        "times": size[setting].ravel(),
+        "spread_left": result["spread"].mean(-1).ravel(),
+        "accuracy": result["accuracy"].mean(-1).ravel(),
+        "low": bounds[..., 0].ravel(),
+        "high": bounds[..., 1].ravel(),
+    }
+
+
+def caption(result) -> str:
+    clean, *_, worst = _by_size(result["accuracy"]).mean(-1).T
+    left = _by_size(result["spread"]).mean(-1)[:, -1]
+    tenth = _by_share(result["accuracy"]).mean(-1)[:, SHARES.index(0.1)]
+    return (
+        "**With one cell in a hundred a thousand times too large, standardization leaves the others "
+        f"{percent(left[1], 1)} of their spread and min–max {percent(left[0], 1)}; the accuracy falls from "
+        f"{percent(clean[1])} to {percent(worst[1])} and {percent(worst[0])}.** Median and interquartile "
+        f"range leave {percent(left[2])}, yet the outliers still harm the training: with one cell in ten "
+        f"spoiled the accuracy is {percent(tenth[2])}, or {percent(tenth[3])} clipped at ±{CLIP:g}. Where "
+        "more than a quarter is spoiled, the quartiles are too, and the networks always name the commoner "
+        "class. "
+        f"{result['accuracy'].shape[-1]} splits of the breast cancer table, {MOST} rows to train on, "
+        f"one hidden layer of {HIDDEN}; means, 95 % intervals."
+    )
+
+
+def alt(result) -> str:
+    worst = ", ".join(percent(share) for share in _by_size(result["accuracy"]).mean(-1)[:, -1])
+    return (
+        "Four panels: the spread that scaling leaves to the cells that are right, and the accuracy, against "
+        "size and share of the outliers. With min-max and with mean and sd both fall, with median and "
+        f"quartiles they stay, up to one cell in ten. Accuracy at a factor of a thousand: {worst}."
+    )

@@ -1,0 +1,101 @@
+"""What does it cost to normalize each example by itself instead of each feature, and when is it right?
+
+Chapter: pitfalls.
+"""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import mean_interval, percent
+from experiments.pitfalls._tables import HIDDEN, NAMES, fitted, generators, score, standardized, table_sets
+
+TABLES = ("circles", "wine", "breast_cancer", "digits", "digits")
+TITLES = (*(NAMES[name] for name in TABLES[:-1]), "Digits, served in\nanother light")
+WHITE = 16.0  # the brightest pixel
+EPOCHS = 60
+
+
+def by_example(x: Tensor, _: Tensor) -> Tensor:
+    """dim=1 in the place of dim=0."""
+    return standardized(x.mT, x.mT).mT
+
+
+WAYS = (by_example, standardized)
+
+
+def in_another_light(x: Tensor, seed: int) -> Tensor:
+    """Images (replicas, n, pixels) with less contrast, U(0.2, 1), and a brighter ground."""
+    draws = torch.stack([torch.rand(x.shape[1], 2, 1, generator=g) for g in generators(seed, len(x))])
+    contrast, ground = (0.2 + 0.8 * draws[..., 0, :]).to(x), draws[..., 1, :].to(x)
+    return contrast * x + (1 - contrast) * WHITE * ground
+
+
+def compute(*, networks=20, seed=0, device="cpu"):
+    """Accuracies on the test part, (tables, ways, networks)."""
+    found = []
+    for name in dict.fromkeys(TABLES):
+        data = table_sets(name, networks, seed, device=device)
+        models = [fitted(scale(data.x, data.x), data.y, epochs=EPOCHS, seed=seed) for scale in WAYS]
+        tests = [data.test_x]
+        if name == "digits":
+            tests.append(in_another_light(data.test_x, seed + 2))
+        for x in tests:
+            pairs = zip(models, WAYS, strict=True)
+            found.append(torch.stack([score(model, scale(x, data.x), data.test_y) for model, scale in pairs]))
+    return {"accuracy": torch.stack(found)}
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 3.2)
+    colours = style.palette()
+    for x, rows in enumerate(100 * result["accuracy"]):
+        for side, key, mark, row in zip((-0.12, 0.12), ("raw", "standardized"), "^o", rows, strict=True):
+            (low, high), middle = mean_interval(row), row.mean(dtype=np.float64)
+            ax.plot(np.full(len(row), x + side), row, mark, ms=4, mew=0, alpha=0.25, color=colours[key])
+            bars = [[middle - low], [high - middle]]
+            ax.errorbar(x + side, middle, bars, fmt=mark, ms=6.5, color=colours[key])
+    examples, features = 100 * result["accuracy"][0].mean(-1)
+    ax.text(0.22, features, "each feature\nby itself", color=colours["standardized"], va="center")
+    ax.text(0.05, examples, "each example\nby itself", color=colours["raw"], va="center")
+    ax.set(xticks=range(len(TITLES)), xticklabels=TITLES, ylim=(0, 103), yticks=(0, 25, 50, 75, 100))
+    ax.set(ylabel="accuracy (%)", xlim=(-0.4, len(TITLES) - 0.6))
+    ax.tick_params(axis="x", length=0)
+    return fig
+
+
+def table(result) -> dict:
+    titles = [title.replace("\n", " ") for title in TITLES]
+    where, way = np.meshgrid(titles, ("each example", "each feature"), indexing="ij")
+    bounds = np.array([[mean_interval(row) for row in rows] for rows in result["accuracy"]])
+    return {
+        "table": where.ravel(),
+        "normalized": way.ravel(),
+        "accuracy": result["accuracy"].mean(-1).ravel(),
+        "low": bounds[..., 0].ravel(),
+        "high": bounds[..., 1].ravel(),
+    }
+
+
+def caption(result) -> str:
+    example, feature = result["accuracy"].mean(-1).T
+    return (
+        f"**Normalized example by example instead of feature by feature, the networks fall from "
+        f"{percent(feature[0])} to {percent(example[0])} on the circles and from {percent(feature[1])} to "
+        f"{percent(example[1])} on wine; on digits served in another light they rise from "
+        f"{percent(feature[-1])} to {percent(example[-1])}.** Where columns have units of their own, the "
+        "column of the largest numbers decides an example's mean and spread. Pixels share one unit, and an "
+        "image's mean and contrast are its light; the other light has less contrast and a brighter ground. "
+        f"Dots: {result['accuracy'].shape[-1]} splits "
+        f"and networks with one hidden layer of {HIDDEN}; larger marks: means with 95 % intervals."
+    )
+
+
+def alt(result) -> str:
+    listed = "; ".join(
+        f"{title} {percent(feature)} and {percent(example)}".replace("\n", " ")
+        for title, (example, feature) in zip(TITLES, result["accuracy"].mean(-1), strict=True)
+    )
+    return f"Dots of accuracy on five tests, normalized by feature and by example: {listed}."

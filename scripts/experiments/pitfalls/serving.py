@@ -1,0 +1,123 @@
+"""What does a trained classifier lose when it is served with other statistics than it was trained with?
+
+Chapter: pitfalls.
+"""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import mean_interval, percent
+from experiments.pitfalls._tables import HIDDEN, NAMES, fitted, score, standardized, table_sets
+from unitgain.models import MLP
+
+BATCHES = (64, 8, 2, 1)
+WAYS = (
+    "statistics of training",
+    *(f"of a batch of {size}" for size in BATCHES),
+    "of a batch of one class",
+    "of training, applied twice",
+    "none: scaler forgotten",
+)
+EPOCHS = 50
+
+
+def in_batches(model: MLP, x: Tensor, y: Tensor, size: int) -> Tensor:
+    """Accuracy where each batch of `size` is standardized by itself; what fills no batch is left out."""
+    whole = x.shape[-2] // size * size
+    batches = x[:, :whole].unflatten(1, (-1, size))
+    return score(model, standardized(batches, batches).flatten(1, 2), y[:, :whole])
+
+
+def by_class(model: MLP, x: Tensor, y: Tensor) -> Tensor:
+    """Accuracy where the examples arrive sorted, all of a class in one batch, standardized by itself."""
+    found = []
+    for inputs, labels in zip(x, y, strict=True):
+        z = torch.empty_like(inputs)
+        for label in labels.unique():
+            rows = labels == label
+            z[rows] = standardized(inputs[rows], inputs[rows])
+        found.append(z)
+    return score(model, torch.stack(found), y)
+
+
+def compute(*, networks=16, seed=0, device="cpu"):
+    """Accuracies on the test part (tables, ways, networks), and the `commonest` class's share (tables,)."""
+    accuracy, commonest = [], []
+    for name in NAMES:
+        data = table_sets(name, networks, seed, device=device)
+        model = fitted(standardized(data.x, data.x), data.y, epochs=EPOCHS, seed=seed)
+        right = standardized(data.test_x, data.x)
+        arms = [
+            score(model, right, data.test_y),
+            *(in_batches(model, data.test_x, data.test_y, size) for size in BATCHES),
+            by_class(model, data.test_x, data.test_y),
+            score(model, standardized(right, data.x), data.test_y),
+            score(model, data.test_x, data.test_y),
+        ]
+        accuracy.append(torch.stack(arms))
+        commonest.append(data.test_y.flatten().bincount().max() / data.test_y.numel())
+    return {"accuracy": torch.stack(accuracy), "commonest": torch.stack(commonest)}
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(8.2, 3.5, ncols=len(NAMES), sharex=True, sharey=True)
+    rows = np.arange(len(WAYS))[::-1]
+    for ax, title, values, chance in zip(
+        axes, NAMES.values(), result["accuracy"], result["commonest"], strict=True
+    ):
+        ax.axvline(100 * chance, color=style.ink(), lw=1)
+        for y, key, row in zip(rows, ("standardized", *["raw"] * len(WAYS)), values, strict=False):
+            colour, middle = style.palette()[key], 100 * row.mean(dtype=np.float64)
+            low, high = 100 * np.array(mean_interval(row))
+            ax.plot(100 * row, np.full(len(row), y), "o", ms=4, mew=0, alpha=0.25, color=colour)
+            ax.errorbar(middle, y, xerr=[[middle - low], [high - middle]], fmt="o", ms=6, color=colour)
+        ax.set(title=title, xlim=(-4, 104), ylim=(-0.6, len(WAYS) - 0.4), xticks=(0, 50, 100))
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+    axes[0].set(yticks=rows, yticklabels=WAYS)
+    axes[0].get_yticklabels()[0].set_color(style.palette()["standardized"])
+    fig.supxlabel("accuracy on unseen examples (%); line: always the commonest class", fontsize=10)
+    return fig
+
+
+def table(result) -> dict:
+    where, way = np.meshgrid(list(NAMES), WAYS, indexing="ij")
+    bounds = np.array([[mean_interval(row) for row in rows] for rows in result["accuracy"]])
+    return {
+        "table": where.ravel(),
+        "statistics": way.ravel(),
+        "accuracy": result["accuracy"].mean(-1).ravel(),
+        "low": bounds[..., 0].ravel(),
+        "high": bounds[..., 1].ravel(),
+        "commonest_class": np.repeat(result["commonest"], len(WAYS)),
+    }
+
+
+def _range(values) -> str:
+    return f"{100 * min(values):.0f} to {percent(max(values))}"
+
+
+def caption(result) -> str:
+    right, *batches, _, twice, none = result["accuracy"].mean(-1).T
+    return (
+        f"**The networks are right on {_range(right)} of the examples with the statistics they were trained "
+        f"with, on {_range(none)} without, and on {_range(twice)} if they are applied twice.** Refitted on "
+        f"the batch, the damage grows as the batch shrinks: {_range(batches[0])} with {BATCHES[0]} examples, "
+        f"{_range(batches[1])} with {BATCHES[1]}. A batch of one is all zeros, and each network gives it one "
+        f"answer, whatever it holds. Dots: {result['accuracy'].shape[-1]} networks a table, one hidden "
+        f"layer of {HIDDEN}, each with its own split; bars: means with 95 % intervals."
+    )
+
+
+def alt(result) -> str:
+    listed = ", ".join(
+        f"{name} {percent(way[0])} and {percent(way[-1])}"
+        for name, way in zip(NAMES.values(), result["accuracy"].mean(-1), strict=True)
+    )
+    return (
+        f"Dots of accuracy for {len(WAYS)} ways to standardize in service, a panel a table. Right statistics "
+        f"and none: {listed}. Between them the accuracy falls as the batch of the statistics shrinks."
+    )

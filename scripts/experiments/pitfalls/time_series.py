@@ -1,0 +1,166 @@
+"""What leaks more from a time series: one scaling for all of it, or a shuffled split?
+
+Chapter: pitfalls.
+"""
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import mean_interval, percent
+from experiments.pitfalls._leaks import generator, picks, vote
+
+PROCESSES = {"walk": "Random walk", "drift": "With a drift", "level": "A level that jumps"}
+SERIES, LENGTH, USE = 4, 200, 60  # series a panel, known values of each, windows after them
+WINDOW, AHEAD, START = 10, 10, 20
+NEIGHBOURS, TRAIN = 5, 0.7
+ARMS = (
+    ("in time order", "past"),
+    ("in time order", "whole"),
+    ("shuffled", "past"),
+    ("shuffled", "whole"),
+)
+
+
+def _series(process: str, panels: int, draw: torch.Generator) -> Tensor:
+    """Panels of series, (panels, SERIES, values): a drift has a direction of its own for each series."""
+    shape = panels, SERIES, LENGTH + USE + AHEAD
+    noise = torch.randn(shape, generator=draw)
+    if process == "walk":
+        return noise.cumsum(-1)
+    if process == "drift":
+        up = torch.randint(2, (*shape[:2], 1), generator=draw) * 2 - 1
+        return (noise + 0.1 * up).cumsum(-1)
+    jumps = 4 * torch.randn(shape, generator=draw) * (torch.rand(shape, generator=draw) < 0.02)
+    around, values = torch.zeros(shape[:2]), []
+    for shock in noise.unbind(-1):
+        around = 0.7 * around + shock
+        values.append(around)
+    return torch.stack(values, -1) + jumps.cumsum(-1)
+
+
+def _windows(x: Tensor, statistics: str) -> tuple[Tensor, Tensor, Tensor]:
+    """The last values at each moment, in statistics of the past or of the whole known series.
+
+    Windows (panels, series, moments, WINDOW); 1 where the value AHEAD is higher, else -1; the moments.
+    """
+    moment = torch.arange(START, x.shape[-1] - AHEAD, device=x.device)
+    if statistics == "whole":
+        known = x[..., :LENGTH]
+        mean, sd = known.mean(-1)[..., None, None], known.std(-1)[..., None, None]
+    else:
+        count, wide = moment + 1, x.double()  # sums of squares lose too much in float32
+        mean = wide.cumsum(-1)[..., moment, None] / count[:, None]
+        sd = (wide.square().cumsum(-1)[..., moment, None] / count[:, None] - mean.square()).sqrt()
+        mean, sd = mean.float(), sd.float()
+    windows = x.unfold(-1, WINDOW, 1)[..., moment - WINDOW + 1, :]
+    higher = (x[..., moment + AHEAD] > x[..., moment]) * 2.0 - 1
+    return (windows - mean) / sd, higher, moment
+
+
+def compute(*, tables=120, seed=0, device="cpu"):
+    """Share of right directions, `reported` and in `use`: (processes, ARMS, panels); and `examples`.
+
+    One panel of each process, (processes, SERIES, LENGTH), is for the eye.
+    """
+    draw, reported, used, examples = generator(seed), [], [], []
+    for process in PROCESSES:
+        x = _series(process, tables, draw).to(device)
+        examples.append(x[0, :, :LENGTH])
+        past, higher, moment = _windows(x, "past")
+        inputs = {"past": past, "whole": _windows(x, "whole")[0]}
+        known = int((moment + AHEAD < LENGTH).sum())
+        later = moment >= LENGTH
+        use_x, use_y = past[:, :, later].flatten(1, 2), higher[:, :, later].flatten(1)
+        order = picks(tables, SERIES * known, SERIES * known, draw, device)
+        for split, statistics in ARMS:
+            # Moments first, so that the first rows are the earliest of every series
+            rows = inputs[statistics][:, :, :known].transpose(1, 2).flatten(1, 2)
+            labels = higher[:, :, :known].transpose(1, 2).flatten(1)
+            cut, gap = round(TRAIN * known) * SERIES, AHEAD * SERIES
+            if split == "shuffled":
+                rows, labels = rows.gather(1, order[..., None].expand_as(rows)), labels.gather(1, order)
+                gap = 0
+            queries = torch.cat([rows[:, cut:], use_x], 1)
+            guess = vote(rows[:, : cut - gap], labels[:, : cut - gap], queries, NEIGHBOURS)
+            right = (guess == torch.cat([labels[:, cut:], use_y], 1)).float()
+            test = labels.shape[1] - cut
+            reported.append(right[:, :test].mean(1))
+            used.append(right[:, test:].mean(1))
+    shape = len(PROCESSES), len(ARMS)
+    return {
+        "reported": torch.stack(reported).unflatten(0, shape),
+        "use": torch.stack(used).unflatten(0, shape),
+        "examples": torch.stack(examples),
+    }
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.8, 4.3, nrows=2, ncols=3, sharex="row", height_ratios=(1, 2.6))
+    colours, ink = style.palette(), style.ink()
+    for p, title in enumerate(PROCESSES.values()):
+        top, ax = axes[:, p]
+        top.plot(result["examples"][p].T, color=ink, lw=0.7)
+        top.set(title=title, xticks=(), yticks=())
+        top.spines[:].set_visible(False)
+        ax.axvline(50, color=ink, lw=0.8)
+        for a, (split, statistics) in enumerate(ARMS):
+            honest = split == "in time order" and statistics == "past"
+            colour = colours["standardized" if honest else "raw"]
+            shares = 100 * result["reported"][p, a], 100 * result["use"][p, a]
+            ax.plot([s.mean() for s in shares], [a, a], color=colour, lw=1, alpha=0.5)
+            for values, face in zip(shares, (colour, "none"), strict=True):
+                ax.hlines(a, *mean_interval(values), color=colour, lw=2)
+                ax.plot(values.mean(), a, "o", ms=6.5, mfc=face, mec=colour)
+        ax.set(ylim=(3.6, -0.9), xlim=(38, 73), xticks=(40, 50, 60, 70))
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+        ax.set(yticks=())
+    ax = axes[1, 0]
+    ax.set_yticks(range(len(ARMS)))
+    ax.set_yticklabels([f"{split},\nstatistics of the {statistics}" for split, statistics in ARMS])
+    ax.text(66, -0.55, "filled: reported\nhollow: in use", fontsize=9, ha="center", va="center")
+    axes[1, 1].set_xlabel("directions foretold rightly (%)")
+    return fig
+
+
+def table(result) -> dict:
+    columns = {"process": [], "split": [], "statistics": []}
+    columns |= {key: [] for key in ("reported", "low", "high", "in_use", "in_use_low", "in_use_high")}
+    for p, process in enumerate(PROCESSES):
+        for a, arm in enumerate(ARMS):
+            found, used = result["reported"][p, a], result["use"][p, a]
+            row = process, *arm, found.mean(), *mean_interval(found), used.mean(), *mean_interval(used)
+            for key, value in zip(columns, row, strict=True):
+                columns[key].append(value)
+    return columns
+
+
+def caption(result) -> str:
+    walk, drift = 100 * result["reported"][:2].mean(-1)
+    use = 100 * result["use"][1].mean(-1)
+    return (
+        f"**Nobody can foretell a random walk, but a shuffled split reports {walk[2]:.0f} % of its "
+        f"directions right, statistics of the whole series {walk[1]:.0f} %, both together {walk[3]:.0f} %.** "
+        f"Where the series drift, statistics of the whole report {drift[1]:.0f} % and reach {use[1]:.0f} % "
+        f"in use, worse than a coin. {result['use'].shape[-1]} panels of {SERIES} series with {LENGTH} "
+        f"values, each series standardized. Will it be higher {AHEAD} steps on? The {NEIGHBOURS} nearest "
+        f"windows of {WINDOW} values vote. In use: the next {USE} moments, statistics of the past. 95 % "
+        "intervals."
+    )
+
+
+def alt(result) -> str:
+    rows = [
+        f"{split} with statistics of the {statistics}: {percent(found.mean())} reported, "
+        f"{percent(used.mean())} in use"
+        for (split, statistics), found, used in zip(
+            ARMS, result["reported"][0], result["use"][0], strict=True
+        )
+    ]
+    return (
+        "Three panels of example series above dot plots of the share of rightly foretold directions, "
+        f"reported and in use. Random walk, {'; '.join(rows)}. With a drift and with a jumping level a "
+        "shuffled split leaks most, too."
+    )

@@ -1,0 +1,191 @@
+"""How few principal components do digits need, and how few do natural images?  Chapter: preprocessing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, number, percent
+from experiments.preprocessing._mosaic import mosaic, shades, show, signed
+from unitgain.datasets import image_patches, mnist
+from unitgain.transforms import PCA
+
+SETS = ("digits", "natural patches")
+PATCH = 12  # pixels a side
+COUNTS = (9, 36, 144)  # components to rebuild digits from
+FEW = 0.05  # of the directions
+SHOWN = (0, 2, 3, 5, 8, 9)
+
+
+def _kept(seen: Tensor, fresh: Tensor, pca: PCA) -> dict[str, Tensor]:
+    """Share of the variance of `fresh` images that the top directions of `seen` ones hold.
+
+    `kept` and `alone`, cumulative: principal components, and single pixels, those that vary most first. Of
+    each image the squared distance from the mean: `few`, what the first FEW of the directions hold of it
+    (components, pixels; images), and `total`.
+    """
+    away = fresh.double() - pca.mean_
+    order = seen.var(0).argsort(descending=True)
+    squares = torch.stack([away @ pca.components_.T, away[:, order[: len(pca.components_)]]]).square()
+    total = away.square().sum(1)
+    first = round(FEW * away.shape[1])
+    kept, alone = squares.sum(1).cumsum(1) / total.sum()
+    return {"kept": kept, "alone": alone, "few": squares[..., :first].sum(-1), "total": total}
+
+
+def compute(*, rows=5000, seed=0, device="cpu"):
+    """Components from one half of the images, all else from the other: what _kept says, of each of SETS.
+
+    Of the digits also their mean `pixel` (rows,), by `label`, the `components`, and `rebuilt`
+    (0, COUNTS and all components; SHOWN; 28, 28).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x, y = mnist(device=device)
+    order = torch.randperm(len(x), generator=generator)[:rows].to(device)
+    x, y = x[order], y[order]
+    patches = image_patches(rows, PATCH, generator=generator, device=device).flatten(1)
+    result = {"pixel": x.mean(1), "label": y}
+    for i, images in enumerate((x, patches)):
+        seen, fresh = images.split([rows // 2, rows - rows // 2])
+        pca = PCA().fit(seen)
+        result |= {f"{key}_{i}": value for key, value in _kept(seen, fresh, pca).items()}
+        if i == 0:
+            first = [int((y[rows // 2 :] == digit).int().argmax()) for digit in SHOWN]
+            result["components"] = pca.components_[: COUNTS[-1]].unflatten(1, (28, 28))
+            result["rebuilt"] = _rebuilt(fresh[first].double(), pca).unflatten(-1, (28, 28))
+    return result
+
+
+def _rebuilt(x: Tensor, pca: PCA) -> Tensor:
+    """x from no component, from COUNTS, and x itself: (2 + COUNTS, examples, features)."""
+    parts = [pca.components_[:k].T @ pca.components_[:k] for k in (0, *COUNTS)]
+    return torch.stack([*(pca.mean_ + (x - pca.mean_) @ part for part in parts), x])
+
+
+def _few(result, i: int) -> np.ndarray:
+    """One value an image, for components and for pixels; their means are the shares that FEW hold."""
+    kept, total = result[f"few_{i}"], result[f"total_{i}"]
+    share = kept.sum(1, keepdims=True) / total.sum()
+    return share + (kept - share * total) / total.mean()
+
+
+def _needed(result, i: int, share: float) -> int:
+    """Components that hold `share` of the variance."""
+    return int((result[f"kept_{i}"] < share).sum()) + 1
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.4, 6.6, nrows=2, ncols=2, width_ratios=(1, 1.25), height_ratios=(3.4, 3))
+    (components, rebuilt), below = axes
+    for ax in below:
+        ax.remove()
+    _curves(fig.add_subplot(components.get_gridspec()[1, :]), result)
+    show(components, mosaic(signed(result["components"]), 12))
+    components.set_title(f"The top {len(result['components'])} components")
+    digits = result["rebuilt"].reshape(-1, 28, 28) / 255
+    show(rebuilt, mosaic(shades(digits), result["rebuilt"].shape[1], gap=2))
+    names = ["mean", *map(str, COUNTS), "digit"]
+    rebuilt.set(title="Digits from so many components", yticks=30 * np.arange(5) + 14, yticklabels=names)
+    rebuilt.tick_params(length=0)
+    return fig
+
+
+def _curves(ax, result) -> None:
+    colours = style.palette()
+    looks = {"kept": ("standardized", "-"), "alone": ("raw", "--")}
+    for i in range(len(SETS)):
+        size = (784, 3 * PATCH**2)[i]
+        for which, (key, line) in looks.items():
+            values = 100 * result[f"{which}_{i}"]
+            ax.plot(100 * np.arange(1, len(values) + 1) / size, values, line, color=colours[key])
+    for k in COUNTS:
+        if k <= len(result["kept_0"]):
+            share = 100 * result["kept_0"][k - 1]
+            ax.plot(100 * k / 784, share, "o", color=colours["standardized"])
+            ax.text(112 * k / 784, share - 2, f"{k}", va="top")
+    ax.axvline(100 * FEW, color=style.ink(), lw=0.8, ls=":")
+    for x, y, key, text in (
+        (0.75, 86, "standardized", "natural patches"),
+        (0.17, 22, "standardized", "digits"),
+        (6, 42, "raw", "single pixels\nof digits"),
+        (21, 17, "raw", "of patches"),
+    ):
+        ax.text(x, y, text, color=colours[key])
+    ax.text(100 * FEW, 104, percent(FEW), ha="center", va="bottom")
+    ax.set(xscale="log", xlim=(0.125, 100), ylim=(0, 103), ylabel="variance kept (%)")
+    ax.set(xlabel="directions kept, of all there are (%, log)", xticks=[0.2, 1, 5, 20, 100])
+    ax.set_xticks([], minor=True)
+    ax.set_xticklabels(["0.2", "1", "5", "20", "100"])
+
+
+def table(result) -> dict:
+    k = min(len(result[f"kept_{i}"]) for i in range(len(SETS)))
+    return {"directions": range(1, k + 1)} | {
+        f"{name.replace(' ', '_')}_{what}": result[f"{key}_{i}"][:k]
+        for i, name in enumerate(SETS)
+        for key, what in (("kept", "components"), ("alone", "single_pixels"))
+    }
+
+
+def caption(result) -> str:
+    (digits, pixels), (patches, _) = (_few(result, i).mean(1) for i in range(len(SETS)))
+    return (
+        f"**The first {percent(FEW)} of the components keep {percent(digits)} of the variance of digits and "
+        f"{percent(patches)} of that of natural patches.** As many single pixels of the digits, those that "
+        f"vary most, would keep {percent(pixels)}. MNIST digits of 28 × 28 pixels, colour patches of "
+        f"{PATCH} × {PATCH} from two photographs, {len(result['pixel']):,} each: components (blue: "
+        "negative) from one half, digits shown and variances from the other."
+    )
+
+
+def alt(result) -> str:
+    digits, patches = (_few(result, i).mean(1)[0] for i in range(len(SETS)))
+    return (
+        "A grid of principal components of handwritten digits, from broad blobs to fine ripples; digits that "
+        "get sharper as more components rebuild them; and the variance kept against the share of directions "
+        f"kept, log: at {percent(FEW)} of them {percent(digits)} for digits, {percent(patches)} for natural "
+        "patches."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    (digits, pixels), (patches, dots) = (_few(result, i) for i in range(len(SETS)))
+    low, high = mean_interval(digits)
+    yield Claim(
+        id="pca-keeps",
+        statement="A few principal components keep most of the variance of a set of images",
+        sources=("Stanford CS231n, course notes, setting up the data and the model",),
+        verdict="confirmed",
+        measure=f"share of the variance of fresh digits held by the first {percent(FEW)} of the components",
+        estimate=float(digits.mean()),
+        interval=(low, high),
+        n=digits.shape[-1],
+        holds=low > 0.5
+        and mean_interval(patches)[0] > 0.5
+        and all(mean_interval(single)[1] < low / 2 for single in (pixels, dots)),
+        finding=f"Of natural patches they hold {percent(patches.mean(), 1)}. It is the correlations that "
+        f"make so few do: the {percent(FEW)} of single pixels that vary most hold "
+        f"{percent(pixels.mean(), 1)} and {percent(dots.mean(), 1)}. Most is not all: the last percent of "
+        f"the digits' variance takes another {_needed(result, 0, 1 - 1e-9) - _needed(result, 0, 0.99)} "
+        "components.",
+    )
+    pixel, label = result["pixel"].astype(np.float64), result["label"]
+    low, high = mean_interval(pixel)
+    means = {int(one): pixel[label == one].mean() for one in np.unique(label)}
+    least, most = min(means, key=means.get), max(means, key=means.get)
+    yield Claim(
+        id="mnist-mean",
+        statement="The mean pixel of MNIST is about 33",
+        sources=("Ekman, Learning Deep Learning, chapter 5",),
+        verdict="confirmed",
+        measure="mean over the images of an image's mean pixel, 0 to 255",
+        estimate=float(pixel.mean()),
+        interval=(low, high),
+        n=len(pixel),
+        holds=low > 32 and high < 34,
+        finding=f"By digit it goes from {number(means[least])} for {least} to {number(means[most])} for "
+        f"{most}. These {len(pixel):,} images hold every digit equally often, MNIST itself does not.",
+    )

@@ -1,0 +1,88 @@
+"""What do principal components and whitening look like on natural images?  Chapter: preprocessing."""
+
+import math
+
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import number, percent
+from experiments.preprocessing._mosaic import coloured, mosaic, show
+from unitgain.datasets import image_patches
+from unitgain.transforms import PCA
+
+SIZE = 16  # pixels a side
+KEPT = 64  # components
+SHOWN = 36  # patches
+REACH = 2.5  # standard deviations that a colour shows, whitened
+
+
+def compute(*, rows=5000, seed=0, device="cpu"):
+    """`originals`, `components`, `reconstructions`, `whitened` (images, 3, SIZE, SIZE).
+
+    Shown are the first of the patches whose contrast is above the median. Whitened: the kept directions, each
+    scaled to variance 1 and turned back. `share` of the variance: of each kept direction; `after`: the same,
+    whitened.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = image_patches(rows, SIZE, generator=generator, device=device).flatten(1)
+    contrast = x.unflatten(1, (3, -1)).mean(1).std(1)  # of the brightness
+    shown = x[contrast > contrast.median()][:SHOWN]
+    pca, white = PCA(KEPT).fit(x), PCA(KEPT, whiten=True).fit(x)
+    images = {
+        "originals": shown,
+        "components": pca.components_,
+        "reconstructions": pca.inverse_transform(pca(shown)),
+        "whitened": white(shown).double() @ white.components_,
+    }
+    variances = white(x).var(0)
+    return {
+        **{name: one.unflatten(1, (3, SIZE, SIZE)) for name, one in images.items()},
+        "share": pca.explained_variance_ratio_,
+        "after": variances / variances.sum(),
+        "rows": torch.tensor(rows),
+    }
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(9.2, 2.5, ncols=4)
+    largest = abs(result["components"]).max(axis=(1, 2, 3), keepdims=True)
+    pictures = {
+        f"{len(result['originals'])} patches": result["originals"] / 255,
+        f"The top {KEPT} components": 0.5 + 0.5 * result["components"] / largest,
+        f"The patches from {KEPT} numbers": result["reconstructions"] / 255,
+        "The same, whitened": 0.5 + 0.5 * result["whitened"] / (REACH * result["whitened"].std()),
+    }
+    for ax, (title, images) in zip(axes, pictures.items(), strict=True):
+        show(ax, mosaic(coloured(images), math.isqrt(len(images))))
+        ax.set_title(title)
+    return fig
+
+
+def table(result) -> dict:
+    return {
+        "component": range(1, KEPT + 1),
+        "share_of_variance": result["share"],
+        "share_whitened": result["after"],
+    }
+
+
+def caption(result) -> str:
+    share, after = result["share"], result["after"]
+    return (
+        f"**Of the variance of natural patches, {KEPT} numbers instead of {3 * SIZE**2} keep "
+        f"{percent(share.sum(), 1)}; whitened, brightness fades and edges stand out.** The first component, "
+        f"the brightness, has {percent(share[0])} of the variance, the last one {percent(share[-1], 2)}; "
+        f"whitened, each of them has {percent(after[0], 1)}. {int(result['rows']):,} patches of {SIZE} × "
+        f"{SIZE} pixels in three colours, from photographs by danielbuechele and vultilion (CC BY 2.0, "
+        "cut); shown are some of the more contrasted half."
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Four squares of small colour images: patches of photographs; their principal "
+        "components, first plain colours, then ever finer stripes; the patches rebuilt from "
+        f"{KEPT} components, a little blurred, with {number(100 * result['share'].sum(), 3)} percent of the "
+        "variance; and the whitened patches, grey with coloured edges."
+    )

@@ -1,0 +1,185 @@
+"""Do raw pixels from 0 to 255 saturate units, and what does that cost?  Chapter: preprocessing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, percent
+from experiments.preprocessing._networks import generators
+from unitgain.activations import ACTIVATIONS
+from unitgain.datasets import mnist, split
+from unitgain.diagnostics import saturation
+from unitgain.models import MLP
+from unitgain.optimizers import SGD
+from unitgain.training import accuracy, train
+from unitgain.transforms import StandardScaler
+
+FUNCTIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
+SCALES = {  # what is fitted on the training pixels, and learning rates to choose from
+    "raw, 0 to 255": (lambda seen: lambda x: x, (3e-5, 0.005, 0.025)),
+    "divided by 255": (lambda seen: lambda x: x / 255, (0.3, 1.0, 3.0)),
+    "one mean, one sd": (lambda seen: StandardScaler(None).fit(seen), (0.1, 0.3, 1.0)),
+    "each pixel its own": (lambda seen: StandardScaler().fit(seen), (0.1, 0.3, 1.0)),
+}
+RAW, DIVIDED, WHOLE, EACH = range(len(SCALES))
+HIDDEN = 25
+BATCH, EPOCHS = 40, 6
+
+
+def _learned(function: str, parts, rates, seed: int) -> tuple[Tensor, Tensor]:
+    """Share saturated at birth, and test accuracy at the rate best on validation data (networks,).
+
+    parts: x (networks, n, pixels) and y (networks, n), of training, validation and test.
+    """
+    (x, y), (validation_x, validation_y), (test_x, test_y) = parts
+    replicas, draws = (len(rates), len(x)), generators(seed, len(x), len(rates))
+    model = MLP((784, HIDDEN, 10), function, replicas=replicas, generator=draws, device=x.device)
+    z = model.layers[0](x.mT).detach()[0].mT  # the same at every rate
+    rate = torch.tensor(rates, device=x.device)[:, None, None, None]
+    train(
+        model,
+        x,
+        y[None],
+        loss="cross_entropy",
+        optimizer=SGD(model.parameters(), lr=rate),
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    with torch.no_grad():
+        best = accuracy(model(validation_x), validation_y[None]).mean(-1).argmax()
+        return saturation(ACTIVATIONS[function], z).mean(-1), accuracy(model(test_x)[best], test_y)
+
+
+def compute(*, networks=6, rows=2000, seed=0, device="cpu"):
+    """`saturated` at birth and `accuracy` on test digits: (FUNCTIONS, SCALES, networks).
+
+    Every network has its own split of the digits and its own first weights, the same in all cases.
+    """
+    x, y = mnist(device=device)
+    splits = []
+    for draw in generators(seed, networks):
+        some = torch.randperm(len(x), generator=draw)[:rows].to(device)
+        splits.append(split(x[some], y[some], validation=0.2, test=0.4, generator=draw))
+    found = []
+    for fit, rates in SCALES.values():
+        scaled = [[(fit(one.train.x)(part.x), part.y) for part in one] for one in splits]
+        parts = [tuple(map(torch.stack, zip(*part, strict=True))) for part in zip(*scaled, strict=True)]
+        found.append([_learned(function, parts, rates, seed) for function in FUNCTIONS])
+    saturated, right = (
+        torch.stack([torch.stack([case[i] for case in row]) for row in found], dim=1) for i in range(2)
+    )
+    return {"saturated": saturated, "accuracy": right}
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.2, 5.0, ncols=2, sharey=True)
+    colours = style.palette()
+    names, places = [], []
+    for f, function in enumerate(FUNCTIONS.values()):
+        top = f * (len(SCALES) + 1)
+        what = "ReLU, which is off rather than saturated" if function == "ReLU" else function
+        axes[0].text(0, top - 0.45, f" {what}", va="bottom", fontsize=11)
+        for s, name in enumerate(SCALES):
+            key, y = ("raw" if s == RAW else "standardized"), top + s
+            share, right = 100 * result["saturated"][f, s], 100 * result["accuracy"][f, s]
+            low, high = mean_interval(share)
+            bars = [[share.mean() - low], [high - share.mean()]]
+            axes[0].barh(
+                y, share.mean(), 0.66, color=style.GRID if function == "ReLU" else colours["saturated"]
+            )
+            axes[0].errorbar(share.mean(), y, xerr=bars, color=style.ink(), elinewidth=1)
+            axes[0].text(high + 1.5, y, f"{share.mean():.0f}", va="center")
+            low, high = mean_interval(right)
+            side = y + np.linspace(-0.18, 0.18, len(right))
+            axes[1].plot(right, side, "^" if s == RAW else "o", ms=3.5, mew=0, alpha=0.5, color=colours[key])
+            bars = [[right.mean() - low], [high - right.mean()]]
+            axes[1].errorbar(right.mean(), y, xerr=bars, fmt="s", ms=5, color=colours[key], elinewidth=1.5)
+            names.append(name)
+            places.append(y)
+    axes[0].set(yticks=places, yticklabels=names, xlim=(0, 112), xticks=range(0, 101, 25))
+    axes[0].set(xlabel="saturated at birth (%)", ylim=(places[-1] + 0.7, -1.2))
+    axes[0].tick_params(axis="y", length=0)
+    axes[1].set(xlabel="test accuracy after training (%)", xlim=(0, 100), xticks=range(0, 101, 25))
+    axes[1].tick_params(axis="y", length=0)
+    axes[1].grid(axis="x")
+    return fig
+
+
+def table(result) -> dict:
+    function, scale = np.meshgrid(list(FUNCTIONS.values()), list(SCALES), indexing="ij")
+    low, high = np.array([mean_interval(row) for row in result["accuracy"].reshape(function.size, -1)]).T
+    return {
+        "activation": function.ravel(),
+        "pixels": scale.ravel(),
+        "saturated": result["saturated"].mean(-1).ravel(),
+        "accuracy": result["accuracy"].mean(-1).ravel(),
+        "low": low,
+        "high": high,
+    }
+
+
+def _points(values: np.ndarray) -> str:
+    low, high = mean_interval(100 * values.astype(np.float64))
+    return f"{100 * values.mean():.0f} points [{low:.0f}, {high:.0f}]".replace("-", "−")
+
+
+def caption(result) -> str:
+    tanh, sigmoid, relu = result["saturated"].mean(-1)
+    right = result["accuracy"].mean(-1)
+    return (
+        f"**Raw pixels saturate {percent(tanh[RAW])} of tanh units × images and {percent(sigmoid[RAW])} "
+        f"with sigmoids, and, divided by 255, {percent(max(tanh[DIVIDED], sigmoid[DIVIDED]))} of either; "
+        f"raw, no activation gets beyond {percent(right[:, RAW].max())} right.** Raw pixels leave ReLU at "
+        f"{percent(right[-1, RAW])}, though it is off on {percent(relu[RAW])} of the pairs, as it is on "
+        f"divided ones. {result['accuracy'].shape[-1]} networks 784-{HIDDEN}-10, each "
+        f"with its own split of MNIST digits, weights by Glorot's rule; {EPOCHS} epochs of gradient descent "
+        "at the best of three rates; squares: means with 95 % intervals."
+    )
+
+
+def alt(result) -> str:
+    share, right = (100 * result[key].mean(-1) for key in ("saturated", "accuracy"))
+    return (
+        "For tanh, sigmoid and ReLU and four scalings of the pixels, bars of the saturated share at birth "
+        "and dots of the test accuracy. "
+        + "; ".join(
+            f"{function}: saturated "
+            + ", ".join(f"{a:.0f}" for a in share[f])
+            + " percent, right "
+            + ", ".join(f"{a:.0f}" for a in right[f])
+            + " percent"
+            for f, function in enumerate(FUNCTIONS.values())
+        )
+        + ", each for raw, divided by 255, standardized as a whole and pixel by pixel."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    share, right = result["saturated"].astype(np.float64), result["accuracy"]
+    cost = right[:, DIVIDED] - right[:, RAW]
+    low, high = mean_interval(share[0, RAW])
+    yield Claim(
+        id="raw-pixels-saturate",
+        statement="Raw pixels from 0 to 255 saturate tanh and sigmoid units",
+        sources=("Ekman, Learning Deep Learning, chapter 5",),
+        verdict="confirmed",
+        measure="share of tanh units × training images, at birth, at which the derivative is below 5 % of "
+        "its peak",
+        estimate=float(share[0, RAW].mean()),
+        interval=(low, high),
+        n=share.shape[-1],
+        holds=min(low, mean_interval(share[1, RAW])[0]) > 0.9
+        and max(mean_interval(row)[1] for row in share[:2, DIVIDED:].reshape(-1, share.shape[-1])) < 0.2
+        and min(mean_interval(row)[0] for row in cost[:2]) > 0.1,
+        finding=f"With sigmoids {percent(share[1, RAW].mean())}. Divided by 255 it is "
+        f"{percent(share[0, DIVIDED].mean())} and {percent(share[1, DIVIDED].mean())}, standardized with "
+        f"one mean and one standard deviation, as in the book, {percent(share[0, WHOLE].mean())} and "
+        f"{percent(share[1, WHOLE].mean())}: here a division is enough. Raw pixels cost tanh "
+        f"{_points(cost[0])} of accuracy, sigmoids {_points(cost[1])}, and ReLU, off no more often than "
+        f"before, {_points(cost[2])}.",
+    )

@@ -1,0 +1,254 @@
+"""Do regression targets need scaling, and who needs it: the task, the optimizer or the rate?
+
+Chapter: preprocessing.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, number
+from experiments.preprocessing._networks import generators
+from unitgain.datasets import diabetes, split
+from unitgain.models import MLP
+from unitgain.optimizers import SGD, Adam
+from unitgain.training import train
+from unitgain.transforms import StandardScaler
+
+MODELS = {"A linear neuron": (10, 1), "A network 10-32-1": (10, 32, 1)}
+LINEAR, NETWORK = range(len(MODELS))
+PAIR = (9, 32, 2)  # two targets: the disease's progress, and the blood sugar, which is no input then
+SUGAR, MMOL = 9, 18.016  # its column, in mg/dl, and what that is divided by for mmol/l
+UNITS = (0.01, 0.1, 1.0, 10.0)  # what the targets are multiplied by
+MEASURED, STANDARDIZED, CENTRED = UNITS.index(1.0), len(UNITS), len(UNITS) + 1 + UNITS.index(1.0)
+OPTIMIZERS = {  # with their rates; Adam's is its default
+    "sgd": (SGD, tuple(10 ** (k / 2) for k in range(-10, -1))),
+    "adam": (Adam, (1e-3,)),
+}
+BATCH, EPOCHS = 32, 50
+
+Parts = Sequence[Tensor]  # training, validation, test
+
+
+def _data(x: Tensor, y: Tensor, units: Sequence[float], networks: int, seed: int) -> tuple[Parts, Parts]:
+    """Every network's own split of the data: inputs (networks, n, features), targets in several forms.
+
+    Forms of y (forms, networks, n, outputs): raw in all `units`, standardized, centred in all `units`.
+    """
+    parts = []
+    for draw in generators(seed, networks):
+        rows = torch.arange(len(x), device=x.device)
+        one = split(x, rows, validation=0.2, test=0.2, generator=draw)
+        scaler, seen = StandardScaler().fit(one.train.x), y[one.train.y]
+        mean, sd = seen.mean(0), seen.std(0, correction=0)
+        forms = [*(u * y for u in units), (y - mean) / sd, *(u * (y - mean) for u in units)]
+        parts.append([(scaler(part.x), torch.stack(forms)[:, part.y]) for part in one])
+    sets = [tuple(zip(*part, strict=True)) for part in zip(*parts, strict=True)]
+    return [torch.stack(x) for x, _ in sets], [torch.stack(y, dim=1) for _, y in sets]
+
+
+def _errors(sizes: Sequence[int], name: str, x: Parts, y: Parts, seed: int) -> tuple[Tensor, Tensor]:
+    """Test errors by variance (forms, networks, outputs) at the rate best on validation data; its number."""
+    make, rates = OPTIMIZERS[name]
+    (forms, networks, n, _), device = y[0].shape, x[0].device
+    draws = generators(seed, networks, forms * len(rates))
+    replicas = len(rates), forms, networks
+    model = MLP(sizes, weight="he_normal", replicas=replicas, generator=draws, device=device)
+    rate = torch.tensor(rates, device=device)[:, None, None, None, None]
+
+    def loss(output: Tensor, rows: Tensor) -> Tensor:
+        return (output - y[0][..., rows, :]).square().sum(-1).mean(-1) / 2
+
+    train(
+        model,
+        x[0],
+        torch.arange(n, device=device),
+        loss=loss,
+        optimizer=make(model.parameters(), lr=rate),
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    variances = y[0].var(-2, correction=0)
+    with torch.no_grad():
+        validation, test = ((model(x[k]) - y[k]).square().mean(-2) / variances for k in (1, 2))
+    best = validation.mean((-2, -1)).nan_to_num(nan=torch.inf).argmin(0)
+    return test[best, torch.arange(forms, device=device)], best
+
+
+def compute(*, networks=8, seed=0, device="cpu"):
+    """Test errors by the variance of the training targets.
+
+    `adam` (MODELS, UNITS, standardized and centred in UNITS, networks); `sgd` the same without the centred
+    ones, `sgd_best` the numbers of its rates. `pair_sgd` and `pair_adam`: (as measured and standardized,
+    networks, targets). Every network has its own split of the data and its own first weights, the same in all
+    cases. `mean` of the targets, `steps` of a training.
+    """
+    x, y = diabetes(device=device)
+    sugar = x[:, SUGAR] / MMOL
+    inputs, targets = _data(x, y[:, None], UNITS, networks, seed)
+    uncentred = [part[: STANDARDIZED + 1] for part in targets]
+    sgd = [_errors(sizes, "sgd", inputs, uncentred, seed) for sizes in MODELS.values()]
+    adam = [_errors(sizes, "adam", inputs, targets, seed)[0] for sizes in MODELS.values()]
+    both, two = _data(x[:, :SUGAR], torch.stack([y, sugar], dim=1), (1.0,), networks, seed)
+    two = [part[:2] for part in two]
+    return {
+        "sgd": torch.stack([error[..., 0] for error, _ in sgd]),
+        "sgd_best": torch.stack([best for _, best in sgd]),
+        "adam": torch.stack([error[..., 0] for error in adam]),
+        "pair_sgd": _errors(PAIR, "sgd", both, two, seed)[0],
+        "pair_adam": _errors(PAIR, "adam", both, two, seed)[0],
+        "mean": y.mean(),
+        "steps": torch.tensor(EPOCHS * -(-inputs[0].shape[1] // BATCH)),
+    }
+
+
+def _series(ax: Axes, x, rows, colour: str, **look) -> None:
+    """Means over the networks with their intervals; rows (x, networks)."""
+    low, high = np.array([mean_interval(row) for row in rows]).T
+    middle = rows.mean(-1)
+    bars = middle - np.maximum(low, 0.1 * middle), high - middle  # a log axis has no 0
+    ax.errorbar(x, middle, bars, color=style.palette()[colour], ms=5, lw=1.4, elinewidth=1.2, **look)
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(9.2, 4.0, ncols=3, sharey=True, width_ratios=(1.25, 1.25, 1))
+    columns = np.arange(len(UNITS) + 1)
+    raw, standardized, centred = columns[:-1], columns[-1:], columns[:-1] + STANDARDIZED + 1
+    for m, (ax, title) in enumerate(zip(axes, MODELS, strict=False)):
+        sgd, adam = result["sgd"][m], result["adam"][m]
+        _series(ax, raw - 0.06, sgd[raw], "raw", marker="^")
+        _series(ax, raw + 0.06, adam[raw], "raw", marker="^", ls="--", mfc="none")
+        _series(ax, raw + 0.06, adam[centred], "standardized", marker="o", ls=":", mfc="none")
+        _series(ax, standardized - 0.12, sgd[standardized], "standardized", marker="s")
+        _series(ax, standardized + 0.12, adam[standardized], "standardized", marker="s", mfc="none")
+        names = [f"÷ {1 / u:g}" if u < 1 else f"× {u:g}" for u in UNITS]
+        names[MEASURED] = "as\nmeasured"
+        ax.set(title=title, xlim=(-0.45, len(UNITS) + 0.45), xlabel="targets")
+        ax.set_xticks(columns, [*names, "standard-\nized"])
+    for t in range(2):
+        for f, (colour, mark) in enumerate((("raw", "^"), ("standardized", "s"))):
+            for key, side, look in (("sgd", -0.08, {}), ("adam", 0.08, {"mfc": "none"})):
+                row = result[f"pair_{key}"][f, :, t]
+                _series(axes[2], [t + 0.45 * f + side], row[None], colour, marker=mark, **look)
+    axes[2].set(title="One network, both targets", xlim=(-0.3, 1.8))
+    axes[2].set_xticks([0.22, 1.22], ["progress", "blood sugar\n(mmol/l)"])
+    colours = style.palette()
+    for ax, x, y, key, text in (
+        (axes[0], 1.5, 5.2, "raw", "Adam, default rate"),
+        (axes[0], 1.5, 1.2, "standardized", "Adam, centred"),
+        (axes[0], 1.5, 0.4, "raw", "descent, best rate"),
+        (axes[2], 0, 1.3, "raw", "raw"),
+        (axes[2], 0.45, 0.39, "standardized", "standardized"),
+    ):
+        ax.text(x, y, text, color=colours[key], ha="center", va="bottom")
+    for ax in axes:
+        ax.axhline(1, color=style.ink(), lw=0.8, ls=":")
+    axes[0].set(yscale="log", ylabel="test error / variance (log)", ylim=(0.37, 14))
+    axes[0].set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
+    axes[0].set_yticks([], minor=True)
+    return fig
+
+
+def table(result) -> dict:
+    names = [*(f"raw × {u:g}" for u in UNITS), "standardized", *(f"centred × {u:g}" for u in UNITS)]
+    rows = [
+        (model, "gradient descent" if key == "sgd" else "Adam", name, row)
+        for m, model in enumerate(MODELS)
+        for key in OPTIMIZERS
+        for name, row in zip(names, result[key][m], strict=False)
+    ]
+    rows += [
+        (f"both targets: {target}", "gradient descent" if key == "sgd" else "Adam", name, row)
+        for key in OPTIMIZERS
+        for name, pair in zip(("raw × 1", "standardized"), result[f"pair_{key}"], strict=True)
+        for target, row in zip(("progress", "blood sugar"), pair.T, strict=True)
+    ]
+    model, optimizer, target, errors = zip(*rows, strict=True)
+    low, high = np.array([mean_interval(row) for row in errors]).T
+    middle = np.array([row.mean() for row in errors])
+    columns = {"model": model, "optimizer": optimizer, "targets": target}
+    return columns | {"error_by_variance": middle, "low": low, "high": high}
+
+
+def _lost(result, key: str, model: int) -> np.ndarray:
+    """Error with targets as measured minus that with standardized ones, network by network."""
+    rows = result[key][model].astype(np.float64)
+    return rows[MEASURED] - rows[STANDARDIZED]
+
+
+def _pair_lost(result, key: str) -> np.ndarray:
+    """The same of the blood sugar, learned beside the progress."""
+    raw, standardized = result[f"pair_{key}"][..., 1].astype(np.float64)
+    return raw - standardized
+
+
+def _more(values: np.ndarray) -> str:
+    low, high = mean_interval(values)
+    return f"{values.mean():+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")
+
+
+def caption(result) -> str:
+    sgd, adam = (result[key][NETWORK].mean(-1) for key in ("sgd", "adam"))
+    raw, standardized = result["pair_sgd"][..., 1].mean(-1)
+    reach = OPTIMIZERS["adam"][1][0] * result["steps"]
+    return (
+        f"**At its default rate Adam ends at an error of {number(adam[MEASURED], 2)} times the variance with "
+        f"targets as measured, and of {number(adam[STANDARDIZED], 2)} with standardized ones; gradient "
+        f"descent at its best rate at {number(sgd[MEASURED], 2)} and {number(sgd[STANDARDIZED], 2)}.** Adam "
+        f"moves a parameter by about its rate a step, {number(float(reach), 2)} in all, and the targets' "
+        f"mean is {number(float(result['mean']))}: centring alone gives {number(adam[CENTRED], 2)}. "
+        f"Right, two targets share a rate, and the smaller numbers pay: the blood sugar's error is "
+        f"{number(raw, 2)} raw, {number(standardized, 2)} standardized, both with descent. "
+        f"Diabetes data of scikit-learn; {result['adam'].shape[-1]} networks with splits of their own, "
+        f"{EPOCHS} epochs, means with 95 % intervals; filled: gradient descent, hollow: Adam."
+    )
+
+
+def alt(result) -> str:
+    parts = []
+    for m, model in enumerate(MODELS):
+        sgd, adam = (result[key][m].mean(-1) for key in ("sgd", "adam"))
+        parts.append(
+            f"{model}: Adam {number(adam[MEASURED])} as measured and {number(adam[STANDARDIZED])} "
+            f"standardized, gradient descent {number(sgd[MEASURED])} and {number(sgd[STANDARDIZED])}"
+        )
+    raw, standardized = result["pair_sgd"][..., 1].mean(-1)
+    return (
+        "Test error by variance, log, against the targets' unit, raw, centred and standardized. "
+        + "; ".join(parts)
+        + f". Blood sugar learned beside the progress by gradient descent: {number(raw)} raw, "
+        f"{number(standardized)} standardized."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    adam, descent = _lost(result, "adam", NETWORK), _lost(result, "sgd", NETWORK)
+    linear = _lost(result, "sgd", LINEAR)
+    low, high = mean_interval(adam)
+    rates = np.array(OPTIMIZERS["sgd"][1])[result["sgd_best"]]
+    yield Claim(
+        id="targets-too",
+        statement="Regression targets need scaling too",
+        sources=("Tuning neural networks with normalization, Normalization in deep learning",),
+        verdict="depends",
+        measure="test error by variance with targets as measured minus with standardized ones, network "
+        "10-32-1, Adam at its default rate",
+        estimate=float(adam.mean()),
+        interval=(low, high),
+        n=len(adam),
+        holds=low > 0.5
+        and mean_interval(descent)[1] < 0.05
+        and mean_interval(linear)[1] < 0.05
+        and mean_interval(_pair_lost(result, "sgd"))[0] > 0.3,
+        finding="It depends on who chooses the rate, and for how many targets. With gradient descent at "
+        f"its best rate the difference is {_more(descent)}, and for a linear neuron {_more(linear)}: the "
+        f"unit only moves the network's best rate, from {number(rates[NETWORK, STANDARDIZED], 1)} to "
+        f"{number(rates[NETWORK, MEASURED], 1)}. Two targets share one network's rate: blood sugar in "
+        f"mmol/l beside the progress loses {_more(_pair_lost(result, 'sgd'))} even then.",
+    )

@@ -1,0 +1,114 @@
+"""Results of the chapter's experiments on images, pixels and targets, made by hand; the rest is in part a."""
+
+import numpy as np
+from experiments.preprocessing.pixels import DIVIDED, RAW, WHOLE
+from experiments.preprocessing.reduced_training import COUNTS, ENOUGH
+from experiments.preprocessing.targets import LINEAR, MEASURED, NETWORK, STANDARDIZED
+from experiments.preprocessing.whiten_noise import EPSILONS, NOISE
+
+from tests.doctored.normalize_your_data import around, put
+
+
+def each(middles, *shape, spread=0.01):
+    """Results around each of `middles`: (*middles' shape, *shape)."""
+    middles = np.asarray(middles, float)
+    return middles.reshape(*middles.shape, *(1 for _ in shape)) + around(
+        0, *middles.shape, *shape, spread=spread
+    )
+
+
+def images(components, pixels):
+    """Squared distances of 200 images, and what the first directions hold of them: `total` and `few`."""
+    total = around(10, 200, spread=3)
+    return total, np.stack([share * total * around(1, 200) for share in (components, pixels)])
+
+
+DIGITS, PATCHES = images(0.78, 0.14), images(0.97, 0.06)
+
+VARIANCES = np.geomspace(1e6, 11, 50)
+PREDICTED = (VARIANCES + np.array(EPSILONS)[:, None] * NOISE**2) ** -0.5
+
+RIGHT = np.array([0.46, 0.64, 0.86, 0.9, 0.93, 0.93, 0.93])
+
+SATURATED = [[0.98, 0, 0.11, 0.07], [0.97, 0, 0, 0.01], [0.5, 0.5, 0.5, 0.5]]
+LEARNED = [[0.4, 0.88, 0.88, 0.86], [0.5, 0.88, 0.88, 0.87], [0.25, 0.88, 0.88, 0.87]]
+
+SOUND = {
+    "digit_components": {
+        "total_0": DIGITS[0],
+        "few_0": DIGITS[1],
+        "total_1": PATCHES[0],
+        "few_1": PATCHES[1],
+        "kept_0": np.linspace(0.1, 1, 784),
+        "kept_1": np.linspace(0.8, 1, 432),
+        "pixel": around(33, 1000, spread=10),
+        "label": np.arange(1000) % 10,
+    },
+    "whiten_noise": {
+        "share": each([0.002, 0.35, 0.28, 0.13, 0.055], 10, spread=0.0005),
+        "gain": PREDICTED[..., None] * around(1, *PREDICTED.shape, 10),
+        "predicted": np.repeat(PREDICTED[..., None], 10, axis=-1),
+    },
+    "reduced_training": {
+        key: each(np.stack([RIGHT - 0.02, RIGHT], axis=1), 6, spread=0.001) for key in ("validation", "test")
+    },
+    "pixels": {
+        "saturated": each(SATURATED, 6, spread=0.002).clip(0, 1),
+        "accuracy": each(LEARNED, 6),
+    },
+    "targets": {
+        "sgd": each([[0.54] * 5, [0.62, 0.57, 0.55, 0.53, 0.58]], 8),
+        "sgd_best": np.array([[7, 6, 6, 6, 7], [7, 5, 3, 1, 6]]),
+        "adam": each([[3, 4, 4.5, 4.6, 0.9, 0.8, 0.8, 1, 1], [0.6, 0.7, 3, 4, 0.6, 0.6, 0.5, 0.6, 0.9]], 8),
+        "pair_sgd": each([[0.6, 2.5], [0.6, 0.8]], 8).swapaxes(1, 2),
+    },
+}
+
+
+def less(i, which, factor):
+    """A doctor by whom the first components (0) or pixels (1) of digits (0) or patches (1) hold less."""
+    return lambda r: put(f"few_{i}", (which,), factor * r[f"few_{i}"][which])(r)
+
+
+DOCTORED = {
+    ("digit_components", "pca-keeps"): {
+        "digits need more": less(0, 0, 0.6),
+        "patches need more": less(1, 0, 0.5),
+        "pixels alone do as well": less(0, 1, 5),
+        "those of patches do": less(1, 1, 12),
+    },
+    ("digit_components", "mnist-mean"): {
+        "paler": lambda r: {"pixel": r["pixel"] - 2},
+        "darker": lambda r: {"pixel": r["pixel"] + 2},
+        "too few images to tell": lambda r: {"pixel": r["pixel"][:20], "label": r["label"][:20]},
+    },
+    ("whiten_noise", "whiten-noise"): {
+        "as much noise as before": put("share", 0, around(0.3, 10)),
+        "epsilon does nothing": lambda r: {
+            "share": np.stack([r["share"][0], *[r["share"][1]] * len(EPSILONS)])
+        },
+        "a little does, more does not": lambda r: put("share", 4, r["share"][2])(r),
+        "all directions alike": lambda r: put("gain", 0, np.full_like(r["gain"][0], 0.1))(r),
+        "epsilon leaves them as unlike": lambda r: put("gain", -1, r["gain"][0])(r),
+        "not by the root": lambda r: {"gain": r["gain"] * np.geomspace(1, 2, r["gain"].shape[1])[:, None]},
+    },
+    ("reduced_training", "pca-ok-for-nets"): {
+        "two points are lost": lambda r: put("test", ENOUGH, r["test"][ENOUGH] - 0.02)(r),
+        "more components lose some": lambda r: put("test", -2, r["test"][-2] - 0.02)(r),
+        "any number will do": lambda r: put("test", COUNTS.index(4), r["test"][-1])(r),
+        "too noisy to tell": put("test", ENOUGH, around(0.92, 2, 6, spread=0.05)),
+    },
+    ("pixels", "raw-pixels-saturate"): {
+        "tanh does not saturate": put("saturated", (0, RAW), around(0.6, 6)),
+        "sigmoids do not": put("saturated", (1, RAW), around(0.6, 6)),
+        "divided pixels saturate": put("saturated", (1, DIVIDED), around(0.5, 6)),
+        "standardized ones do": put("saturated", (0, WHOLE), around(0.5, 6)),
+        "it costs nothing": put("accuracy", (0, RAW), around(0.87, 6)),
+    },
+    ("targets", "targets-too"): {
+        "Adam does as well": put("adam", (NETWORK, MEASURED), around(0.6, 8)),
+        "descent needs it too": put("sgd", (NETWORK, MEASURED), around(1, 8)),
+        "so does a linear neuron": put("sgd", (LINEAR, STANDARDIZED), around(0.3, 8)),
+        "two targets get along": put("pair_sgd", (0,), around(0.8, 8, 2)),
+    },
+}
