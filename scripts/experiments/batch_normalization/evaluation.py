@@ -1,0 +1,258 @@
+"""When does a network with batch normalization predict worse than it has learned to?
+
+Chapter: batch-normalization.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.batch_normalization._training import (
+    CLASSES,
+    descend,
+    digit_parts,
+    drawn,
+    generators,
+    score,
+)
+from experiments.evidence import Claim, between, mean_interval, number, percent
+from unitgain.datasets import Examples
+from unitgain.models import MLP
+from unitgain.training import accuracy
+
+SIZES = (64, 32, 32, CLASSES)
+RATE, BATCH = 0.3, 32
+STEPS = 300
+SERVED = (2, 4, 8, 16, 32, 64, 128)  # images that are predicted together
+ROUNDS = 256  # images of each kind that are served
+MOMENTUMS = (0.1, 0.01)
+MOMENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # batches seen
+SHIFTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # added to the pixels, which go from 0 to 1
+
+
+def _forget(model: MLP, momentum: float | None) -> None:
+    for norm in model.normalizations:
+        norm.reset_running_stats()
+        norm.momentum = momentum
+
+
+@torch.no_grad()
+def _refit(model: MLP, x: Tensor) -> None:
+    """Running statistics anew: exactly those of `x`."""
+    _forget(model.train(), None)
+    model(x)
+    model.eval()
+
+
+@torch.no_grad()
+def _served(model: MLP, held: Examples, rows: Tensor) -> Tensor:
+    """Accuracy in training mode on batches of images, (batches, size) their row numbers."""
+    return torch.stack([accuracy(model(held.x[few]), held.y[few]) for few in rows]).mean(0)
+
+
+def _batches(held: Examples, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Row numbers of batches at random and of batches of one class, (batches, size) each."""
+    count = max(ROUNDS // size, 2)
+    mixed = torch.randint(len(held.x), (count, size), generator=generator)
+    one = []
+    for _ in range(count):
+        first = held.y[torch.randint(len(held.y), (1,), generator=generator).to(held.y.device)]
+        same = (held.y == first).nonzero().squeeze(-1)
+        one.append(same[torch.randint(len(same), (size,), generator=generator).to(same.device)])
+    return mixed.to(held.x.device), torch.stack(one)
+
+
+@torch.no_grad()
+def _arrive(model: MLP, training: Examples, momentum: float, moments, generator) -> tuple[Tensor, Tensor]:
+    """Running means of the first normalization after so many batches, the weights held still.
+
+    Its distance from the mean over all training images beside the mean's size, (moments, networks), and what
+    is predicted of it.
+    """
+    first = model.normalizations[0]
+    _refit(model, training.x)
+    goal, noise = first.running_mean.clone(), first.running_var.sum((-2, -1)) / BATCH
+    size = goal.square().sum((-2, -1))
+    _forget(model.train(), momentum)
+    stream = drawn(max(moments) * BATCH, training, generator)
+    gaps = []
+    for step, x in enumerate(stream.x.split(BATCH), start=1):
+        model(x)
+        if step in moments:
+            gaps.append(((first.running_mean - goal).square().sum((-2, -1)) / size).sqrt())
+    left = torch.tensor([(1 - momentum) ** (2 * step) for step in moments]).to(size)[:, None]
+    return torch.stack(gaps), (left + momentum / (2 - momentum) * (1 - left) * noise / size).sqrt()
+
+
+def compute(*, networks=8, moments=9, seed=0, device="cpu"):
+    """Accuracies on held-out images of networks that were trained once.
+
+    `served` in training mode: (mixed or one class, sizes, networks); `evaluation`: (networks,). `gap` and
+    `expected` of the running means: (momentums, moments, networks). `drifted` with the statistics of the
+    training, with those refitted, and on the images as they were with the refitted ones: (3, shifts,
+    networks).
+    """
+    training, held = digit_parts(seed, device, standardized=False)
+    model = MLP(
+        SIZES,
+        normalization="batch",
+        replicas=networks,
+        weight="he_normal",
+        generator=generators(seed, networks),
+        device=device,
+    )
+    descend(model, training, RATE, steps=STEPS, batch=BATCH, seed=seed)
+    trained = {key: value.clone() for key, value in model.state_dict().items()}
+    generator = torch.Generator().manual_seed(seed + 1)
+    found = {"evaluation": score(model.eval(), held)}
+    model.train()
+    rows = [_batches(held, size, generator) for size in SERVED]
+    found["served"] = torch.stack(
+        [torch.stack([_served(model, held, r) for r in kind]) for kind in zip(*rows, strict=True)]
+    )
+    arrived = [_arrive(model, training, m, MOMENTS[:moments], generator) for m in MOMENTUMS]
+    found |= {
+        key: torch.stack(rows)
+        for key, rows in zip(("gap", "expected"), zip(*arrived, strict=True), strict=True)
+    }
+    drifted = []
+    for shift in SHIFTS:
+        moved = Examples(held.x + shift, held.y)
+        model.load_state_dict(trained)
+        before = score(model.eval(), moved)
+        _refit(model, training.x + shift)
+        drifted.append(torch.stack([before, score(model, moved), score(model, held)]))
+    return found | {"drifted": torch.stack(drifted, 1)}
+
+
+def _line(ax, x, rows, colour, mark="o", **look) -> None:
+    """Means with their intervals, in percent."""
+    low, high = np.array([mean_interval(100 * row) for row in rows]).T
+    ax.plot(x, 100 * rows.mean(-1), marker=mark, ms=4.5, lw=1.5, color=colour, **look)
+    ax.vlines(x, low.clip(0), high.clip(max=100), color=colour, lw=1.3)
+
+
+def draw(result) -> Figure:
+    fig, (served, gap, drift) = style.figure(9.4, 3.6, ncols=3)
+    colours, ink = style.palette(), style.ink()
+    good, bad = colours["standardized"], colours["raw"]
+    low, high = mean_interval(100 * result["evaluation"])
+    served.axhspan(low, high, color=good, alpha=0.25, lw=0)
+    served.axhline(100 * result["evaluation"].mean(), color=good, lw=1.5)
+    mixed, one = result["served"]
+    _line(served, SERVED, mixed, bad)
+    _line(served, SERVED, one, bad, "^", ls="--")
+    served.text(SERVED[0], 99, "with eval()", color=good, va="bottom")
+    served.text(11, 62, "without,\nmixed images", color=bad)
+    served.text(11, 20, "without, images\nof one digit", color=bad)
+    served.set(
+        title="eval() forgotten", xscale="log", ylim=(0, 108), xlabel="images predicted together (log scale)"
+    )
+    served.set_xticks(SERVED, [str(size) for size in SERVED])
+    served.set_ylabel("accuracy (%)")
+    seen = np.array(MOMENTS[: result["gap"].shape[1]])
+    for rows, expected in zip(result["gap"], result["expected"], strict=True):
+        gap.plot(seen, 100 * expected.mean(-1), color=ink, lw=1)
+        _line(gap, seen, rows, bad, ls="")
+    gap.text(1, 48, "momentum\n0.1", va="top")
+    gap.text(22, 92, "momentum 0.01")
+    gap.text(1, 3, "line: predicted\ndots: measured", va="bottom")
+    gap.set(title="Statistics not there yet", xscale="log", ylim=(0, 108), xlabel="batches seen (log scale)")
+    gap.set_xticks(seen[::2], [str(step) for step in seen[::2]])
+    gap.set_ylabel("running mean: way still to go (%)")
+    kept, refitted, original = result["drifted"]
+    _line(drift, SHIFTS, refitted, good)
+    _line(drift, SHIFTS, kept, bad)
+    _line(drift, SHIFTS, original, bad, "^", ls="--")
+    drift.text(0, 100, "drifted images, statistics refitted", color=good)
+    drift.text(0, 40, "solid: drifted images,\nstatistics as trained", color=bad, va="top")
+    drift.text(0, 20, "dashed: original images,\nstatistics of the drifted", color=bad, va="top")
+    drift.set(
+        title="Images that drift", ylim=(0, 108), xlabel="added to the pixels (0 to 1)", ylabel="accuracy (%)"
+    )
+    for ax in (served, gap, drift):
+        ax.minorticks_off()
+        ax.set_yticks(range(0, 101, 20))
+    return fig
+
+
+def table(result) -> dict:
+    columns = {key: [] for key in ("panel", "arm", "at", "network", "value")}
+    seen = MOMENTS[: result["gap"].shape[1]]
+    for panel, arms, at, values in (
+        ("eval() forgotten", ("mixed", "one digit"), SERVED, result["served"]),
+        ("eval()", ("mixed",), (1,), result["evaluation"][None, None]),
+        ("way to go, measured", MOMENTUMS, seen, result["gap"]),
+        ("way to go, predicted", MOMENTUMS, seen, result["expected"]),
+        ("drift", ("as trained", "refitted", "refitted, original images"), SHIFTS, result["drifted"]),
+    ):
+        arm, x, network = np.meshgrid([str(a) for a in arms], at, range(values.shape[-1]), indexing="ij")
+        columns["panel"] += [panel] * values.size
+        for name, column in zip(("arm", "at", "network", "value"), (arm, x, network, values), strict=True):
+            columns[name] += column.ravel().tolist()
+    return columns
+
+
+def _way(result) -> int:
+    """Where the slower running means still have about half of their way to go."""
+    return int(np.abs(result["gap"][1].mean(-1) - 0.5).argmin())
+
+
+def caption(result) -> str:
+    mixed, one = result["served"].mean(-1)
+    kept, refitted, _ = result["drifted"].mean(-1)
+    at = _way(result)
+    return (
+        f"**Without eval(), the accuracy is {percent(mixed[0])} if two images are predicted at a time, and "
+        f"{percent(one[-1])} on {SERVED[-1]} images of one digit; with it, "
+        f"{percent(result['evaluation'].mean())}.** Middle: of the way that the running means have to go, "
+        f"(1 − momentum)ᵗ is left after t batches, plus the scatter of the last ones: with momentum "
+        f"{MOMENTUMS[1]:g} still {percent(result['gap'][1, at].mean())} after {MOMENTS[at]}. Right: with "
+        f"{SHIFTS[-1]:g} added to each pixel, {percent(kept[-1])}; with running statistics of such images, "
+        f"{percent(refitted[-1])}, but then the original images suffer (dashed). 64-32-32-10, "
+        f"{STEPS} steps of SGD in batches of {BATCH}; means over {result['evaluation'].size} networks with "
+        f"{percent(0.95)} intervals."
+    )
+
+
+def alt(result) -> str:
+    mixed, one = result["served"].mean(-1)
+    kept, refitted, original = result["drifted"].mean(-1)
+    return (
+        f"Three plots. Accuracy without eval rises from {percent(mixed[0])} for two images at a time to "
+        f"{percent(mixed[-1])} for {SERVED[-1]} mixed ones, and stays at {percent(one[-1])} for images of "
+        f"one digit; with eval it is {percent(result['evaluation'].mean())}. Running means approach the goal "
+        f"on the predicted curves. As images drift, the accuracy falls to {percent(kept[-1])}, stays at "
+        f"{percent(refitted[-1])} if refitted, and falls to {percent(original[-1])} on the original ones."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    mixed, one = result["evaluation"] - result["served"]
+    interval, many, same = (mean_interval(row) for row in (mixed[0], mixed[-1], one[-1]))
+    kept, refitted, _ = result["drifted"]
+    yield Claim(
+        id="bn-eval",
+        statement="A network with batch normalization predicts worse when it is left in training mode",
+        sources=("Unit Gain",),
+        verdict="depends",
+        measure="accuracy in evaluation mode minus in training mode, two held-out images predicted at a time",
+        estimate=float(mixed[0].mean(dtype=np.float64)),
+        interval=interval,
+        n=result["evaluation"].size,
+        holds=interval[0] > 0.2
+        and many[1] < 0.02
+        and same[0] > 0.5
+        and np.abs(result["gap"] / result["expected"] - 1)[:, :4].max() < 0.15
+        and mean_interval(refitted[-1] - kept[-1])[0] > 0.1,
+        finding=f"It depends on the company. {SERVED[-1]} mixed images at a time lose "
+        f"{number(100 * mixed[-1].mean(), 2)} {between(tuple(100 * end for end in many), 2)} points; "
+        f"{SERVED[-1]} images of one digit lose {number(100 * one[-1].mean(), 2)}, down to "
+        f"{percent(result['served'][1, -1].mean())}. Evaluation mode has its own conditions: the running "
+        "statistics must have arrived, and the data must be as in training: after a drift the accuracy is "
+        f"{percent(kept[-1].mean())}, refitted {percent(refitted[-1].mean())}.",
+    )

@@ -1,0 +1,204 @@
+"""By how much does a layer with batch normalization enlarge the gradient, before training?
+
+Chapter: batch-normalization.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import Claim, between, mean_interval, number, percent
+from unitgain.layers import BatchNorm
+
+STEPS, WIDTH = 50, 128  # a step: one layer on the way back
+LIMIT = math.pi / (math.pi - 1)  # of a ReLU layer's factor for the squared gradient: large batches
+KINDS = "batch norm", "none, He's weights", "batch norm, residual"
+BATCHES, LARGE = (4, 6, 8, 16, 32, 64, 128), 128
+NARROW = 16
+
+
+def compute(*, networks=12, seed=0, device="cpu"):
+    """Squared gradients over that at the top, after each layer on the way back.
+
+    `deep` (kinds, layers, networks) in the large batch; `factor` a layer of the networks with batch norm
+    (batches, networks), `narrow` (networks,) likewise in the large batch.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def grown(step: Callable, batch: int, width: int = WIDTH) -> Tensor:
+        return sizes(step, networks, width, batch, generator, device)
+
+    def factor(ratio: Tensor) -> Tensor:
+        return ratio[-1] ** (1 / STEPS)
+
+    return {
+        "deep": torch.stack([grown(step, LARGE) for step in (normalized, plain, residual)]),
+        "factor": torch.stack([factor(grown(normalized, batch)) for batch in BATCHES]),
+        "narrow": factor(grown(normalized, LARGE, NARROW)),
+    }
+
+
+def plain(h: Tensor, weight: Tensor, norm: BatchNorm) -> Tensor:
+    return (math.sqrt(2) * weight @ h).relu()
+
+
+def normalized(h: Tensor, weight: Tensor, norm: BatchNorm) -> Tensor:
+    return norm(weight @ h).relu()
+
+
+def residual(h: Tensor, weight: Tensor, norm: BatchNorm) -> Tensor:
+    return h + normalized(h, weight, norm)
+
+
+def sizes(step: Callable, networks: int, width: int, batch: int, generator, device) -> Tensor:
+    """‖∂L/∂h‖² over ‖∂L/∂h_top‖², which is normal, after 1, 2, … layers on the way back: (layers, networks).
+
+    h are a layer's outputs; those of the first are ReLUs of normal numbers.
+    """
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(networks, *shape, generator=generator).to(device)
+
+    norm = BatchNorm(width, affine=False, replicas=networks, examples_dim=-1, device=device)
+    h = [draw(width, batch).relu().requires_grad_()]
+    for _ in range(STEPS):
+        h.append(step(h[-1], draw(width, width) / math.sqrt(width), norm))
+    top = draw(width, batch)
+    gradients = torch.autograd.grad(h[-1], h[:-1], top)
+    return torch.stack([_squared(g) for g in reversed(gradients)]) / _squared(top)
+
+
+def _squared(g: Tensor) -> Tensor:
+    return g.double().square().sum((-2, -1))
+
+
+def predicted(batch: np.ndarray) -> np.ndarray:
+    """The factor of a ReLU layer for the squared gradient in wide networks, from a batch of B examples.
+
+    The normalized values of a unit are a random direction without its mean, so that two of them have the
+    correlation −1/(B − 1): both are positive with probability p, and c is the mean product of their ReLUs.
+    The ReLU halves the squared gradient, whose examples are correlated alike; the normalization removes the
+    mean and the part along the values, and divides by the variance of the ReLUs, whose inverse is
+    (B − 1)/(B − 3) times as large on average.
+    """
+    b = np.asarray(batch, dtype=np.float64)
+    angle = np.arccos(-1 / (b - 1))
+    p = (math.pi - angle) / (2 * math.pi)
+    c = (np.sin(angle) + (math.pi - angle) * np.cos(angle)) / (2 * math.pi)
+    return (b / 2 - (1 - p - c)) / ((b - 3) * (0.5 - c))
+
+
+def _lines(layers: int) -> np.ndarray:
+    """What theory says of `deep`: (kinds, layers)."""
+    passed = np.arange(1, layers + 1)
+    variance = (math.pi - 1) / (2 * math.pi)  # of a ReLU of N(0, 1)
+    grown = 1 + 0.5 / (variance * passed[::-1])  # layer l finds the variance of l ReLUs
+    return np.stack([predicted(LARGE) ** passed, np.ones(layers), np.cumprod(grown)])
+
+
+def draw(result) -> Figure:
+    fig, (left, right) = style.figure(7.8, 3.9, ncols=2, width_ratios=(1.15, 1))
+    colours, ink = style.palette(), style.ink()
+    layers = result["deep"].shape[1]
+    passed = np.arange(1, layers + 1)
+    full, hollow = {"mew": 0}, {"mfc": "none"}
+    looks = ("standardized", "o", full), ("raw", "^", full), ("standardized", "o", hollow)
+    for runs, line, (key, mark, look) in zip(result["deep"], _lines(layers), looks, strict=True):
+        left.plot(passed, line, color=ink, lw=1)
+        for run in runs.T:
+            left.plot(passed[4::5], run[4::5], mark, ms=3.8, color=colours[key], alpha=0.8, **look)
+    for text, x, y, (key, _, _), va in zip(
+        ("batch norm", "no normalization, He", "batch norm, residual"),
+        (27, 50, 37),
+        (1e6, 0.07, 150),
+        looks,
+        ("bottom", "top", "top"),
+        strict=True,
+    ):
+        left.text(x, y, text, color=colours[key], ha="right", va=va)
+    left.text(2, 3e8, "lines: predicted\nmarks: measured", va="top")
+    left.set(yscale="log", ylim=(0.01, 1e9), xlabel="layers passed on the way back")
+    left.set(title="How large the gradient gets", ylabel="squared gradient, 1 at the top (log scale)")
+    fine = np.linspace(3.9, 150, 500)
+    right.plot(fine, predicted(fine), color=ink, lw=1)
+    right.axhline(LIMIT, color=style.GRID, lw=0.8)
+    right.text(4, LIMIT - 0.06, f"π/(π − 1) = {LIMIT:.3f}", va="top")
+    for batch, runs in zip(BATCHES, result["factor"], strict=True):
+        low, high = mean_interval(runs)
+        right.plot([batch] * 2, [low, high], color=colours["standardized"], lw=1.5)
+        right.plot(batch, runs.mean(), "o", ms=5.5, mew=0, color=colours["standardized"])
+    right.set(xscale="log", xlabel="examples in a batch (log scale)", ylim=(1, 3.4), title="Factor a layer")
+    right.set_xticks([4, 8, 16, 32, 64, 128], ["4", "8", "16", "32", "64", "128"])
+    right.minorticks_off()
+    return fig
+
+
+def table(result) -> dict:
+    _, layers, networks = result["deep"].shape
+    kind, layer, network = np.meshgrid(KINDS, range(1, layers + 1), range(networks), indexing="ij")
+    line = np.broadcast_to(_lines(layers)[..., None], result["deep"].shape)
+    return {
+        "kind": kind.ravel(),
+        "layers_passed": layer.ravel(),
+        "network": network.ravel(),
+        "squared_gradient": result["deep"].ravel(),
+        "predicted": line.ravel(),
+    }
+
+
+def caption(result) -> str:
+    factor = result["factor"][-1]
+    end = np.median(result["deep"][:, -1], -1)
+    return (
+        f"**Every layer with batch normalization and ReLU multiplies the squared gradient by "
+        f"{number(factor.mean())} {between(mean_interval(factor))}; predicted is {number(predicted(LARGE))}, "
+        f"and π/(π − 1) for large batches.** Behind {STEPS} layers it is {number(end[0], 1)} times as large; "
+        f"without normalization {number(end[1], 2)} times, with residual connections {number(end[2], 2)} "
+        "times (medians). Right: small batches are worse, though the smallest less than predicted for wide "
+        f"layers. {len(factor)} networks of width {WIDTH} before training, normal inputs, γ = 1, β = 0, left "
+        f"in batches of {LARGE}; right means with 95 % intervals."
+    )
+
+
+def alt(result) -> str:
+    end = np.median(result["deep"][:, -1], -1)
+    return (
+        "Two plots. Left, squared gradient against layers passed, log scale: a straight line up to "
+        f"{number(end[0], 1)} with batch normalization, level without it, and a bend to {number(end[2], 2)} "
+        "with residual connections. Right, the factor a layer against the batch size: "
+        + ", ".join(f"{number(row.mean())} at {b}" for b, row in zip(BATCHES, result["factor"], strict=True))
+        + "; the measured marks lie on the predicted line."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    factor = result["factor"]
+    low, high = mean_interval(factor[-1])
+    flat = result["deep"][1, -1] ** (1 / result["deep"].shape[1])
+    off = np.abs(factor.mean(-1) / predicted(BATCHES) - 1)
+    yield Claim(
+        id="bn-explodes",
+        statement="Batch normalization makes gradients explode at initialization in very deep ReLU networks: "
+        "each layer multiplies the squared gradient by π/(π − 1)",
+        sources=("Yang et al. 2019",),
+        verdict="confirmed",
+        measure=f"factor a layer for the squared gradient, geometric mean over {STEPS} layers of width "
+        f"{WIDTH} in batches of {LARGE}; mean over networks",
+        estimate=float(factor[-1].mean()),
+        interval=(low, high),
+        n=factor.shape[-1],
+        holds=low > 0.98 * LIMIT
+        and high < 1.02 * LIMIT
+        and off[2:].max() < 0.02
+        and mean_interval(flat)[0] > 0.95
+        and mean_interval(flat)[1] < 1.05,
+        finding=f"For large batches π/(π − 1) = {number(LIMIT, 4)}; for batches of {LARGE} theory says "
+        f"{number(predicted(LARGE), 4)}. With He's weights and no normalization it is {number(flat.mean())}. "
+        f"From batches of {BATCHES[2]} on, measured and predicted differ by {percent(off[2:].max(), 1)} at "
+        f"most. Width matters little: at {NARROW} units the factor is {number(result['narrow'].mean())}.",
+    )

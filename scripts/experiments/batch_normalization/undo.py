@@ -1,0 +1,116 @@
+"""What does training make of γ and β, which may undo the normalization?  Chapter: batch-normalization."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import between, mean_interval, number, percent
+from unitgain.datasets import digits
+from unitgain.diagnostics import activity
+from unitgain.models import MLP
+from unitgain.optimizers import SGD
+from unitgain.training import train
+from unitgain.transforms import StandardScaler
+
+SIZES = (64, 40, 40, 40, 10)
+RATE, BATCH, EPOCHS = 0.1, 64, 20
+SHOWN = 3  # networks
+
+
+def compute(*, networks=6, seed=0, device="cpu"):
+    """`gamma` and `beta` of every hidden unit after training, and what would undo its normalization.
+
+    That is `sigma` and `mu`, the running statistics; and the `share` of the images that the unit is on for.
+    All (layers, networks, units).
+    """
+    x, y = digits(device=device)
+    x = StandardScaler().fit(x).transform(x)
+    draws = [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(networks)]
+    model = MLP(
+        SIZES,
+        "relu",
+        normalization="batch",
+        weight="he_normal",
+        replicas=networks,
+        generator=draws,
+        device=device,
+    )
+    train(
+        model,
+        x,
+        y,
+        loss="cross_entropy",
+        optimizer=SGD(model.parameters(), lr=RATE),
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    norms = model.normalizations
+    found = {
+        "gamma": [norm.weight for norm in norms],
+        "beta": [norm.bias for norm in norms],
+        "sigma": [norm.running_var.sqrt() for norm in norms],
+        "mu": [norm.running_mean for norm in norms],
+        "share": [layer.share[..., None] for layer in activity(model.eval(), x)],
+    }
+    return {key: torch.stack(rows)[..., 0].detach() for key, rows in found.items()}
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 3.9)
+    colours, ink = style.palette(), style.ink()
+    common = {"ls": "", "ms": 3.6, "mew": 0, "alpha": 0.5}
+    for shift, scale, key, mark in (("mu", "sigma", "raw", "^"), ("beta", "gamma", "standardized", "o")):
+        x, y = (result[value][:, :SHOWN].ravel() for value in (shift, scale))
+        ax.plot(x, y, mark, color=colours[key], **common)
+    ax.plot(0, 1, "+", ms=15, mew=1.6, color=ink)
+    ax.text(-0.12, 2.45, "would undo the\nnormalization:\nγ = σ, β = μ", color=colours["raw"], ha="right")
+    ax.text(0.42, 1.5, "after training", color=colours["standardized"], va="center")
+    ax.annotate(
+        "before training",
+        (0.03, 0.97),
+        (0.6, 0.42),
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": ink, "lw": 0.8},
+    )
+    ax.set(xlim=(-2.2, 2.2), ylim=(0, 3), xlabel="shift β", ylabel="scale γ")
+    return fig
+
+
+def table(result) -> dict:
+    at = np.indices(result["gamma"].shape)
+    return {
+        "layer": at[0].ravel() + 1,
+        "network": at[1].ravel(),
+        **{key: result[key].ravel() for key in ("gamma", "beta", "sigma", "mu", "share")},
+    }
+
+
+def _stayed(result) -> np.ndarray:
+    """Share of each network's units that end nearer to γ = 1, β = 0 than to what would undo them."""
+    home = np.hypot(result["gamma"] - 1, result["beta"])
+    away = np.hypot(result["gamma"] - result["sigma"], result["beta"] - result["mu"])
+    return (home < away).mean((0, 2))
+
+
+def caption(result) -> str:
+    stayed = 100 * _stayed(result)
+    middle = {key: tuple(np.quantile(result[key], (0.025, 0.975))) for key in ("gamma", "beta", "share")}
+    low, high = middle["share"]
+    return (
+        f"**Training does not undo the normalization: {number(stayed.mean())} % "
+        f"{between(mean_interval(stayed))} of the units end nearer to γ = 1, β = 0 than to γ = σ, β = μ.** "
+        f"The middle 95 % have γ in {between(middle['gamma'], 2)} and β in {between(middle['beta'], 2)}, and "
+        f"are on for {percent(low)} to {percent(high)} of the images. {len(stayed)} networks "
+        f"{'-'.join(map(str, SIZES))}, ReLU, digits, {EPOCHS} epochs of plain SGD at rate {RATE:g}; μ and σ "
+        f"are the running statistics; shown are all units of {SHOWN} networks; 95 % interval over networks."
+    )
+
+
+def alt(result) -> str:
+    return (
+        "Scatter plot of scale against shift, a point for each hidden unit: the learned pairs lie close "
+        "around scale 1 and shift 0, those that would undo the normalization are spread widely; "
+        f"{percent(_stayed(result).mean())} of the units stay nearer to the start."
+    )

@@ -1,0 +1,192 @@
+"""What do the units of a deep layer see of the data, with and without batch normalization?
+
+Chapter: batch-normalization.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter1d
+
+from experiments import style
+from experiments.evidence import between, mean_interval, percent
+from unitgain.datasets import digits, split
+from unitgain.initializers import uniform_
+from unitgain.models import MLP
+from unitgain.optimizers import SGD
+from unitgain.plots import unit_states
+from unitgain.training import accuracy, train
+from unitgain.transforms import StandardScaler
+
+ARMS = {None: "without", "batch": "with batch normalization"}
+HIDDEN, WIDTH = 8, 40
+SIZES = (64, *[WIDTH] * HIDDEN, 10)
+RATE, BATCH, EPOCHS = 0.1, 50, 6
+WORDS = {"always_on": "always on", "dead": "never on", "alive": "on for some"}
+SHOWN = 10  # units of the last hidden layer
+EDGES = np.linspace(-4, 4, 161)
+MIDDLES = (EDGES[1:] + EDGES[:-1]) / 2
+
+
+def _model(normalization: str | None, generators: list, device) -> MLP:
+    """Networks with PyTorch's first weights and biases, U(±1/√inputs)."""
+    model = MLP(SIZES, "relu", normalization=normalization, replicas=len(generators), weight="zeros")
+    for layer in model.layers:
+        bound = layer.in_features**-0.5
+        for parameter in (layer.weight, layer.bias):
+            uniform_(parameter, -bound, bound, generator=generators)
+    return model.to(device)
+
+
+def compute(*, networks=5, frames=80, seed=0, device="cpu"):
+    """What the ReLUs of the last hidden layer receive from all training images, without and with.
+
+    Of the network with the median accuracy `counts` (arms, moments, units, bins) of its values, the `share`
+    of the images that activates each unit (arms, moments, units), and the `accuracy` (arms, moments) on these
+    images, at each `step`; of every network the accuracy on `held_out` images (arms, networks).
+    """
+    parts = split(*digits(device=device), generator=torch.Generator().manual_seed(seed))
+    scaler = StandardScaler().fit(parts.train.x)
+    x, y = scaler.transform(parts.train.x), parts.train.y
+    total = EPOCHS * -(-len(x) // BATCH)
+    moments = np.unique((np.linspace(0, 1, frames) ** 1.5 * total).round().astype(int))  # denser at first
+    found = {"counts": [], "share": [], "accuracy": [], "held_out": []}
+    for normalization in ARMS:
+        draws = [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(networks)]
+        model = _model(normalization, draws, device)
+        kept = []
+
+        def keep(step, model=model, kept=kept):
+            if step in moments:
+                kept.append([parameter.detach().clone() for parameter in model.parameters()])
+
+        train(
+            model,
+            x,
+            y,
+            loss="cross_entropy",
+            optimizer=SGD(model.parameters(), lr=RATE),
+            epochs=EPOCHS,
+            batch_size=BATCH,
+            generator=torch.Generator().manual_seed(seed),
+            callback=keep,
+        )
+        with torch.no_grad():
+            held_out = accuracy(model.eval()(scaler.transform(parts.validation.x)), parts.validation.y)
+            made = {"normalization": normalization, "replicas": len(moments), "weight": "zeros"}
+            film = MLP(SIZES, "relu", **made, device=device)
+            shown = int(held_out.argsort(stable=True)[networks // 2])
+            for parameter, *at in zip(film.parameters(), *kept, strict=True):
+                parameter.copy_(torch.stack(at)[:, shown])
+            z = _received(film, x)
+            found["accuracy"].append(accuracy(film(x), y))
+        counts = [[np.histogram(unit, EDGES)[0] for unit in at[:SHOWN]] for at in z.cpu().double().numpy()]
+        found["counts"].append(torch.from_numpy(np.array(counts)))
+        found["share"].append((z > 0).float().mean(-1))
+        found["held_out"].append(held_out)
+    stacked = {key: torch.stack(rows) for key, rows in found.items()}
+    return {"step": torch.from_numpy(moments), "images": torch.tensor(len(x)), **stacked}
+
+
+def _received(model: MLP, x: torch.Tensor) -> torch.Tensor:
+    """What the last hidden layer's activation receives: (replicas, units, n)."""
+    seen = []
+    hook = model.activations[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model(x)
+    hook.remove()
+    return seen[0]
+
+
+def _shapes(counts: np.ndarray) -> np.ndarray:
+    """Histograms, smoothed over a quarter of their standard deviation, whose peaks are as high as a row."""
+    share = counts / counts.sum(-1, keepdims=True)
+    deviation = np.sqrt((share @ MIDDLES**2 - (share @ MIDDLES) ** 2).clip(1e-4)) / (MIDDLES[1] - MIDDLES[0])
+    smooth = np.empty_like(share)
+    for at in np.ndindex(deviation.shape):
+        smooth[at] = gaussian_filter1d(share[at], deviation[at] / 4, mode="constant")
+    return 0.85 * smooth / smooth.max(-1, keepdims=True)
+
+
+def _all_or_nothing(result) -> np.ndarray:
+    """How many units are on for all of the images or for none (arms, moments)."""
+    return ((result["share"] == 0) | (result["share"] == 1)).sum(-1)
+
+
+def animate(result) -> Iterator[Figure]:
+    fig, axes = style.figure(7.0, 4.7, ncols=2, sharey=True)
+    colours, ink = style.palette(), style.ink()
+    at = np.concatenate([EDGES[:1], MIDDLES, EDGES[-1:]])
+    height = np.pad(_shapes(result["counts"]), [(0, 0)] * 3 + [(1, 1)])
+    stuck = _all_or_nothing(result)
+    panels = []
+    for ax, title in zip(axes, ARMS.values(), strict=True):
+        ax.set_title(title[0].upper() + title[1:], fontsize=12, pad=44)
+        ax.axvline(0, color=ink, lw=0.8)
+        ax.set(xlim=(-4, 4), ylim=(-SHOWN + 0.9, 1.7), yticks=[], xlabel="what a unit receives")
+        ax.spines["left"].set_visible(False)
+        for x, side, word in ((-0.15, "right", "off"), (0.15, "left", "on")):
+            ax.text(x, 1.65, word, ha=side, va="top")
+        shapes = PolyCollection([], linewidths=1.2, animated=True, zorder=2)
+        ax.add_collection(shapes)
+        text = ax.text(0, 1.02, "", transform=ax.transAxes, va="bottom", fontsize=11, animated=True)
+        panels.append((shapes, text))
+    for ax, shares in zip(axes, result["share"][:, 0, :SHOWN], strict=True):
+        states = unit_states(shares)
+        for state, word in WORDS.items():
+            if state in states:
+                y = 0.12 - states.index(state)
+                ax.text(4, y, word, color=colours[state], ha="right", va="bottom")
+    axes[0].set_ylabel(f"{SHOWN} units of layer {HIDDEN}, one a row")
+    tick = style.progress(axes[1], len(result["step"]))
+    for k, step in enumerate(result["step"]):
+        for arm, (shapes, text) in enumerate(panels):
+            rows = [np.column_stack([at, row - unit]) for unit, row in enumerate(height[arm, k])]
+            states = [to_rgb(colours[state]) for state in unit_states(result["share"][arm, k, :SHOWN])]
+            shapes.set_verts(rows)
+            shapes.set_facecolors([(*state, 0.5) for state in states])
+            shapes.set_edgecolors(states)
+            score = percent(result["accuracy"][arm, k])
+            text.set_text(f"accuracy {score}\n{stuck[arm, k]} of {WIDTH} units see all or nothing")
+        tick(k, int(step))
+        yield fig
+
+
+def table(result) -> dict:
+    columns, stuck = {"step": result["step"]}, _all_or_nothing(result)
+    for arm, name in enumerate(("without", "with")):
+        columns |= {f"accuracy_{name}": result["accuracy"][arm], f"all_or_nothing_{name}": stuck[arm]}
+    return columns
+
+
+def _with_interval(shares: np.ndarray) -> str:
+    low, high = mean_interval(shares)
+    return f"{percent(shares.mean())} {between((100 * low, 100 * high), 2)}"
+
+
+def caption(result) -> str:
+    (before, after), (before_with, after_with) = _all_or_nothing(result)[:, [0, -1]]
+    learned = [percent(score) for score in result["accuracy"][:, -1]]
+    without, norm = result["held_out"]
+    return (
+        f"**Without batch normalization, {before} of {WIDTH} units of the eighth layer are on for all images "
+        f"or for none, before training, and {after} after it: accuracy {learned[0]}. With it, {before_with} "
+        f"and {after_with}: accuracy {learned[1]}.** Each shape is the distribution of a unit's input over "
+        f"{int(result['images']):,} training images. {HIDDEN} layers of ReLUs as PyTorch makes them, "
+        f"standardized digits, plain SGD at rate {RATE:g} in batches of {BATCH}, {EPOCHS} epochs; shown are "
+        f"the networks of median accuracy out of {len(norm)}. On held-out images all {len(norm)} average "
+        f"{_with_interval(without)} without it and {_with_interval(norm)} with it."
+    )
+
+
+def alt(result) -> str:
+    stuck = _all_or_nothing(result)
+    return (
+        "Animation, two panels of ten distributions. Left, without batch normalization: ten needles beside "
+        f"zero that do not move, {stuck[0, -1]} of {WIDTH} units see all or nothing, the accuracy ends at "
+        f"{percent(result['accuracy'][0, -1])}. Right, with it: wide hills across zero that change as the "
+        f"accuracy rises to {percent(result['accuracy'][1, -1])}."
+    )

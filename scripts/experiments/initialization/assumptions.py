@@ -1,0 +1,120 @@
+"""What does the derivation of 1/n get wrong when one of its assumptions fails?  Chapter: initialization."""
+
+import math
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import mean_interval, percent
+from unitgain.datasets import digits
+from unitgain.initializers import normal_, uniform_
+from unitgain.transforms import StandardScaler
+
+N = 64  # inputs, as many as the digits have pixels
+EXAMPLES = 200
+CASES = {  # what is broken: an example
+    "nothing": "normal weights and inputs",
+    "inputs depend on each other": "standardized digits",
+    "inputs off centre": "outputs of ReLUs",
+    "weights depend on inputs": "decoder Wᵀ of encoder W",
+    "inputs off centre, more": "raw pixels of digits",
+    "weights off centre": "U(0, 1), rescaled",
+}
+
+
+def compute(*, neurons=2_000, seed=0, device="cpu"):
+    """Mean squares over the examples of each unit's weighted input, over n Var(w) Var(x), `square` (cases,
+    units); and what they are on average when the failed assumption is put right, `corrected` (cases,).
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return normal_(torch.empty(shape), generator=generator).to(device)
+
+    x, w = normal(neurons, EXAMPLES, N), normal(neurons, 1, N) / N**0.5
+    uniform = uniform_(torch.empty(neurons, 1, N), 0, 1, generator=generator).to(device)
+    encoder = normal(neurons, N, N) / N**0.5  # each unit has its own, and is one of the decoder's
+    decoder = encoder[:, :, :1].mT @ encoder
+    pixels = digits(device=device).x
+    scaled = StandardScaler().fit(pixels).transform(pixels)
+    squares = {
+        "nothing": _over_derived(w, x),
+        "inputs depend on each other": _over_derived(w, scaled),
+        "inputs off centre": _over_derived(w, x.relu()),
+        "weights depend on inputs": _over_derived(decoder, x),
+        "inputs off centre, more": _over_derived(w, pixels),
+        "weights off centre": _over_derived(uniform * (12 / N) ** 0.5, x),  # of variance 1/n, as the others
+    }
+    of_pixels = pixels.square().mean(0).sum() / pixels.var(0).sum()
+    corrected = [1, 1, math.pi / (math.pi - 1), 2 + 1 / N, of_pixels.item(), 4]
+    return {"square": torch.stack([squares[case] for case in CASES]), "corrected": torch.tensor(corrected)}
+
+
+def _over_derived(w: Tensor, x: Tensor) -> Tensor:
+    """The mean square of w · x for each unit, over Σ Var(w) Var(x) with Var(w) = 1/n: `(units,)`."""
+    s = (x @ w.mT)[..., 0] if x.ndim > 2 else w[:, 0] @ x.T
+    return s.square().mean(1) / x.var(-2).mean()
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.4, 3.9)
+    key, jitter = style.palette()["standardized"], np.random.default_rng(0)
+    ax.axvline(1, color=style.GRID, lw=0.8, alpha=0.6)
+    for y, (row, right) in enumerate(zip(result["square"], result["corrected"], strict=True)):
+        cloud = row[:400]
+        ax.plot(cloud, y + jitter.uniform(-0.27, 0.27, len(cloud)), ".", ms=2.5, mew=0, color=key, alpha=0.35)
+        ax.plot([right] * 2, [y - 0.36, y + 0.36], color=style.ink(), lw=1)
+        ax.hlines(y, *mean_interval(row), color=key, lw=2)
+        ax.plot(row.mean(), y, "o", color=key, ms=6, mew=0)
+        ax.text(19, y, f"×{row.mean():.2f}", va="center", ha="right")
+    ax.set(
+        xscale="log",
+        xlim=(0.12, 20),
+        xticks=(0.3, 1, 3, 10),
+        xticklabels=("0.3", "1", "3", "10"),
+        ylim=(len(CASES) - 0.5, -0.5),
+        yticks=range(len(CASES)),
+        yticklabels=[f"{what.split(',')[0]}:\n{how}" for what, how in CASES.items()],
+        xlabel="mean square of a unit's weighted input, 1 as derived (log scale)",
+        title="What is broken: an example",
+    )
+    ax.minorticks_off()
+    ax.tick_params(axis="y", length=0)
+    return fig
+
+
+def table(result) -> dict:
+    ends = np.array([mean_interval(row) for row in result["square"]])
+    broken, example = (np.array(list(names)) for names in (CASES, CASES.values()))
+    columns = {"mean_square": result["square"].mean(-1), "low": ends[:, 0], "high": ends[:, 1]}
+    return {"broken": broken, "example": example, "corrected": result["corrected"], **columns}
+
+
+def _mean(result, case: str) -> str:
+    return f"{result['square'][list(CASES).index(case)].mean():.2f}"
+
+
+def caption(result) -> str:
+    low, high = np.quantile(result["square"][list(CASES).index("inputs depend on each other")], (0.05, 0.95))
+    relu, raw, uniform = (
+        _mean(result, case) for case in ("inputs off centre", "inputs off centre, more", "weights off centre")
+    )
+    return (
+        f"**Where an assumption fails, the derivation errs by a factor that can be computed: ×{relu} behind "
+        f"ReLUs, ×{raw} on raw pixels, ×{uniform} for weights from U(0, 1).** Small dots: units, all with "
+        f"weights of variance 1/n, n = {N}; large dots: means over {result['square'].shape[1]:,} of them; "
+        "thin lines: the derivation with the broken assumption put right. Inputs that depend on each other "
+        f"leave the mean alone and scatter the units: {percent(0.9)} lie between {low:.1f} and {high:.1f}."
+    )
+
+
+def alt(result) -> str:
+    cases = "; ".join(f"{what.split(',')[0]}, {how}: {_mean(result, what)}" for what, how in CASES.items())
+    return (
+        "Six rows of dots on a logarithmic axis around 1, one for each broken assumption, with the mean of "
+        "the dots on the thin line of the corrected derivation. What is broken, by what, and the mean: "
+        f"{cases}."
+    )

@@ -1,0 +1,135 @@
+"""Does a small positive bias make all ReLUs fire?  Chapter: initialization."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, percent
+from unitgain.datasets import digits
+from unitgain.initializers import he_normal_
+from unitgain.transforms import StandardScaler
+
+BIASES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+SMALL = BIASES.index(0.01)
+WIDTH, LAYERS = 64, 3
+ZERO = 0.003  # where a bias of 0 lies on the logarithmic axis
+
+
+def compute(*, networks=20, points=500, seed=0, device="cpu"):
+    """The share of pairs of unit and example that are active, `active` (biases, layers, networks), and the
+    share of units that no example activates, `dead`, likewise; on standardized digits with He's weights.
+
+    And what the normal distribution says of the first layer's pairs, `predicted` (biases,).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    pixels = digits(device=device).x
+    chosen = torch.randperm(len(pixels), generator=generator)[:points]
+    x = StandardScaler().fit(pixels).transform(pixels)[chosen].T
+    shape = networks, WIDTH, WIDTH
+    weights = [he_normal_(torch.empty(shape), generator=generator).to(device) for _ in range(LAYERS)]
+    active, dead = [], []
+    for bias in BIASES:
+        h, shares, never = x, [], []
+        for w in weights:
+            h = (w @ h + bias).relu()
+            on = (h > 0).float().mean(-1)  # of each unit
+            shares.append(on.mean(-1))
+            never.append((on == 0).float().mean(-1))
+        active.append(torch.stack(shares))
+        dead.append(torch.stack(never))
+    spread = (2 * x.double().square().mean(0)).sqrt()  # of a unit's weighted input over the weights
+    predicted = torch.stack([torch.special.ndtr(bias / spread).mean() for bias in BIASES])
+    return {"active": torch.stack(active), "dead": torch.stack(dead), "predicted": predicted}
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 3.7)
+    colours, x = style.palette(), np.array([ZERO, *BIASES[1:]])
+    ax.plot(x, result["predicted"], color=style.ink(), lw=0.8)
+    for rows, key, mark in (
+        (result["active"][:, 0], "alive", "o"),
+        (result["active"][:, -1], "alive", "s"),
+        (result["dead"][:, -1], "dead", "D"),
+    ):
+        ends = np.array([mean_interval(row) for row in rows]).T
+        middle = rows.mean(-1)
+        ax.errorbar(
+            x, middle, np.abs(ends - middle), fmt=mark, ms=5, mew=0, elinewidth=1.2, color=colours[key]
+        )
+    ax.text(12, result["active"][-1, 0].mean(), "firing, layer 1", color=colours["alive"], va="center")
+    ax.text(
+        12, result["active"][-1, -1].mean(), f"firing, layer {LAYERS}", color=colours["alive"], va="center"
+    )
+    ax.text(12, result["dead"][-1, -1].mean(), f"dead units, layer {LAYERS}", va="center")
+    ax.set(
+        xscale="log",
+        xlim=(0.0022, 90),
+        ylim=(-0.03, 1.05),
+        xticks=x,
+        xticklabels=[f"{b:g}" for b in BIASES],
+        xlabel="bias of every unit (log scale; 0 at its left end)",
+        ylabel="share (%)",
+    )
+    ax.minorticks_off()
+    ax.set(yticks=np.linspace(0, 1, 6), yticklabels=range(0, 101, 20))
+    return fig
+
+
+def table(result) -> dict:
+    bias, layer = np.meshgrid(BIASES, range(1, LAYERS + 1), indexing="ij")
+    columns = {"active": result["active"].mean(-1).ravel(), "dead": result["dead"].mean(-1).ravel()}
+    return {"bias": bias.ravel(), "layer": layer.ravel(), **columns}
+
+
+def _shares(result, bias: float) -> tuple[float, float, float]:
+    """Firing in the first layer, firing in the last, dead units in the last."""
+    active, dead = (result[key][BIASES.index(bias)].mean(-1) for key in ("active", "dead"))
+    return active[0], active[-1], dead[-1]
+
+
+def caption(result) -> str:
+    none, small, (all_on, later, dead) = (_shares(result, bias) for bias in (0.0, 0.01, 3.0))
+    return (
+        f"**A bias of 0.01 raises the share of units that fire from {percent(none[0], 1)} to "
+        f"{percent(small[0], 1)}, and not to all.** It takes a bias of 3 for {percent(all_on)}, in the "
+        f"first layer only: in the third it is {percent(later)}, and {percent(dead)} of the units there are "
+        "dead, because they receive nearly the same numbers for every example. Firing: share of the pairs of "
+        f"unit and example; line: predicted for layer 1. Standardized digits, "
+        f"{result['active'].shape[-1]} networks of {WIDTH} units a layer with He's weights, {percent(0.95)} "
+        "intervals."
+    )
+
+
+def alt(result) -> str:
+    none, small, large = (_shares(result, bias) for bias in (0.0, 0.01, 10.0))
+    return (
+        "Three rows of dots over the bias from 0 to 10. The share of firing units in the first layer is "
+        f"{percent(none[0])} at 0, {percent(small[0])} at 0.01 and rises to {percent(large[0])} at 10; in "
+        f"the third layer it rises to {percent(large[1])}; the share of dead units there rises from "
+        f"{percent(none[2])} to {percent(large[2])}."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    share = result["active"][SMALL, 0]
+    low, high = mean_interval(share)
+    none, small, (all_on, later, dead) = (_shares(result, bias) for bias in (0.0, 0.01, 3.0))
+    gain = mean_interval(share - result["active"][0, 0])
+    yield Claim(
+        id="bias-01",
+        statement="A bias of 0.01 ensures that all ReLU units fire in the beginning",
+        sources=("Stanford CS231n, course notes",),
+        verdict="refuted",
+        measure="share of pairs of unit and example that are active in the first layer with biases of 0.01",
+        estimate=float(share.mean(dtype=np.float64)),
+        interval=(low, high),
+        n=len(share),
+        holds=high < 0.55 and gain[1] < 0.01 and none[0] > 0.45,
+        finding=f"From {percent(none[0], 1)} without biases to {percent(small[0], 1)}: weighted inputs "
+        f"spread over more than ±1, and 0.01 is little beside that. With a bias of 3, {percent(all_on, 1)} "
+        f"of the first layer's pairs are active, but {percent(later)} of the third layer's, where "
+        f"{percent(dead)} of the units are then dead on all examples.",
+    )

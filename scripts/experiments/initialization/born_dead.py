@@ -1,0 +1,145 @@
+"""How often is a fresh ReLU network dead before training starts?  Chapter: initialization."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, between, number, percent, wilson
+from unitgain.initializers import he_normal_
+from unitgain.theory import born_dead_probability
+
+WIDTHS = (1, 2, 3, 4, 5, 6, 8)
+DEPTHS = (1, 2, 3, 5, 10, 20, 30, 50)
+FEATURES, POINTS = 2, 32  # of the inputs
+NAMED = 2, 10  # the width and the depth that the claim is about
+MIDDLE = 50  # per cent, where a line is labelled
+CLOSE = 0.03  # distance of a share from its prediction, at most
+
+
+def compute(*, networks=4_000, seed=0, device="cpu"):
+    """Which networks are dead (widths, depths, networks): on `one` input, and on `all` of POINTS.
+
+    Inputs and weights are normal, of He's variance, and biases 0.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    found = {"one": [], "all": []}
+    for width in WIDTHS:
+        h = torch.randn(networks, FEATURES, POINTS, generator=generator).to(device)
+        for depth in range(1, DEPTHS[-1] + 1):
+            w = he_normal_(torch.empty(networks, width, h.shape[1]), generator=generator).to(device)
+            h = (w @ h).relu()
+            if depth in DEPTHS:
+                found["one"].append((h[:, :, 0] == 0).all(1))
+                found["all"].append((h == 0).all(2).all(1))
+    return {key: torch.stack(rows).unflatten(0, (len(WIDTHS), -1)) for key, rows in found.items()}
+
+
+def predicted(depth) -> np.ndarray:
+    """Share dead on one input: (widths, depths)."""
+    return born_dead_probability(torch.tensor(WIDTHS)[:, None], torch.as_tensor(depth)).numpy()
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.8, 3.7, ncols=2, sharey=True)
+    ink, colour, fine = style.ink(), style.palette()["dead"], np.geomspace(DEPTHS[0], DEPTHS[-1], 100)
+    titles = "On one input", f"On all of {POINTS} inputs"
+    for ax, key, title in zip(axes, ("one", "all"), titles, strict=True):
+        for width, line, rows in zip(WIDTHS, predicted(fine), result[key], strict=True):
+            if key == "one":
+                ax.plot(fine, 100 * line, color=ink, lw=1)
+            else:
+                ax.plot(DEPTHS, 100 * rows.mean(-1), color=colour, lw=1)
+            ax.vlines(DEPTHS, *(100 * np.array([wilson(row) for row in rows]).T), color=colour, lw=1.6)
+            ax.plot(DEPTHS, 100 * rows.mean(-1), "o", ms=5, color=colour)
+            _label(ax, width, 100 * (line if key == "one" else np.interp(fine, DEPTHS, rows.mean(-1))), fine)
+        ax.set(xscale="log", xticks=(1, 2, 5, 10, 20, 50), xticklabels=(1, 2, 5, 10, 20, 50), title=title)
+        ax.set(xlabel="hidden layers (log)", xlim=(0.75, 60), ylim=(-3, 104))
+        ax.minorticks_off()
+    axes[0].set_ylabel("networks dead at birth (%)")
+    key = {"va": "top", "fontsize": 9.5}
+    axes[0].text(0.82, 101, "line: predicted\ndots: measured", **key)
+    axes[1].text(0.82, 101, "1 to 8:\nunits a layer", **key)
+    return fig
+
+
+def _label(ax: Axes, width: int, line: np.ndarray, depths: np.ndarray) -> None:
+    """The width beside its line: where it crosses the middle, or at its end."""
+    at = int(np.argmax(line > MIDDLE)) if line[-1] > MIDDLE else len(line) - 1
+    ax.annotate(f"{width}", (depths[at], line[at]), (-9, 2), textcoords="offset points", ha="center")
+
+
+def table(result) -> dict:
+    width, depth = np.meshgrid(WIDTHS, DEPTHS, indexing="ij")
+    ends = {key: np.apply_along_axis(wilson, -1, result[key]) for key in ("one", "all")}
+    return {
+        "width": width.ravel(),
+        "hidden_layers": depth.ravel(),
+        "predicted": predicted(DEPTHS).ravel(),
+        **{f"on_{key}": result[key].mean(-1).ravel() for key in ends},
+        **{f"on_{key}_low": pair[..., 0].ravel() for key, pair in ends.items()},
+        **{f"on_{key}_high": pair[..., 1].ravel() for key, pair in ends.items()},
+    }
+
+
+def _off(result) -> float:
+    """Largest distance of a share from its prediction."""
+    return float(np.abs(result["one"].mean(-1) - predicted(DEPTHS)).max())
+
+
+def _named(result, key: str) -> np.ndarray:
+    return result[key][WIDTHS.index(NAMED[0]), DEPTHS.index(NAMED[1])]
+
+
+def caption(result) -> str:
+    width, depth = NAMED
+    wide = result["one"][-1, DEPTHS.index(depth)]
+    return (
+        f"**A ReLU network of {depth} layers with {width} units each is dead on a given input in "
+        f"{percent(_named(result, 'one').mean())} of all cases, with {WIDTHS[-1]} units each in "
+        f"{percent(wide.mean(), 1)}.** Dead: a layer passes on nothing but zeros. Left: predicted "
+        f"1 − (1 − 2⁻ⁿ)ᴸ for n units and L layers; the shares of {wide.size:,} networks at each dot lie "
+        f"within {100 * _off(result):.1f} points of it. Right: dead on each of {POINTS} inputs from a plane; "
+        "the output is then constant and no gradient arrives. Normal weights, zero biases; "
+        f"{percent(0.95)} intervals, mostly smaller than the dots."
+    )
+
+
+def alt(result) -> str:
+    listed = (
+        f"{percent(share)} with {width} a layer"
+        for width, share in zip(WIDTHS, result["one"][:, -1].mean(-1), strict=True)
+    )
+    return (
+        "Two plots of the share of networks that are dead at birth against depth, a curve for each width. "
+        f"All rise with depth and fall with width; at {DEPTHS[-1]} layers they reach {', '.join(listed)}. "
+        "Left, on one input, the dots lie on the predicted curves; right, on all inputs, they lie lower."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    (width, depth), hits = NAMED, _named(result, "one")
+    low, high = wilson(hits)
+    expected = born_dead_probability(*NAMED).item()
+    every = _named(result, "all")
+    yield Claim(
+        id="born-dead",
+        statement="A fresh ReLU network with L layers of n units is dead on a given input with probability "
+        "1 − (1 − 2⁻ⁿ)ᴸ",
+        sources=("Lu, Shin, Su & Karniadakis 2019, theorem 3.3",),
+        verdict="confirmed",
+        measure=f"share of networks dead on one input, {width} units and {depth} layers",
+        estimate=float(hits.mean()),
+        interval=(low, high),
+        n=len(hits),
+        holds=expected - CLOSE < low and high < expected + CLOSE and _off(result) < CLOSE,
+        finding=f"Predicted {number(expected)}, measured {number(hits.mean())}; over widths {WIDTHS[0]} to "
+        f"{WIDTHS[-1]} and depths {DEPTHS[0]} to {DEPTHS[-1]} no share is further off than "
+        f"{100 * _off(result):.1f} points. Each layer's units are off independently with probability ½, "
+        "whatever arrives, if weights are symmetric and biases 0. A network can be dead on one input and not "
+        f"on another: on all of {POINTS} it is dead in {percent(every.mean())} {between(wilson(every))} of "
+        "the cases.",
+    )

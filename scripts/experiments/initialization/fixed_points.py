@@ -1,0 +1,210 @@
+"""Which activations keep a signal of variance 1, layer after layer?  Chapter: initialization."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from experiments import style
+from experiments.evidence import Claim, between, mean_interval, number, percent
+from unitgain.activations import ACTIVATIONS, gain
+from unitgain.theory import variance_map
+
+WIDTH, DEPTH = 240, 100
+CURVES = (
+    ("selu", 10.0),
+    ("selu", 1.0),
+    ("selu", 0.1),
+    ("lecun_tanh", 1.0),
+    ("tanh", 1.0),
+)  # variance at start
+SELU, LECUN, TANH = 1, 3, 4  # the curves that start from 1
+SHOWN = np.array([1, 2, 3, 5, 8, 13, 20, 32, 50, 71, 100])  # layers
+SETTLED = 50  # layers after which SELU's other starts are forgotten
+
+
+def compute(*, networks=16, points=8, seed=0, device="cpu"):
+    """`variance` and `mean` of each layer's outputs: (curves, layers, networks).
+
+    Normal inputs of the curve's variance; weights N(0, 1/width), which at equal widths is both Glorot's rule
+    and LeCun's, the same for all curves; no biases.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    functions, starts = zip(*CURVES, strict=True)
+    x = torch.randn(networks, WIDTH, points, generator=generator).repeat(1, 1, len(CURVES))
+    h = (x * torch.tensor(starts).sqrt().repeat_interleave(points)).to(device)
+    found = {"mean": [], "variance": []}
+    for _ in range(DEPTH):
+        w = torch.randn(networks, WIDTH, WIDTH, generator=generator).to(device) / WIDTH**0.5
+        columns = zip(functions, (w @ h).split(points, -1), strict=True)
+        h = torch.cat([ACTIVATIONS[name](z) for name, z in columns], -1)
+        variance, mean = torch.var_mean(h.unflatten(-1, (-1, points)), (1, 3), correction=0)
+        found["mean"].append(mean)
+        found["variance"].append(variance)
+    return {key: torch.stack(rows).permute(2, 0, 1) for key, rows in found.items()}
+
+
+def predicted() -> np.ndarray:
+    """Mean squares of the layers' outputs: (curves, layers)."""
+    lines = []
+    for name, start in CURVES:
+        q, line = torch.tensor(start), []
+        for _ in range(DEPTH):
+            q = variance_map(ACTIVATIONS[name], q, 1.0)
+            line.append(q.item())
+        lines.append(line)
+    return np.array(lines)
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(7.0, 4.2)
+    ink, colours, layers = style.ink(), style.palette(), np.arange(1, DEPTH + 1)
+    keys = {"selu": ("alive", "o"), "lecun_tanh": ("saturated", "s"), "tanh": ("saturated", "D")}
+    square = result["variance"] + result["mean"] ** 2
+    for (name, _), line, rows in zip(CURVES, predicted(), square[:, SHOWN - 1], strict=True):
+        key, mark = keys[name]
+        ax.plot(layers, line, color=ink, lw=1)
+        ax.vlines(SHOWN, *np.array([mean_interval(row) for row in rows]).T, color=colours[key], lw=1.5)
+        ax.plot(SHOWN, rows.mean(-1), mark, ms=4.5, color=colours[key])
+    ax.plot(layers, 1 / (2 * layers), color=ink, lw=1, ls=(0, (1, 2)))
+    for text, y, key in (
+        ("SELU", 1, "alive"),
+        ("LeCun's tanh", 0.375, "saturated"),
+        ("tanh", 0.0052, "saturated"),
+    ):
+        ax.text(112, y, text, color=colours[key], va="center")
+    ax.text(2.1, 0.03, "dotted: 1/(2 · layer)", va="center", fontsize=9.5)
+    ax.text(8, 7, "lines: predicted\ndots: measured", va="center", fontsize=9.5)
+    ax.set(xscale="log", yscale="log", xlim=(0.9, 260), ylim=(0.003, 12), xlabel="layer (log)")
+    ax.set(ylabel="mean square of the outputs (log)")
+    ax.set(xticks=(1, 2, 5, 10, 20, 50, 100), xticklabels=(1, 2, 5, 10, 20, 50, 100))
+    ax.set(yticks=(0.01, 0.1, 1, 10), yticklabels=("0.01", "0.1", "1", "10"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_minor_locator(NullLocator())
+    return fig
+
+
+def table(result) -> dict:
+    curve, layer = np.meshgrid(range(len(CURVES)), range(1, DEPTH + 1), indexing="ij")
+    ends = np.apply_along_axis(mean_interval, -1, result["variance"])
+    return {
+        "activation": np.array([name for name, _ in CURVES])[curve].ravel(),
+        "input_variance": np.array([start for _, start in CURVES])[curve].ravel(),
+        "layer": layer.ravel(),
+        "mean": result["mean"].mean(-1).ravel(),
+        "variance": result["variance"].mean(-1).ravel(),
+        "low": ends[..., 0].ravel(),
+        "high": ends[..., 1].ravel(),
+        "predicted_mean_square": predicted().ravel(),
+    }
+
+
+def _tips(name: str) -> float:
+    """How much of a small deviation of the variance from 1 is left a layer later, at the forward gain."""
+    low, high = (variance_map(ACTIVATIONS[name], q, gain(name) ** 2).item() for q in (0.99, 1.01))
+    return (high - low) / 0.02
+
+
+def _variance(result, curve: int, layer: int) -> float:
+    return float(result["variance"][curve, layer - 1].mean())
+
+
+def _off(result, curve: int) -> float:
+    """Largest relative distance of a mean square from its prediction, over the layers shown."""
+    square = (result["variance"] + result["mean"] ** 2)[curve].mean(-1)
+    return float(np.abs(square / predicted()[curve] - 1)[SHOWN - 1].max())
+
+
+def caption(result) -> str:
+    settles, falls = (number(_variance(result, curve, DEPTH), 2) for curve in (LECUN, TANH))
+    return (
+        "**With weights of variance 1/inputs, SELU returns to variance 1 from wherever it starts, LeCun's "
+        f"tanh settles at {settles}, and tanh falls as 1/(2 · layer), to {falls} at layer {DEPTH}.** Normal "
+        f"inputs of variance 1, for SELU also 10 and 0.1; {result['mean'].shape[-1]} networks of {WIDTH} "
+        f"units a layer, means with {percent(0.95)} intervals. Lines: the theory's variance map, right to "
+        f"{percent(_off(result, SELU))} for SELU, {percent(_off(result, LECUN))} for LeCun's tanh and "
+        f"{percent(_off(result, TANH))} for tanh. By the same map a small deviation shrinks to "
+        f"{number(_tips('selu'), 2)} of itself in a layer of SELU; with weights of the activation's own gain "
+        f"it grows {number(_tips('gelu'))}-fold with GELU and {number(_tips('silu'))}-fold with SiLU."
+    )
+
+
+def alt(result) -> str:
+    tanh = ", ".join(f"{number(_variance(result, TANH, d), 2)} at {d}" for d in (1, 10, 50, 100))
+    return (
+        f"Line plot of the mean square of the outputs over {DEPTH} layers, both axes logarithmic; three SELU "
+        "curves from 10, 1 and 0.1 meet at 1; LeCun's tanh settles at "
+        f"{number(_variance(result, LECUN, DEPTH), 2)}; tanh falls along a straight line: {tanh}. The dots "
+        "lie on the predicted lines."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    yield _selu(result)
+    yield _lecun(result)
+    yield _tanh(result)
+
+
+def _selu(result) -> Claim:
+    variance, mean = (result[key][SELU].mean(0) for key in ("variance", "mean"))  # over the layers
+    low, high = mean_interval(variance)
+    settled = result["variance"][:LECUN, SETTLED:].mean((1, 2))
+    return Claim(
+        id="selu-fixed-point",
+        statement="SELU keeps mean 0 and variance 1, with weights of variance 1/inputs",
+        sources=("Klambauer, Unterthiner, Mayr & Hochreiter 2017, theorem 1",),
+        verdict="confirmed",
+        measure=f"variance of the outputs, mean over {DEPTH} layers of {WIDTH} units; inputs N(0, 1)",
+        estimate=float(variance.mean()),
+        interval=(low, high),
+        n=len(variance),
+        holds=low > 0.95 and high < 1.05 and np.abs(mean.mean()) < 0.02 and np.abs(settled - 1).max() < 0.1,
+        finding=f"The mean is {number(mean.mean(), 1)} {between(mean_interval(mean), 1)}. This fixed point "
+        f"attracts: from input variances 10 and 0.1 the layers after the {SETTLED}th have variance "
+        f"{number(settled[0])} and {number(settled[2])}.",
+    )
+
+
+def _lecun(result) -> Claim:
+    first = result["variance"][LECUN, 0]
+    low, high = mean_interval(first)
+    at_1 = ACTIVATIONS["lecun_tanh"](torch.tensor(1.0, dtype=torch.float64)).item()
+    return Claim(
+        id="lecun-tanh",
+        statement="1.7159 tanh(2z/3) passes on variance 1 as variance 1, since it maps ±1 to ±1",
+        sources=("LeCun, Bottou, Orr & Müller 1998, section 4.4",),
+        verdict="refuted",
+        measure=f"variance of a layer's outputs where its weighted inputs are N(0, 1), {WIDTH} units",
+        estimate=float(first.mean()),
+        interval=(low, high),
+        n=len(first),
+        holds=high < 0.9 and _variance(result, LECUN, DEPTH) < 0.6,
+        finding=f"At 1 the function is {number(at_1, 5)}, as designed, but the variance is the mean of f(z)² "
+        "and not f(1)²: the curve flattens, and large z lose more than small ones gain. Layer after layer "
+        f"it settles at {number(_variance(result, LECUN, DEPTH))}. To keep variance 1, multiply the weights "
+        f"by the gain, {number(gain('lecun_tanh'))}.",
+    )
+
+
+def _tanh(result) -> Claim:
+    last = result["variance"][TANH, -1]
+    low, high = mean_interval(last)
+    depths = (10, 50, DEPTH)
+    listed = ", ".join(number(_variance(result, TANH, d), 2) for d in depths)
+    expected = ", ".join(number(1 / (2 * d), 2) for d in depths)
+    return Claim(
+        id="tanh-glorot-decay",
+        statement="With Glorot's weights, tanh keeps the variance of the signal",
+        sources=("Glorot & Bengio 2010, section 4.2.1, which takes tanh for linear",),
+        verdict="refuted",
+        measure=f"variance of the outputs of layer {DEPTH}, inputs N(0, 1), {WIDTH} units a layer",
+        estimate=float(last.mean()),
+        interval=(low, high),
+        n=len(last),
+        holds=high < 0.02 and _off(result, TANH) < 0.3,
+        finding=f"It falls as 1/(2 · layer): at layers {', '.join(map(str, depths))} it is {listed}, where "
+        f"the rule says {expected}. That is slow, unlike the exponential fall of too small weights: the "
+        "smaller the signal, the more linear is tanh.",
+    )

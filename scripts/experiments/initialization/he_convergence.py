@@ -1,0 +1,121 @@
+"""Does a ReLU network of 22 or 30 layers start to learn from Glorot's weights, and from He's?
+
+Chapter: initialization.
+"""
+
+import math
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import number
+from experiments.initialization._deep_digits import BATCH, CLASSES, descend, standardized_digits
+from unitgain.models import MLP
+
+RULES = {"He": "he_normal", "Glorot": "glorot_normal"}
+DEPTHS = (22, 30)  # layers with weights
+WIDTH = 40
+RATE, MOMENTUM = 0.008, 0.9
+STEPS = 500
+SMOOTH = 20  # steps that the running mean takes in
+STARTED = 2.0  # a loss that is clearly below guessing's, 2.30
+
+
+def compute(*, networks=4, seed=0, device="cpu"):
+    """`loss` before every step: (depths, rules, networks, steps), at most 10 where a network diverges."""
+    data, losses = standardized_digits(device), []
+    for depth in DEPTHS:
+        sizes = 64, *[WIDTH] * (depth - 1), CLASSES
+        generator = torch.Generator().manual_seed(seed)
+        model = MLP(sizes, "relu", replicas=(len(RULES), networks), weight="zeros")
+        for rule, name in enumerate(RULES.values()):
+            drawn = MLP(sizes, "relu", replicas=networks, weight=name, generator=generator)
+            with torch.no_grad():
+                for parameter, values in zip(model.parameters(), drawn.parameters(), strict=True):
+                    parameter[rule] = values
+        model.to(device)
+        loss = descend(model, data, RATE, steps=STEPS, seed=seed, momentum=MOMENTUM)
+        losses.append(loss.permute(1, 2, 0))
+    return {"loss": torch.stack(losses).nan_to_num(nan=10).clamp(max=10)}
+
+
+def _smooth(loss: np.ndarray) -> np.ndarray:
+    """Running means over the steps."""
+    return np.lib.stride_tricks.sliding_window_view(loss, SMOOTH, axis=-1).mean(-1)
+
+
+def _started(result) -> np.ndarray:
+    """Steps until the running mean falls below STARTED, 0 for never: (depths, rules, networks)."""
+    below = _smooth(result["loss"]) < STARTED
+    return np.where(below.any(-1), below.argmax(-1) + SMOOTH, 0)
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.4, 3.5, ncols=len(DEPTHS), sharey=True)
+    colours, smooth = style.palette(), _smooth(result["loss"])
+    looks = {"He": ("standardized", "-"), "Glorot": ("raw", (0, (4, 2)))}
+    steps, end = np.arange(smooth.shape[-1]) + SMOOTH / 2, result["loss"].shape[-1]
+    for ax, depth, rules in zip(axes, DEPTHS, smooth, strict=True):
+        ax.axhline(math.log(CLASSES), color=style.ink(), lw=0.8, ls=(0, (1, 2)))
+        for (key, line), runs in zip(looks.values(), rules, strict=True):
+            ax.plot(steps, runs.T, ls=line, color=colours[key], lw=1.3)
+        ax.set(title=f"{depth} layers", xlabel="step", xlim=(0, end), ylim=(0, 2.7))
+        ax.set(yticks=(0, 0.5, 1, 1.5, 2, 2.5))
+    axes[0].set_ylabel(f"loss (running mean of {SMOOTH})")
+    axes[1].text(end, 2.36, "Glorot", color=colours["raw"], ha="right", va="bottom")
+    axes[1].text(0.35 * end, 1.05, "He", color=colours["standardized"], ha="right", va="top")
+    axes[0].text(end, 2.36, "dotted: guessing", ha="right", va="bottom", fontsize=9.5)
+    return fig
+
+
+def table(result) -> dict:
+    axes = DEPTHS, list(RULES), range(result["loss"].shape[2]), range(0, result["loss"].shape[3], 10)
+    depth, rule, network, step = np.meshgrid(*axes, indexing="ij")
+    return {
+        "layers": depth.ravel(),
+        "weights": rule.ravel(),
+        "replica": network.ravel(),
+        "step": step.ravel(),
+        "loss": result["loss"][..., ::10].ravel(),
+    }
+
+
+def _count(started: np.ndarray) -> str:
+    return f"{(started > 0).sum()} of {started.size}"
+
+
+def _when(started: np.ndarray) -> str:
+    """How many steps those that start take to it, in the mean."""
+    steps = started[started > 0]
+    return f"after {steps.mean():.0f} steps in the mean" if steps.size else "never"
+
+
+def caption(result) -> str:
+    started = _started(result)
+    (he_22, glorot_22), (he_30, glorot_30) = started
+    return (
+        f"**With {DEPTHS[1]} layers, {_count(he_30)} networks start to learn from He's weights and "
+        f"{_count(glorot_30)} from Glorot's.** With {DEPTHS[0]} layers {_count(he_22)} start from He's, "
+        f"{_when(he_22)}, and {_count(glorot_22)} from Glorot's, {_when(glorot_22)}. Started: a loss below "
+        f"{number(STARTED, 2)}, where guessing has {number(math.log(CLASSES))}; all runs are drawn. With "
+        "Glorot's weights every ReLU halves the square of the signal, which leaves "
+        f"{number(2.0 ** (1 - DEPTHS[1]), 1)} of it behind {DEPTHS[1] - 1}. He and others (2015) trained "
+        f"convolutional networks on ImageNet; these are fully connected, {WIDTH} units a layer, on the "
+        f"digits: {result['loss'].shape[-1]} steps in batches of {BATCH}, rate {RATE:g}, momentum "
+        f"{MOMENTUM:g}."
+    )
+
+
+def alt(result) -> str:
+    last = _smooth(result["loss"])[..., -1].mean(-1)
+    rows = (
+        f"{depth} layers: {', '.join(f'{rule} {number(v)}' for rule, v in zip(RULES, values, strict=True))}"
+        for depth, values in zip(DEPTHS, last, strict=True)
+    )
+    return (
+        f"Loss curves in two panels, {DEPTHS[0]} and {DEPTHS[1]} layers. He's networks fall at once; "
+        "Glorot's leave the line of guessing late or never. Mean loss at the end, "
+        f"{'; '.join(rows)}."
+    )

@@ -1,0 +1,181 @@
+"""For which variances of weights and biases does a gradient pass a tanh layer unchanged?
+
+Chapter: initialization.
+"""
+
+from collections.abc import Iterator
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, between, mean_interval, number, percent
+from unitgain.activations import derivative
+from unitgain.theory import chi, critical_weight_var, variance_fixed_point
+
+WIDTH, DEPTH = 300, 16
+BIASES = (0.01, 0.05, 0.3)  # variances
+WEIGHTS = (1.0, 1.3, 1.5, 1.76, 2.1, 2.5, 3.2, 4.0)  # variances times fan-in
+AMONG, NAMED = 1, (1, 3, 5, 7)  # what the claim is about: a bias variance, four weight variances
+PLANE = np.linspace(0.5, 4.25, 76), np.linspace(0, 0.4, 41)
+LEVELS, LABELS = (0.8, 0.9, 1.1, 1.2), (1.5, 1.85, 2.9, 3.6)  # drawn, and where each is labelled
+WEIGHT_LABEL = r"variance of a weight × inputs, $\sigma_w^2$"
+CLOSE = 0.03  # relative distance from the prediction, at most
+
+
+def compute(*, networks=24, points=8, seed=0, device="cpu"):
+    """`growth` of the gradient's squared norm, a layer: (bias variances, weight variances, networks).
+
+    The inputs have the variance that the layers keep. Also what the theory says, over the `plane`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    b, w = (t.flatten() for t in torch.meshgrid(torch.tensor(BIASES), torch.tensor(WEIGHTS), indexing="ij"))
+    q = variance_fixed_point(torch.tanh, w, b).float()
+    slope = derivative(torch.tanh)
+
+    def columns(variances: torch.Tensor) -> torch.Tensor:
+        return variances.sqrt().repeat_interleave(points).to(device)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator).to(device)
+
+    def growth() -> torch.Tensor:
+        z, layers = (
+            [columns(q) * draw(WIDTH, points).repeat(1, len(q))],
+            draw(DEPTH, WIDTH, WIDTH) / WIDTH**0.5,
+        )
+        for layer in layers:
+            z.append(columns(w) * (layer @ z[-1].tanh()) + columns(b) * draw(WIDTH, 1))
+        gradient = last = draw(WIDTH, points).repeat(1, len(q))
+        for layer, before in zip(layers.flip(0), z[-2::-1], strict=True):
+            gradient = slope(before) * (columns(w) * (layer.T @ gradient))
+        squares = [g.square().unflatten(1, (-1, points)).sum((0, 2)) for g in (gradient, last)]
+        return (squares[0] / squares[1]) ** (1 / DEPTH)
+
+    found = torch.stack([growth() for _ in range(networks)], -1)
+    weight_var, bias_var = (torch.from_numpy(axis) for axis in PLANE)
+    return {
+        "growth": found.unflatten(0, (len(BIASES), len(WEIGHTS))),
+        "plane": chi(torch.tanh, weight_var, bias_var[:, None]),
+    }
+
+
+def predicted(weight_var) -> np.ndarray:
+    """χ of (bias variances, weight variances)."""
+    return chi(torch.tanh, torch.as_tensor(weight_var), torch.tensor(BIASES)[:, None]).numpy()
+
+
+def _critical(result) -> np.ndarray:
+    """Where each network's growth passes 1 at the claim's bias variance, by interpolation over the sweep."""
+    growth = np.log(result["growth"][AMONG])
+    return np.array([np.interp(0, row, WEIGHTS) for row in np.maximum.accumulate(growth).T])
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.8, 3.7, ncols=2, width_ratios=(1.1, 1))
+    ink, colour = style.ink(), style.palette()["standardized"]
+    ax, extent = axes[0], (*PLANE[0][[0, -1]], *PLANE[1][[0, -1]])
+    low, high = result["plane"].min(), result["plane"].max()
+    shade = mpl.colormaps["cividis"]((result["plane"] - low) / (high - low))
+    shade[..., 3] = 0.4  # the page shows through, so that its ink is legible everywhere
+    ax.imshow(shade, extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
+    lines = ax.contour(*PLANE, result["plane"], levels=LEVELS, colors=ink, linewidths=0.7)
+    ax.clabel(lines, fontsize=9, fmt=lambda level: f"{level:g}", manual=[(x, 0.24) for x in LABELS])
+    bias_var = torch.linspace(*PLANE[1][[0, -1]], 80, dtype=torch.float64)
+    ax.plot(critical_weight_var(torch.tanh, bias_var), bias_var, color=ink, lw=2.4)
+    ax.plot(*(t.ravel() for t in np.meshgrid(WEIGHTS, BIASES)), "o", ms=4, color=colour)
+    ax.text(0.58, 0.36, "order:\ngradients vanish", va="center")
+    ax.text(4.15, 0.17, "chaos:\ngradients\nexplode", va="center", ha="right")
+    ax.text(2.75, 0.375, "χ = 1", va="center")
+    ax.set(xlabel=WEIGHT_LABEL, ylabel=r"variance of a bias, $\sigma_b^2$", title="χ, predicted")
+    ax.set(xticks=range(1, 5), yticks=(0, 0.1, 0.2, 0.3, 0.4))
+    ax = axes[1]
+    fine = np.linspace(0.9, 4.1, 80)
+    ax.axhline(1, color=style.GRID, lw=0.8)
+    for bias, line, rows in zip(BIASES, predicted(fine), result["growth"], strict=True):
+        ax.plot(fine, line, color=ink, lw=1)
+        ends = np.array([mean_interval(row) for row in rows]).T
+        ax.vlines(WEIGHTS, *ends, color=colour, lw=1.5)
+        ax.plot(WEIGHTS, rows.mean(-1), "o", ms=4.5, color=colour)
+        ax.text(0.82, line[0], f"{bias:g}", va="center", ha="right")
+    ax.text(0.82, predicted(fine)[0, 0] + 0.08, r"$\sigma_b^2$", va="center", ha="right")
+    ax.set(title="χ, a layer's growth of the squared gradient", xlabel=WEIGHT_LABEL)
+    ax.set(xlim=(0.3, 4.2), xticks=range(1, 5))
+    ax.text(2.3, 0.7, "lines: predicted\ndots: measured")
+    return fig
+
+
+def table(result) -> dict:
+    bias, weight = np.meshgrid(BIASES, WEIGHTS, indexing="ij")
+    ends = np.apply_along_axis(mean_interval, -1, result["growth"])
+    return {
+        "bias_var": bias.ravel(),
+        "weight_var": weight.ravel(),
+        "predicted": predicted(WEIGHTS).ravel(),
+        "measured": result["growth"].mean(-1).ravel(),
+        "low": ends[..., 0].ravel(),
+        "high": ends[..., 1].ravel(),
+    }
+
+
+def _off(result) -> float:
+    """Largest relative distance of a mean from the prediction."""
+    return float(np.abs(result["growth"].mean(-1) / predicted(WEIGHTS) - 1).max())
+
+
+def _theory() -> float:
+    """The critical weight variance at the claim's bias variance."""
+    return critical_weight_var(torch.tanh, BIASES[AMONG]).item()
+
+
+def caption(result) -> str:
+    return (
+        f"**With biases of variance {BIASES[AMONG]:g}, a tanh network's gradient keeps its size where the "
+        f"weights have variance {number(_theory())}/inputs by the theory, {number(_critical(result).mean())}"
+        "/inputs as measured.** Left: χ, by which a layer multiplies the square of the gradient, over the "
+        "plane of both variances; dots mark where it was measured. Right: measured, in "
+        f"{result['growth'].shape[-1]} networks of {DEPTH} layers with {WIDTH} units at each dot, means with "
+        f"{percent(0.95)} intervals; the predictions are right to {percent(_off(result), 1)}."
+    )
+
+
+def alt(result) -> str:
+    rows = zip(WEIGHTS, result["growth"][AMONG].mean(-1), strict=True)
+    return (
+        "Left, a map of the factor by which a tanh layer multiplies the squared gradient, over the variances "
+        "of weights and biases, with a critical line that rises from weight variance 1 without biases; left "
+        "of it gradients vanish, right of it they explode. Right, that factor against the weight variance: "
+        f"dots on the predicted lines. At bias variance {BIASES[AMONG]:g}: "
+        f"{', '.join(f'{number(growth)} at {w:g}' for w, growth in rows)}."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    found, theory = _critical(result), _theory()
+    low, high = mean_interval(found)
+    rows, expected = result["growth"][AMONG][list(NAMED)], predicted(WEIGHTS)[AMONG][list(NAMED)]
+    ends = [mean_interval(row) for row in rows]
+    named = ", ".join(f"{WEIGHTS[i]:g}" for i in NAMED)
+    yield Claim(
+        id="mean-field",
+        statement="From two variances, of weights and of biases, theory says where a deep tanh network's "
+        "gradients vanish and where they explode",
+        sources=("Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, section 3",),
+        verdict="confirmed",
+        measure="weight variance × inputs at which the gradient neither grows nor shrinks, for biases of "
+        f"variance {BIASES[AMONG]:g}",
+        estimate=float(found.mean()),
+        interval=(low, high),
+        n=len(found),
+        holds=(1 - CLOSE) * theory < low
+        and high < (1 + CLOSE) * theory
+        and ends[0][1] < 1 < ends[2][0]
+        and np.abs(rows.mean(-1) / expected - 1).max() < CLOSE,
+        finding=f"The theory's critical variance is {number(theory)}. At {named} it says that a layer "
+        f"multiplies the squared gradient by {', '.join(number(e) for e in expected)}; measured "
+        f"{', '.join(number(row.mean()) for row in rows)}, in networks of {WIDTH} units a layer. At "
+        f"{WEIGHTS[NAMED[0]]:g} the interval is {between(ends[0])}, at {WEIGHTS[NAMED[-1]]:g} "
+        f"{between(ends[-1])}.",
+    )

@@ -1,0 +1,212 @@
+"""Does connecting every unit to ten inputs make its signal independent of their number, and does it train?
+
+Chapter: initialization.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from torch import Tensor, nn
+
+from experiments import style
+from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.initialization._deep_digits import BATCH, CLASSES, descend, score, standardized_digits
+from unitgain.initializers import Initializer, he_normal_, normal_, sparse_
+from unitgain.models import MLP
+
+CONNECTIONS, OUTPUTS = 10, 100
+INPUTS = (20, 50, 100, 200, 500, 1000)
+HIDDEN = (64, 64, 64, 64)
+RATE, STEPS = 0.1, 100
+UNIT, SMALL_SD = CONNECTIONS**-0.5, 0.01
+
+
+def torch_sparse_(tensor: Tensor, std: float = UNIT, generator=None) -> Tensor:
+    """torch.nn.init.sparse_ with CONNECTIONS from every input; it draws from the global generator."""
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for one in tensor.detach().view(-1, *tensor.shape[-2:]):
+            nn.init.sparse_(one, sparsity=max(0, 1 - CONNECTIONS / tensor.shape[-2]), std=std)
+    return tensor
+
+
+LAYERS = {  # what makes a layer of 100 units; all of unit gain at 100 inputs
+    "10 a unit": sparse_,
+    "10 an input (torch)": torch_sparse_,
+    "all, N(0, 1/100)": partial(normal_, std=OUTPUTS**-0.5),
+}
+STARTS = {  # of ReLU networks
+    "He, all inputs": he_normal_,
+    "10 a unit": partial(sparse_, std=2**0.5 * UNIT),
+    "10 an input (torch)": partial(torch_sparse_, std=2**0.5 * UNIT),
+    "10 a unit, sd 0.01": partial(sparse_, std=SMALL_SD),
+}
+
+
+def compute(*, networks=12, points=100, seed=0, device="cpu"):
+    """Of three kinds of layer, the `connections` and the `variance`; of four starts, the `accuracy`.
+
+    Connections of the units of a square layer (kinds, networks, units); variance of a layer's outputs for
+    inputs N(0, 1) (kinds, numbers of inputs, networks); accuracy after training (starts, networks).
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def layer(rule: Initializer, inputs: int) -> Tensor:
+        return rule(torch.empty(networks, OUTPUTS, inputs), generator=generator).to(device)
+
+    connections = torch.stack([(layer(rule, OUTPUTS) != 0).sum(-1) for rule in LAYERS.values()])
+    variance = []
+    for rule in LAYERS.values():
+        x = (torch.randn(n, points, generator=generator).to(device) for n in INPUTS)
+        outputs = (layer(rule, n) @ one for n, one in zip(INPUTS, x, strict=True))
+        variance.append(torch.stack([z.var((-2, -1)) for z in outputs]))
+    model = MLP((64, *HIDDEN, CLASSES), "relu", replicas=(len(STARTS), networks), weight="zeros")
+    for k, rule in enumerate(STARTS.values()):
+        for one in model.layers:
+            rule(one.weight.detach()[k], generator=generator)
+    data = standardized_digits(device)
+    descend(model.to(device), data, RATE, steps=STEPS, seed=seed)
+    accuracy = score(model, data, len(data.x))
+    return {"connections": connections, "variance": torch.stack(variance), "accuracy": accuracy}
+
+
+def predicted() -> np.ndarray:
+    """Variances (kinds, numbers of inputs): connections of a unit times the variance of a weight."""
+    share = np.array(INPUTS) / OUTPUTS
+    return np.array([np.ones(len(INPUTS)), share, share])
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.0, 3.4, ncols=3, width_ratios=(1, 1, 1.1))
+    ink, colours = style.ink(), style.palette()
+    looks = [(colours["standardized"], "o"), (colours["raw"], "s"), (colours["dead"], "D")]
+    ax, edges = axes[0], np.arange(1.5, 23)
+    for k in (1, 0):
+        share = np.histogram(result["connections"][k], edges)[0] / result["connections"][k].size
+        ax.stairs(100 * share, edges, color=looks[k][0], fill=k == 1, alpha=0.5 if k == 1 else 1, lw=1.6)
+    ax.text(11, 97, "10 a unit", color=looks[0][0], va="center")
+    ax.text(11, 26, "10 an input\n(torch)", color=looks[1][0], va="center")
+    ax.set(title="Connections of a unit", xlabel="inputs connected, of 100", ylabel="units (%)")
+    ax.set(ylim=(0, 105), xticks=(2, 10, 20))
+    ax = axes[1]
+    for (colour, mark), line, rows in zip(looks, predicted(), result["variance"], strict=True):
+        ax.plot(INPUTS, line, color=ink, lw=1)
+        ax.vlines(INPUTS, *np.array([mean_interval(row) for row in rows]).T, color=colour, lw=1.5)
+        ax.plot(
+            INPUTS,
+            rows.mean(-1),
+            mark,
+            ms=9 if mark == "D" else 4.5,
+            mfc="none" if mark == "D" else colour,
+            mec=style.ink() if mark == "D" else colour,
+        )
+    ax.text(160, 0.75, "10 a unit", color=looks[0][0], va="top")
+    ax.text(100, 9, "10 an input\n(torch)", color=looks[1][0], ha="right", va="center")
+    ax.text(30, 0.2, "all: hollow", va="center")
+    ax.set(xscale="log", yscale="log", title="Variance of its signal (log)", xlabel="inputs (log)")
+    ax.set(
+        xticks=(20, 100, 1000),
+        xticklabels=("20", "100", "1000"),
+        yticks=(0.2, 1, 10),
+        yticklabels=("0.2", "1", "10"),
+    )
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax = axes[2]
+    for y, (name, row) in enumerate(zip(STARTS, 100 * result["accuracy"], strict=True)):
+        ax.plot(row, np.full(len(row), -y - 0.12), "|", ms=8, color=colours["standardized"], alpha=0.5)
+        ax.hlines(-y + 0.12, *mean_interval(row), color=colours["standardized"], lw=1.5)
+        ax.plot(row.mean(), -y + 0.12, "o", ms=5, color=colours["standardized"])
+        ax.text(3, -y + 0.42, name, va="center")
+    ax.set(title="Accuracy after training", xlabel="accuracy (%)", xlim=(0, 103), ylim=(-3.4, 0.7), yticks=())
+    ax.spines["left"].set_visible(False)
+    return fig
+
+
+def table(result) -> dict:
+    kind, inputs = np.meshgrid(list(LAYERS), INPUTS, indexing="ij")
+    ends = np.apply_along_axis(mean_interval, -1, result["variance"])
+    return {
+        "layer": kind.ravel(),
+        "inputs": inputs.ravel(),
+        "predicted": predicted().ravel(),
+        "variance": result["variance"].mean(-1).ravel(),
+        "low": ends[..., 0].ravel(),
+        "high": ends[..., 1].ravel(),
+    }
+
+
+def _spread(result, kind: int) -> str:
+    counts = result["connections"][kind]
+    return f"{counts.min()} to {counts.max()}"
+
+
+def _growth(result, kind: int) -> np.ndarray:
+    """Variance at the most inputs over that at the fewest, for each network."""
+    return result["variance"][kind, -1] / result["variance"][kind, 0]
+
+
+def _lag(result) -> np.ndarray:
+    """By how much networks with all inputs are better than those with ten a unit, in points."""
+    return 100 * (result["accuracy"][0] - result["accuracy"][1])
+
+
+def caption(result) -> str:
+    lag = _lag(result)
+    off = np.abs(result["variance"].mean(-1) / predicted() - 1).max()
+    accuracy = result["accuracy"].mean(-1)
+    return (
+        f"**With {CONNECTIONS} inputs a unit the signal has the same size at {INPUTS[0]} inputs as at "
+        f"{INPUTS[-1]:,}; torch's `sparse_` fixes the connections of each input instead and leaves a unit "
+        f"{_spread(result, 1)}.** Layers of {OUTPUTS} units; lines: predicted, the connections times the "
+        f"variance of a weight, right to {percent(off, 1)}. Right: ReLU networks with {len(HIDDEN)} hidden "
+        f"layers of {HIDDEN[0]} on the digits, {STEPS} steps (rate {RATE:g}, batches of {BATCH}); sparse "
+        f"ones end {number(lag.mean(), 2)} points {between(mean_interval(lag), 2)} behind He's. With weights "
+        f"of deviation {SMALL_SD:g} the accuracy is {percent(accuracy[3])}. Means over {len(lag)} networks, "
+        f"{percent(0.95)} intervals."
+    )
+
+
+def alt(result) -> str:
+    rows = (
+        f"{name} {percent(value)}" for name, value in zip(STARTS, result["accuracy"].mean(-1), strict=True)
+    )
+    return (
+        f"Three panels. A histogram of connections: exactly {CONNECTIONS} for every unit, or "
+        f"{_spread(result, 1)} with torch. The variance of the signal against the number of inputs: level "
+        f"for {CONNECTIONS} a unit, proportional to the inputs for torch's rule and for full layers. "
+        f"Accuracies: {', '.join(rows)}."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    ours, theirs = _growth(result, 0), _growth(result, 1)
+    low, high = mean_interval(ours)
+    lag = mean_interval(_lag(result))
+    yield Claim(
+        id="sparse",
+        statement="Connecting every unit to about ten inputs makes its signal independent of the number of "
+        "inputs",
+        sources=("Stanford CS231n, course notes", "Martens 2010, section 5"),
+        verdict="depends",
+        measure=f"variance of a layer's outputs with {INPUTS[-1]:,} inputs over that with {INPUTS[0]}, "
+        f"{CONNECTIONS} connections a unit",
+        estimate=float(ours.mean()),
+        interval=(low, high),
+        n=len(ours),
+        holds=low > 0.8
+        and high < 1.25
+        and mean_interval(theirs)[0] > 5
+        and np.ptp(result["connections"][0]) == 0
+        and lag[1] < 5,
+        finding="It does if the ten are counted for each unit. torch.nn.init.sparse_ counts them for each "
+        f"input: its units get {_spread(result, 1)}, and over the same range of inputs the variance grows "
+        f"{number(theirs.mean())}-fold. Sparse networks end {number(_lag(result).mean(), 2)} points "
+        f"{between(lag, 2)} of accuracy behind full ones. The count alone is no rule: the weights also need "
+        "variance 1/10, for ReLU 2/10, not that of “a small Gaussian”.",
+    )

@@ -1,0 +1,241 @@
+"""Does the variance of the weights decide what a deep network keeps, as the derivation says?
+
+Chapter: initialization.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn import functional
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, number, percent
+from unitgain.activations import activation
+from unitgain.initializers import he_normal_, lecun_normal_, normal_
+from unitgain.theory import gradient_factor, signal_factor
+
+WIDTH, DEPTH = 256, 20
+CASES = {  # function, rule, its variance times n
+    "linear, 1/n": ("identity", lecun_normal_, 1.0),
+    "ReLU, 2/n": ("relu", he_normal_, 2.0),
+    "ReLU, 1/n": ("relu", lecun_normal_, 1.0),
+}
+CHANNELS = (64, 64, 128, 128, 256, 256, 512, 512, 512, 512)  # He's ten convolutions, with 3 × 3 kernels
+KERNEL, SIDE = 3, 4
+SMALL = 0.01
+
+
+def compute(*, networks=60, seed=0, device="cpu"):
+    """Root mean squares over the units: `signal` (cases, layers, networks) of fully connected layers, over
+    the first; and of the `gradient` on its way through He's convolutions, (2, networks, 10), with weights
+    0.01 · randn and with his.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    signal = []
+    for name, rule, _ in CASES.values():
+        f = activation(name)
+        z = normal_(torch.empty(networks, WIDTH, 1), generator=generator).to(device)
+        sizes = []
+        for _ in range(DEPTH + 1):
+            sizes.append(z.square().mean((-2, -1)).sqrt())
+            w = rule(torch.empty(networks, WIDTH, WIDTH), generator=generator).to(device)
+            z = w @ f(z)
+        signal.append(torch.stack(sizes) / sizes[0])
+    fans = torch.tensor(CHANNELS) * KERNEL**2
+    stds = torch.stack([torch.full(fans.shape, SMALL), (2 / fans).sqrt()])
+    gradient = [_gradients(stds, generator, device) for _ in range(max(2, networks // 10))]
+    return {"signal": torch.stack(signal), "gradient": torch.stack(gradient, 1)}
+
+
+def _gradients(stds: Tensor, generator, device) -> Tensor:
+    """Sizes of the gradient that convolutions 2, …, 10 return, and last that which the tenth receives.
+
+    Weights N(0, std²), with the same draws for each row of `stds` (…, 10), no biases; no pooling, and small
+    images that wrap around, so that every number reaches as many outputs as He's equation 14 counts.
+    """
+    first, last = (normal_(torch.empty(1, c, SIDE, SIDE), generator=generator) for c in (3, CHANNELS[-1]))
+    shapes = [(after, before, KERNEL, KERNEL) for before, after in pairwise((3, *CHANNELS))]
+    draws = [normal_(torch.empty(shape), generator=generator).to(device) for shape in shapes]
+    sizes = []
+    for row in stds.tolist():
+        x, seen = first.to(device), []
+        for w, std in zip(draws, row, strict=True):
+            x = functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="circular"), std * w).relu()
+            seen.append(x.requires_grad_())
+        gradients = torch.autograd.grad(x, seen, last.to(device))
+        sizes.append(torch.stack([g.double().square().mean().sqrt() for g in gradients]))
+    return torch.stack(sizes)
+
+
+def _layers() -> np.ndarray:
+    """The predicted factor a layer of each case."""
+    factors = [signal_factor(activation(f), gain / WIDTH, WIDTH) for f, _, gain in CASES.values()]
+    return torch.stack(factors).numpy()
+
+
+def _convolutions() -> np.ndarray:
+    """The predicted size of the gradient that convolutions 2 to 10 return, and that which arrives: 1."""
+    fan_out = torch.tensor(CHANNELS[1:]) * KERNEL**2
+    factors = gradient_factor(torch.relu, SMALL**2, fan_out, fan_out, q=1.0)
+    return np.append(factors.flip(0).cumprod(0).flip(0).numpy(), 1)
+
+
+def _rms(sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Root mean square over the networks, and its interval."""
+    low, high = (max(end, 0) ** 0.5 for end in mean_interval(sizes**2))
+    return float(np.square(sizes).mean() ** 0.5), (low, high)
+
+
+def _factor(result, case: int) -> tuple[float, tuple[float, float]]:
+    """The factor a layer, by the root mean square over the networks of the product of all."""
+    middle, ends = _rms(result["signal"][case, -1])
+    low, high = (end ** (1 / DEPTH) for end in ends)
+    return middle ** (1 / DEPTH), (low, high)
+
+
+def draw(result) -> Figure:
+    fig, (left, right) = style.figure(8.4, 3.8, ncols=2)
+    ink, key = style.ink(), style.palette()["standardized"]
+    layers = np.arange(DEPTH + 1)
+    for i, factor in enumerate(_layers()):
+        left.plot(layers, factor**layers, color=ink, lw=0.8)
+        at = layers[i % 2 :: 2]  # the first two lines are one
+        _dots(left, at, result["signal"][i, at], hollow=i == 1)
+    left.text(0, 2.2, "● linear, 1/n   ○ ReLU, 2/n", color=key, va="center")
+    left.text(11, 0.06, "ReLU, 1/n", color=key, va="center")
+    left.set(
+        title="Signal through 20 layers",
+        xlabel="layers passed",
+        ylabel="size, 1 at the start (log scale)",
+        xticks=range(0, DEPTH + 1, 5),
+    )
+    shown = np.arange(2, len(CHANNELS) + 2)
+    for rows, line, hollow in zip(
+        result["gradient"], (_convolutions(), np.ones(len(shown))), (False, True), strict=True
+    ):
+        right.plot(shown, line, color=ink, lw=0.8)
+        _dots(right, shown, rows.T, hollow=hollow)
+    right.text(2, 2.6, "○ He's weights", color=key, va="center")
+    right.text(4.4, 4e-4, "● 0.01 · randn", color=key, va="center")
+    right.set(
+        title="Gradient through He's ten convolutions",
+        xlabel="convolution, read from the right",
+        ylabel="size, 1 at the end (log scale)",
+        xticks=shown,
+        xticklabels=[*map(str, shown[:-1]), "end"],
+    )
+    for ax in (left, right):
+        ax.set(yscale="log", ylim=(2e-5, 8), yticks=10.0 ** np.arange(-4, 1))
+        ax.minorticks_off()
+    return fig
+
+
+def _dots(ax: Axes, x: np.ndarray, rows: np.ndarray, *, hollow: bool) -> None:
+    """Root mean squares of `rows` (x, networks) with their intervals."""
+    found = [_rms(row) for row in rows]
+    middle, (low, high) = np.array([one[0] for one in found]), np.array([one[1] for one in found]).T
+    key = style.palette()["standardized"]
+    look = {"fmt": "o", "ms": 4, "mec": key, "mfc": "none" if hollow else key, "color": key, "elinewidth": 1}
+    ax.errorbar(x, middle, (middle - low, high - middle), **look)
+
+
+def table(result) -> dict:
+    columns = {"what": [], "case": [], "layer": [], "predicted": [], "measured": [], "low": [], "high": []}
+    signal = zip(CASES, _layers()[:, None] ** np.arange(DEPTH + 1), result["signal"], strict=True)
+    lines = [("signal", case, 0, line, rows) for case, line, rows in signal]
+    both = zip(
+        ("0.01 randn", "He"), (_convolutions(), np.ones(len(CHANNELS))), result["gradient"], strict=True
+    )
+    lines += [("gradient, convolutions", case, 2, line, rows.T) for case, line, rows in both]
+    for what, case, first, line, rows in lines:
+        for layer, (expected, row) in enumerate(zip(line, rows, strict=True), start=first):
+            middle, ends = _rms(row)
+            for name, value in zip(columns, (what, case, layer, expected, middle, *ends), strict=True):
+                columns[name].append(value)
+    return columns
+
+
+def _shrinks(result) -> tuple[float, float]:
+    """How many times smaller the gradient comes out of He's convolutions: predicted and measured."""
+    return 1 / _convolutions()[0], 1 / _rms(result["gradient"][0, :, 0])[0]
+
+
+def caption(result) -> str:
+    (linear, _), (he, _), (half, _) = (_factor(result, case) for case in range(len(CASES)))
+    predicted, measured = _shrinks(result)
+    return (
+        f"**Weights of variance 1/n multiply a linear layer's signal by {linear:.3f} and a ReLU layer's by "
+        f"{half:.3f}; of variance 2/n, a ReLU layer's by {he:.3f}.** Lines: predicted; dots: measured, root "
+        f"mean squares over {result['signal'].shape[-1]} networks of {WIDTH} units a layer with "
+        f"{percent(0.95)} intervals. Right, He and others' example of ten convolutions, from the tenth to "
+        f"the second: weights 0.01 · randn shrink the gradient {number(predicted, 5)}-fold by the formula, "
+        f"{number(measured)}-fold in {result['gradient'].shape[1]} networks, on images of {SIDE} × {SIDE} "
+        "pixels that wrap around."
+    )
+
+
+def alt(result) -> str:
+    (linear, _), (he, _), (half, _) = (_factor(result, case) for case in range(len(CASES)))
+    predicted, measured = _shrinks(result)
+    return (
+        f"Left, on a logarithmic axis over {DEPTH} layers: a level line for linear layers with variance 1/n "
+        f"and ReLU layers with 2/n, factors {linear:.3f} and {he:.3f}, and a falling one for ReLU with 1/n, "
+        f"factor {half:.3f}. Right: the gradient through ten convolutions is level with He's weights and "
+        f"falls {number(measured)}-fold with 0.01 randn, predicted {number(predicted)}-fold."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    (linear, one), (he, two), (half, third) = (_factor(result, case) for case in range(len(CASES)))
+    n, (predicted, measured) = result["signal"].shape[-1], _shrinks(result)
+    how = f", through {DEPTH} layers of {WIDTH} units, as a root mean square over the networks"
+    yield Claim(
+        id="inv-sqrt-n",
+        statement="Weights of variance 1/n, randn(n) / √n, keep the variance of a linear layer's signal",
+        sources=("Stanford CS231n, course notes",),
+        verdict="confirmed",
+        measure=f"factor by which a linear layer multiplies the size of the signal{how}",
+        estimate=linear,
+        interval=one,
+        n=n,
+        holds=abs(linear - 1) < 0.01
+        and one[0] < 1.003
+        and one[1] > 0.997
+        and third[1] < 0.75
+        and abs(half - math.sqrt(0.5)) < 0.01,
+        finding=f"Measured {linear:.3f} a layer. With ReLU the same weights multiply by {half:.3f}, "
+        f"predicted 1/√2 = {math.sqrt(0.5):.3f}, so that after {DEPTH} layers {number(half**DEPTH, 2)} is "
+        "left: the rule is for layers without activation, or with one that is linear near 0 as tanh.",
+    )
+    yield Claim(
+        id="he",
+        statement="Weights of variance 2/n keep the signal of a ReLU network; fixed weights of size 0.01 "
+        "shrink the gradient of a ten-layer convolutional network 17,000-fold",
+        sources=(
+            "He, Zhang, Ren & Sun 2015, section 2.2",
+            "Stanford CS231n, course notes",
+            "Ekman, Learning Deep Learning, chapter 5",
+        ),
+        verdict="confirmed",
+        measure="factor by which a ReLU layer with weights of variance 2/n multiplies the size of the "
+        f"signal{how}",
+        estimate=he,
+        interval=two,
+        n=n,
+        holds=abs(he - 1) < 0.01
+        and two[0] < 1.005
+        and two[1] > 0.995
+        and abs(predicted - 16_729) < 1
+        and 0.75 < measured / predicted < 1.33
+        and 0.75 < _rms(result["gradient"][1, :, 0])[0] < 1.33,
+        finding=f"Measured {he:.3f} a layer. He's example has ten convolutions of 64 to 512 channels: by his "
+        f"equation 14 the gradient shrinks 1/{number(predicted, 5)} from the tenth to the second with "
+        f"weights of size 0.01; measured 1/{number(measured, 3)}. With his weights "
+        f"{_rms(result['gradient'][1, :, 0])[0]:.2f} of it is left.",
+    )

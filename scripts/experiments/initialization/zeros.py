@@ -1,0 +1,152 @@
+"""What does a network learn whose weights start out equal, at zero or elsewhere?
+
+Chapter: initialization.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import Claim, percent, wilson
+from unitgain.datasets import circles
+from unitgain.initializers import constant_, glorot_uniform_, zeros_
+from unitgain.models import MLP
+from unitgain.optimizers import Adam
+from unitgain.training import accuracy, train
+
+UNITS = 8
+STARTS = {  # drawn, in the order of TITLES; and ReLU, which stays where tanh stays
+    "all 0, tanh": ("tanh", zeros_),
+    "all 0, sigmoid": ("sigmoid", zeros_),
+    "all 0.5, tanh": ("tanh", partial(constant_, value=0.5)),
+    "random, tanh": ("tanh", glorot_uniform_),
+    "all 0, ReLU": ("relu", zeros_),
+}
+TITLES = ("All 0, tanh or ReLU", "All 0, sigmoid", "All 0.5, tanh", "Random, tanh")
+FROZEN, ALIKE, RANDOM, FROM_ZERO = [0, 4], [1, 2], 3, [0, 1, 4]
+POINTS, BATCH, LEARNING_RATE = 100, 25, 0.05
+EPOCHS = 80
+SAME = 1e-4  # distance of two units over their length below which they are the same, but for rounding
+
+
+def compute(*, networks=40, seed=0, device="cpu"):
+    """The hidden weights of each start's first network while it learns, `path` (starts, steps + 1, units, 2).
+
+    Of each network: how far its weights and hidden biases have `moved` (starts, networks), how far its
+    hidden units have come `apart` at most, over the length of their weights, and its final `accuracy`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    data = [circles(POINTS, generator=generator, device=device) for _ in range(networks)]
+    x, y = torch.stack([one.x for one in data]), torch.stack([one.y for one in data])
+    found: dict[str, list] = {"path": [], "moved": [], "apart": [], "accuracy": []}
+    for function, rule in STARTS.values():
+        options = {"replicas": networks, "weight": rule, "generator": generator, "device": device}
+        model = MLP((2, UNITS, 1), function, **options)
+        *learned, _ = model.parameters()  # all but the last bias
+        before, seen = [p.detach().clone() for p in learned], []
+
+        def look(_, hidden=learned[0], seen=seen) -> None:
+            seen.append(hidden.detach().clone())
+
+        optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
+        settings = {"loss": "binary_cross_entropy", "epochs": EPOCHS, "batch_size": BATCH}
+        train(model, x, y, optimizer=optimizer, generator=generator, callback=look, **settings)
+        hidden = torch.stack(seen)
+        moves = [(p.detach() - old).abs().amax((-2, -1)) for p, old in zip(learned, before, strict=True)]
+        found["path"].append(hidden[:, 0])
+        found["moved"].append(torch.stack(moves).amax(0))
+        found["apart"].append(_apart(hidden).amax(0))
+        found["accuracy"].append(accuracy(model(x), y).detach())
+    return {key: torch.stack(values) for key, values in found.items()}
+
+
+def _apart(weight: Tensor) -> Tensor:
+    """Largest distance of a unit's weights from the first unit's, over the largest length."""
+    distance = (weight - weight[..., :1, :]).norm(dim=-1).amax(-1)
+    return distance / weight.norm(dim=-1).amax(-1).clamp(min=1e-30)
+
+
+def _distinct(path: np.ndarray) -> int:
+    """How many different units there are at the end."""
+    distance = np.linalg.norm(path[-1][:, None] - path[-1], axis=-1)
+    same = distance <= SAME * max(np.linalg.norm(path[-1], axis=-1).max(), 1e-30)
+    return int((~np.tril(same, -1).any(1)).sum())
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(8.4, 3.0, ncols=len(TITLES), sharex=True, sharey=True)
+    key, reach = style.palette()["standardized"], 1.12 * np.abs(result["path"][: len(TITLES)]).max()
+    right = result["accuracy"].mean(-1)
+    for i, (ax, title, path) in enumerate(zip(axes, TITLES, result["path"], strict=False)):
+        ax.axhline(0, color=style.GRID, lw=0.8, alpha=0.5)
+        ax.axvline(0, color=style.GRID, lw=0.8, alpha=0.5)
+        ax.plot(path[..., 0], path[..., 1], color=key, lw=1)
+        ax.plot(*path[-1].T, "o", color=key, ms=6, mew=0)
+        ax.plot(*path[0].T, "o", mfc="none", mec=style.ink(), ms=5, mew=0.9)
+        count = _distinct(path)
+        says = f"{UNITS} units, one point" if count == 1 else f"{count} of {UNITS} units differ"
+        ax.text(0.5, 0.02, says, transform=ax.transAxes, ha="center", va="bottom")
+        ax.set(title=f"{title}\naccuracy {percent(right[i])}", xlabel="weight of input 1")
+        ax.set(
+            xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=(-4, 0, 4), yticks=(-4, 0, 4)
+        )
+    axes[0].set_ylabel("weight of input 2")
+    return fig
+
+
+def table(result) -> dict:
+    n = result["moved"].shape[1]
+    columns = {key: result[key].ravel() for key in ("moved", "apart", "accuracy")}
+    return {"start": np.repeat(list(STARTS), n), **columns}
+
+
+def caption(result) -> str:
+    right, n = result["accuracy"].mean(-1), result["moved"].shape[1]
+    return (
+        f"**Equal weights stay equal: {UNITS} hidden units that start at one point remain one unit, and the "
+        f"network gets {percent(right[2])} of the points right where random weights get "
+        f"{percent(right[RANDOM])}.** Each line is the path of one hidden unit's two weights in training, "
+        "from the ring to the dot. With tanh or ReLU, weights of 0 do not move at all; with a sigmoid they "
+        f"move together. Networks 2-{UNITS}-1 on two circles, Adam, batches of {BATCH}; accuracies are means "
+        f"over {n} networks, the paths those of the first."
+    )
+
+
+def alt(result) -> str:
+    counts = [_distinct(path) for path in result["path"][: len(TITLES)]]
+    return (
+        "Four panels with the paths of eight hidden units in the plane of their weights. All 0 with tanh: "
+        "one dot at the origin. All 0 with sigmoid, and all 0.5 with tanh: one line for all units. Random: "
+        f"eight paths that fan out. Different units at the end: {', '.join(map(str, counts))}."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    apart, moved, right = result["apart"], result["moved"], result["accuracy"].mean(-1)
+    same = (apart[FROM_ZERO] < SAME).ravel()
+    low, high = wilson(same)
+    yield Claim(
+        id="zeros",
+        statement="A network whose weights all start at zero stays symmetric: its hidden units are all one",
+        sources=("Stanford CS231n, course notes",),
+        verdict="confirmed",
+        measure="share of networks with tanh, ReLU or sigmoid whose hidden units are the same after training",
+        estimate=float(same.mean()),
+        interval=(low, high),
+        n=same.size,
+        holds=low > 0.95
+        and not moved[FROZEN].any()
+        and np.median(moved[ALIKE], -1).min() > 0.1
+        and wilson(apart[ALIKE] < SAME)[0] > 0.95
+        and wilson(apart[RANDOM] > SAME)[0] > 0.9,
+        finding=f"In {same.sum()} of {same.size}. With tanh and ReLU more holds: every gradient but the last "
+        f"bias's is exactly 0, and nothing else has moved after {len(result['path'][0]) - 1} steps. With a "
+        "sigmoid the weights move, all units alike, so a layer's weights stay of rank 1; so they do from "
+        f"weights of 0.5 with tanh. Accuracy from 0: {percent(right[0])} with tanh, {percent(right[1])} with "
+        f"a sigmoid; from random weights {percent(right[RANDOM])}.",
+    )
