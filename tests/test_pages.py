@@ -183,7 +183,7 @@ def test_scripts_are_at_most_60_kb_with_the_search_worker(site):
 def test_a_lab_is_a_light_page_with_its_notebook_and_script(site, root):
     for script in (root / "docs/labs").glob("*.py"):
         page = site / "labs" / script.stem / "index.html"
-        assert page.stat().st_size <= 60_000
+        assert served(page) <= 20_000
         for download in (page.with_name(f"{script.stem}.ipynb"), page.with_name(script.name)):
             assert download.is_file()
             assert f'href="{download.name}"' in page.read_text(encoding="utf-8")
