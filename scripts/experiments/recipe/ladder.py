@@ -1,0 +1,208 @@
+"""How good does a badly set-up network become, one repair at a time, and how fast?  Chapter: recipe."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import mean_interval, median_interval, percent
+from experiments.recipe._networks import (
+    BATCH,
+    DEPTHS,
+    SMALL_WEIGHTS,
+    SUITED,
+    Sets,
+    descend,
+    digit_sets,
+    error,
+    rates,
+    score,
+    side_by_side,
+    standardized,
+)
+
+EPOCHS = 10
+EVERY = 10  # steps between two looks at the validation error
+LOOK = 400  # validation examples looked at
+TARGET = 0.12  # half the squared error of the outputs; ten outputs of 0.1 have 0.45
+
+
+class Rung(NamedTuple):
+    """One set-up and the name of what is new in it."""
+
+    name: str
+    standardize: bool = True
+    suited: bool = True
+    activation: str = "relu"
+    loss: str = "cross-entropy"
+    optimizer: str = "Adam"
+    normalization: str | None = None
+
+
+RUNGS = (
+    Rung("badly set up", False, False, "sigmoid", "squared error", "SGD"),
+    Rung("+ standardized pixels", True, False, "sigmoid", "squared error", "SGD"),
+    Rung("+ suited first weights", True, True, "sigmoid", "squared error", "SGD"),
+    Rung("+ ReLU", True, True, "relu", "squared error", "SGD"),
+    Rung("+ cross-entropy", True, True, "relu", "cross-entropy", "SGD"),
+    Rung("+ Adam", True, True, "relu", "cross-entropy", "Adam"),
+    Rung("+ batch normalization", True, True, "relu", "cross-entropy", "Adam", "batch"),
+)
+
+
+def compute(*, networks=8, seed=0, device="cpu"):
+    """By (depths, rungs, rates, networks): accuracy on `validation` and `test`, and `steps` to the target.
+
+    Where a network never gets there, `steps` is `limit`.
+    """
+    raw = digit_sets(seed, networks, device)
+    scaled = standardized(raw)
+    found = {"validation": [], "test": [], "steps": []}
+    for sizes in DEPTHS.values():
+        for rung in RUNGS:
+            values = _climb(rung, sizes, scaled if rung.standardize else raw, seed, device)
+            for key, value in zip(found, values, strict=True):
+                found[key].append(value)
+    total = EPOCHS * -(-raw.y.shape[-1] // min(BATCH, raw.y.shape[-1]))
+    return {key: torch.stack(values).unflatten(0, (len(DEPTHS), -1)) for key, values in found.items()} | {
+        "limit": torch.tensor(EVERY * (total // EVERY + 1))
+    }
+
+
+def _climb(rung: Rung, sizes, sets: Sets, seed: int, device) -> dict:
+    rate = rates(rung.optimizer, raw=not rung.standardize, device=device)
+    rule = SUITED[rung.activation] if rung.suited else SMALL_WEIGHTS
+    replicas = (1, 1, len(rate), len(sets.y))
+    model = side_by_side(
+        sizes, rung.activation, (rule,), replicas, seed, device, normalization=rung.normalization
+    )
+    errors = []
+
+    def look(step: int) -> None:
+        if step % EVERY == 0:
+            errors.append(error(model, sets.validation_x[:, :LOOK], sets.validation_y[:, :LOOK], rung.loss))
+
+    descend(model, sets.x, sets.y, rung.loss, rung.optimizer, rate, epochs=EPOCHS, seed=seed, callback=look)
+    before = ~(torch.stack(errors) <= TARGET)  # a NaN is not there either
+    return (
+        score(model, sets.validation_x, sets.validation_y)[0, 0],
+        score(model, sets.test_x, sets.test_y)[0, 0],
+        EVERY * before.long().cumprod(0).sum(0)[0, 0],
+    )
+
+
+def _at_best(result, key: str) -> np.ndarray:
+    """At the rate that is best by the mean validation accuracy: (depths, rungs, networks)."""
+    best = result["validation"].mean(-1).argmax(-1)[..., None, None]
+    return np.take_along_axis(result[key], best, axis=2)[:, :, 0]
+
+
+def draw(result) -> Figure:
+    fig, (left, right) = style.figure(8.2, 5.2, ncols=2, sharey=True, width_ratios=(1.25, 1))
+    test, steps = _at_best(result, "test"), _at_best(result, "steps").astype(float)
+    limit = int(result["limit"])
+    never = 1.6 * limit
+    steps[steps >= limit] = never
+    looks = ((style.ink(), "▲", -0.19), (style.palette()["standardized"], "●", 0.19))
+    for right_ones, taken, name, (colour, sign, aside) in zip(test, steps, DEPTHS, looks, strict=True):
+        mark = {"▲": "^", "●": "o"}[sign]
+        for r, (row, until) in enumerate(zip(right_ones, taken, strict=True)):
+            for ax, middle, ends, words in (
+                (left, row.mean(), mean_interval(row), _share),
+                (right, np.median(until), median_interval(until), partial(_steps, limit=limit)),
+            ):
+                ax.plot(ends, [r + aside] * 2, color=colour, lw=1.5)
+                ax.plot(middle, r + aside, mark, color=colour, ms=6, mew=0)
+                beside = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 9.5}
+                ax.text(1.03, r + aside, words(middle, ends), color=colour, **beside)
+        left.text(0.03, -1.0 + aside, f"{sign} {name}", color=colour, va="center")
+    for ax, words in ((left, "mean [95 %]"), (right, "median [95 %]")):
+        ax.text(1.03, -0.81, words, transform=ax.get_yaxis_transform(), va="center", fontsize=9.5)
+    for r in range(1, len(RUNGS)):
+        for ax in (left, right):
+            ax.axhline(r - 0.5, color=style.GRID, lw=0.6, alpha=0.3)
+    left.plot([0.1, 0.1], [-0.5, len(RUNGS) - 0.5], color=style.ink(), lw=0.8, ls=":")
+    left.set(xlim=(0, 1), xticks=[0.1, 0.5, 1], xticklabels=["chance", "50 %", "100 %"])
+    left.set(xlabel="accuracy on new digits", ylim=(len(RUNGS) - 0.5, -1.4))
+    left.set(yticks=range(len(RUNGS)), yticklabels=[rung.name for rung in RUNGS])
+    ticks = [t for t in (10, 30, 100) if t < limit]
+    right.set(xscale="log", xlabel=f"steps until the error is {TARGET:g} (log)", xlim=(8, 1.25 * never))
+    right.set_xticks([*ticks, never], [*map(str, ticks), "never"])
+    right.minorticks_off()
+    for ax in (left, right):
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x")
+    return fig
+
+
+def _share(middle: float, ends: tuple[float, float]) -> str:
+    low, high = (f"{100 * end:.0f}" for end in ends)
+    return f"{percent(middle)} [{low}, {high}]"
+
+
+def _steps(middle: float, ends: tuple[float, float], *, limit: int) -> str:
+    middle, low, high = ("never" if end > limit else f"{end:.0f}" for end in (middle, *ends))
+    return middle if low == high == "never" else f"{middle} [{low}, {high}]"
+
+
+def table(result) -> dict:
+    test, steps = _at_best(result, "test"), _at_best(result, "steps")
+    ends = np.apply_along_axis(mean_interval, -1, test).reshape(-1, 2)
+    between = np.apply_along_axis(median_interval, -1, steps).reshape(-1, 2)
+    best = result["validation"].mean(-1).argmax(-1)
+    return {
+        "network": np.repeat(list(DEPTHS), len(RUNGS)),
+        "set_up": np.tile([rung.name for rung in RUNGS], len(DEPTHS)),
+        "learning_rate": np.array(
+            [
+                float(rates(rung.optimizer, raw=not rung.standardize)[i])
+                for row in best
+                for rung, i in zip(RUNGS, row, strict=True)
+            ]
+        ),
+        "accuracy": test.mean(-1).ravel(),
+        "accuracy_low": ends[:, 0],
+        "accuracy_high": ends[:, 1],
+        "median_steps": np.median(steps, axis=-1).ravel(),
+        "steps_low": between[:, 0],
+        "steps_high": between[:, 1],
+        "reached": (steps < result["limit"]).mean(-1).ravel(),
+    }
+
+
+def caption(result) -> str:
+    (shallow, deep), (_, steps) = _at_best(result, "test"), _at_best(result, "steps")
+    jumps = np.diff(deep.mean(-1))
+    largest = int(jumps.argmax()) + 1
+    reached = (steps < result["limit"]).all(-1)
+    first = RUNGS[int(reached.argmax())].name[2:] if reached.any() else ""
+    fast = (
+        f" From {first} on, all of these networks reach the target error, at last in a median of "
+        f"{np.median(steps[-1]):.0f} steps."
+        if first and reached[reached.argmax() :].all()
+        else ""
+    )
+    return (
+        f"**One repair after the other lifts the network with four hidden layers from "
+        f"{percent(deep[0].mean())} to {percent(deep[-1].mean())}, and the largest step comes with "
+        f"{RUNGS[largest].name[2:]}, repair number {largest}.**{fast} With one hidden layer the path leads "
+        f"from {percent(shallow[0].mean())} to {percent(shallow[-1].mean())}. Every row has the best of "
+        f"{result['test'].shape[2]} learning rates by validation accuracy and {EPOCHS} epochs; "
+        f"{deep.shape[-1]} networks, each with its own split of the digits into thirds. The error is half "
+        f"the squared error of the outputs on validation digits, looked at every {EVERY} steps; "
+        "ten outputs of 0.1 have 0.45."
+    )
+
+
+def alt(result) -> str:
+    middle = np.median(_at_best(result, "steps")[1], axis=-1)
+    taken = ", ".join("never" if m >= result["limit"] else f"{m:.0f}" for m in middle)
+    shallow, deep = (", ".join(percent(value) for value in row.mean(-1)) for row in _at_best(result, "test"))
+    return (
+        "Two dot plots with seven rows, from badly set up to batch normalization. Left, accuracy: "
+        f"one hidden layer {shallow}; four hidden layers {deep}. Right: median steps until the "
+        f"target, with four hidden layers {taken}."
+    )

@@ -1,0 +1,146 @@
+"""How far from the truth is a cross-validated score, by the number of folds and of examples?
+
+Chapter: tuning.
+"""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments import style
+from experiments.evidence import Z95, mean_interval, percent, wilson
+from experiments.tuning._digits import generators
+from unitgain.datasets import digits
+
+COUNTS = (100, 400)
+FOLDS = (2, 5, 10, 20)
+HELD = 5  # one part in five is held out once
+RIDGE = 10.0
+TOGETHER = 10  # tables computed at a time
+
+
+def scores(x: Tensor, y: Tensor, training: Tensor) -> Tensor:
+    """Whether ridge regression on the classes is right on every row, (tables, folds, n).
+
+    x is (tables, n, inputs); `training`, (folds, n), says which rows a fold may learn from. Every fold
+    standardizes by those rows alone.
+    """
+    one_hot = torch.nn.functional.one_hot(y, 10).to(x)[:, None]
+    weight = training.to(x)[:, :, None]
+    count = weight.sum(1, keepdim=True)
+    rows = x[:, None]
+    mean = (weight * rows).sum(-2, keepdim=True) / count
+    deviation = ((weight * (rows - mean).square()).sum(-2, keepdim=True) / count).sqrt()
+    z = (rows - mean) / torch.where(deviation > 0, deviation, 1)
+    target = one_hot - (weight * one_hot).sum(-2, keepdim=True) / count
+    seen = (weight * z).mT
+    gram = seen @ z + RIDGE * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+    fitted = z @ torch.linalg.solve(gram, seen @ target) + (one_hot - target)
+    return fitted.argmax(-1) == y[:, None]
+
+
+def compute(*, tables=160, seed=0, device="cpu"):
+    """For each of COUNTS: `truth_<n>` (tables,), the accuracy on all other digits after training on all n,
+    `held_<n>` (tables,), on a fifth kept aside once, and `fold_<n>_<k>` (tables, k), that of every fold."""
+    x, y = digits(device=device)
+    order = torch.stack([torch.randperm(len(x), generator=g) for g in generators(seed, tables)]).to(device)
+    found = {}
+    for n in COUNTS:
+        everything = torch.arange(len(x), device=device)[None] < n
+        plans = {"truth": everything, "held": everything[:, :n].clone()}
+        plans["held"][:, : n // HELD] = False
+        for k in FOLDS:
+            of = torch.arange(n, device=device) % k
+            plans[k] = of[None] != torch.arange(k, device=device)[:, None]
+        for name, training in plans.items():
+            parts = []
+            for rows in order[:, : training.shape[1]].split(TOGETHER):
+                right = scores(x[rows], y[rows], training)
+                test = (~training).float()
+                parts.append((right * test).sum(-1) / test.sum(-1))
+            values = torch.cat(parts)
+            found[f"{name}_{n}" if name in ("truth", "held") else f"fold_{n}_{name}"] = (
+                values[:, 0] if len(training) == 1 else values
+            )
+    return found
+
+
+def _off(result, n: int, how: int | str) -> np.ndarray:
+    """Score minus truth, (tables,)."""
+    score = result[f"held_{n}"] if how == "held" else result[f"fold_{n}_{how}"].mean(-1)
+    return score - result[f"truth_{n}"]
+
+
+def _ways() -> tuple:
+    return ("held", *FOLDS)
+
+
+def _binomial(result, n: int, how: int | str) -> float:
+    """Standard deviation of a score over the examples tested."""
+    p, tested = result[f"truth_{n}"].mean(), n / HELD if how == "held" else n
+    return float(np.sqrt(p * (1 - p) / tested))
+
+
+def _covers(result, n: int, k: int) -> np.ndarray:
+    """Whether Student's interval of the k folds' scores holds the truth, (tables,)."""
+    ends = np.array([mean_interval(row) for row in result[f"fold_{n}_{k}"]])
+    return (ends[:, 0] <= result[f"truth_{n}"]) & (result[f"truth_{n}"] <= ends[:, 1])
+
+
+def draw(result) -> Figure:
+    fig, axes = style.figure(7.4, 3.8, ncols=2, sharey=True)
+    colours, ink, jitter = style.palette(), style.ink(), np.random.default_rng(0)
+    for ax, n in zip(axes, COUNTS, strict=True):
+        for i, how in enumerate(_ways()):
+            values, key = 100 * _off(result, n, how), "raw" if how == "held" else "standardized"
+            x = i + jitter.uniform(-0.28, 0.28, len(values))
+            ax.plot(x, values, "^" if how == "held" else "o", ms=2.6, mew=0, alpha=0.5, color=colours[key])
+            ax.plot([i - 0.34, i + 0.34], [values.mean()] * 2, color=ink, lw=2)
+            reach = 100 * Z95 * _binomial(result, n, how)
+            for end in (-reach, reach):
+                ax.plot([i - 0.4, i + 0.4], [values.mean() + end] * 2, color=ink, lw=1)
+        ax.axhline(0, color=ink, lw=0.8, ls=(0, (4, 3)))
+        ax.set(xticks=range(len(_ways())), title=f"{n} examples", xlabel="folds")
+        ax.set_xticklabels(["held out\nonce", *map(str, FOLDS)])
+    axes[0].set_ylabel("score − truth (points)")
+    return fig
+
+
+def table(result) -> dict:
+    columns = {key: [] for key in ("examples", "folds", "off", "low", "high", "deviation", "predicted")}
+    for n in COUNTS:
+        for how in _ways():
+            off = _off(result, n, how)
+            row = n, str(how), off.mean(), *mean_interval(off), off.std(ddof=1), _binomial(result, n, how)
+            for key, value in zip(columns, row, strict=True):
+                columns[key].append(value)
+    return columns
+
+
+def caption(result) -> str:
+    n, k = COUNTS[0], 10
+    held, fold = (100 * _off(result, n, how).std(ddof=1) for how in ("held", k))
+    two = 100 * _off(result, n, 2).mean()
+    covered = _covers(result, n, 5)
+    low, high = wilson(covered)
+    return (
+        f"**With {n} examples, a score held out once misses the truth by {held:.1f} points (standard "
+        f"deviation), ten folds by {fold:.1f}.** Two folds add a bias of {two:.1f} points, as they train on "
+        "half of the examples. Thick bars: means; thin ones: where 95 % would lie if only the luck of the "
+        "tested examples counted (binomial distribution). Student's 95 % interval of five folds' scores "
+        f"holds the truth in {percent(covered.mean())} [{percent(low)}, {percent(high)}] of the draws. Ridge "
+        f"regression on the digits, {len(covered)} draws; truth: accuracy on all other digits."
+    ).replace("-", "−")
+
+
+def alt(result) -> str:
+    said = "; ".join(
+        f"{n} examples: "
+        + ", ".join(f"{100 * _off(result, n, how).std(ddof=1):.1f} for {how}" for how in _ways())
+        for n in COUNTS
+    )
+    return (
+        "Clouds of score minus truth for holding out once and for 2, 5, 10 and 20 folds, with 100 and with "
+        f"400 examples. Standard deviations in points, {said}."
+    )

@@ -1,0 +1,146 @@
+"""How much too good is the validation score of the best of many trials?  Chapter: tuning."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from scipy.special import ndtr
+
+from experiments import style
+from experiments.evidence import mean_interval, number, percent
+from experiments.tuning._digits import COMPONENTS, generators, split_digits
+from unitgain.models import MLP
+from unitgain.optimizers import Adam
+from unitgain.training import train
+
+EPOCHS, BATCH = 4, 32
+TRIALS = 128
+RATES = (-1.6, -1.0)  # log10; all of them train well
+SIZES = (1 / 12, 1 / 3, 1.0)  # of the validation examples
+
+
+def compute(*, tables=24, seed=0, device="cpu"):
+    """Accuracies on `fresh` examples (splits, trials) and on parts of the `validation` ones (sizes, splits,
+    trials), `counted` examples each; `disagree` is the share of pairs of trials of which one is right and
+    one wrong, halved, over the fresh examples (splits,).
+
+    A split's trials differ in their rate and first weights.
+    """
+    sets, draw = split_digits(generators(seed, tables), device=device), generators(seed, 1, first=5000)[0]
+    exponents = RATES[0] + (RATES[1] - RATES[0]) * torch.rand(tables, TRIALS, 1, 1, generator=draw)
+    model = MLP(
+        (COMPONENTS, 16, 10),
+        "relu",
+        replicas=(tables, TRIALS),
+        weight="he_normal",
+        generator=draw,
+        device=device,
+    )
+    train(
+        model,
+        sets.x,
+        sets.y,
+        loss="cross_entropy",
+        optimizer=Adam(model.parameters(), lr=10 ** exponents.to(device)),
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        generator=draw,
+    )
+    with torch.no_grad():
+        known = (model(sets.validation_x).argmax(-1) == sets.validation_y).float()
+        fresh = (model(sets.fresh_x).argmax(-1) == sets.fresh_y).float()
+    counted = [max(round(share * known.shape[-1]), 1) for share in SIZES]
+    agreed = fresh.mean(1)
+    return {
+        "validation": torch.stack([known[..., :n].mean(-1) for n in counted]),
+        "counted": torch.tensor(counted),
+        "fresh": fresh.mean(-1),
+        "disagree": (agreed * (1 - agreed)).mean(-1),
+    }
+
+
+def _numbers_of_trials() -> np.ndarray:
+    return 2 ** np.arange(TRIALS.bit_length())
+
+
+def gap(result, size: int, trials: int) -> np.ndarray:
+    """Reported minus fresh score of the best validated of a group of trials: means a split, (splits,)."""
+    validation = result["validation"][size].reshape(len(result["fresh"]), -1, trials)
+    fresh = result["fresh"].reshape(validation.shape)
+    best = validation.argmax(-1)[..., None]
+    return np.take_along_axis(validation - fresh, best, -1)[..., 0].mean(-1)
+
+
+def largest(trials) -> np.ndarray:
+    """Mean of the largest of n standard normal numbers."""
+    x = np.linspace(-9, 9, 4001)
+    above = 1 - ndtr(x) ** np.atleast_1d(trials)[:, None]
+    return np.trapezoid(above - (x < 0), x, axis=-1)
+
+
+def predicted(result, size: int, trials) -> np.ndarray:
+    """The same, from the fresh examples alone: scores are a normal truth and the noise of n examples."""
+    noise = result["disagree"].mean() / result["counted"][size]
+    truth = result["fresh"].var(1, ddof=1).mean()
+    return largest(trials) * noise / np.sqrt(noise + truth)
+
+
+def draw(result) -> Figure:
+    fig, ax = style.figure(6.4, 3.7)
+    colours, trials = style.palette(), _numbers_of_trials()
+    fine = np.geomspace(1, TRIALS, 60)
+    for size, mark in zip(range(len(SIZES)), "^so", strict=True):
+        ax.plot(fine, 100 * predicted(result, size, fine), color=style.ink(), lw=1)
+        for n in trials:
+            values = 100 * gap(result, size, n)
+            ax.vlines(n, *mean_interval(values), color=colours["raw"], lw=1.2)
+            ax.plot(n, values.mean(), mark, ms=5, mew=0, color=colours["raw"])
+        end = 100 * predicted(result, size, TRIALS)[0]
+        ax.text(TRIALS * 1.25, end, f"{result['counted'][size]} examples", color=colours["raw"], va="center")
+    ax.axhline(0, color=style.ink(), lw=0.8, ls=(0, (4, 3)))
+    ax.set(
+        xscale="log",
+        xlim=(0.85, TRIALS * 5),
+        xticks=trials,
+        xticklabels=trials,
+        xlabel="trials, the best of which is reported (log)",
+        ylabel="validation score − fresh score\n(points)",
+    )
+    ax.minorticks_off()
+    return fig
+
+
+def table(result) -> dict:
+    columns = {key: [] for key in ("validation_examples", "trials", "too_high", "low", "high", "predicted")}
+    for size, counted in enumerate(result["counted"]):
+        for n in _numbers_of_trials():
+            values = gap(result, size, n)
+            row = counted, n, values.mean(), *mean_interval(values), predicted(result, size, n)[0]
+            for key, value in zip(columns, row, strict=True):
+                columns[key].append(value)
+    return columns
+
+
+def caption(result) -> str:
+    ends = [100 * gap(result, size, TRIALS) for size in range(len(SIZES))]
+    low, high = mean_interval(ends[1])
+    counted = result["counted"]
+    return (
+        f"**The best of {TRIALS} trials reports {ends[1].mean():.1f} points [{low:.1f}, {high:.1f}] more "
+        f"than it is worth if {counted[1]} validation examples choose it, {ends[0].mean():.1f} with "
+        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.** One trial alone is not flattered. "
+        f"Networks on the digits that differ in rate and first weights; {len(result['fresh'])} splits, 95 % "
+        "intervals. Lines: the formula below, its variances taken from the fresh examples. Few validation "
+        "examples end at 100 % right, which leaves the winner less room than a normal distribution does."
+    )
+
+
+def alt(result) -> str:
+    ends = ", ".join(
+        f"{number(100 * gap(result, size, TRIALS).mean(), 2)} with {counted}"
+        for size, counted in enumerate(result["counted"])
+    )
+    return (
+        "Reported minus fresh accuracy against the number of trials, log, for three sizes of the validation "
+        f"set: from about 0 it rises along predicted curves to, in points, {ends} examples; the fresh "
+        f"accuracy is {percent(result['fresh'].mean())} in the mean."
+    )
