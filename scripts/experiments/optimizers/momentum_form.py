@@ -1,0 +1,151 @@
+"""Is the articles' momentum torch's, and what if you carry the learning rate over?  Chapter: optimizers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from experiments import style
+from experiments.evidence import Claim, mean_interval, median_interval, number
+from experiments.optimizers._quadratics import descend
+from unitgain.datasets import digits
+from unitgain.models import MLP
+from unitgain.optimizers import SGD
+from unitgain.training import train
+from unitgain.transforms import StandardScaler
+
+MOMENTUM, RATE = 0.9, 0.05
+MOMENTA = (0.5, 0.8, 0.9, 0.95, 0.99)
+EXAMPLES = 300
+SIZES = (64, 16, 10)
+LEARNED = 0.5  # loss
+STEPS = 200
+
+
+def compute(*, networks=6, seed=0, device="cpu"):
+    """The same networks trained in torch's form, at the same rate by averaging, and at 1/(1 − β) times it.
+
+    `loss` (3, STEPS, networks); `difference` (networks,): the largest between the weights of the first and
+    the last; `step` (momenta, networks): the way that torch's form goes by that of averaging, at the same
+    rate, if both are given the same random gradients.
+    """
+    x, y = (part[:EXAMPLES].to(device) for part in digits(dtype=torch.float64))
+    x = StandardScaler().fit(x).transform(x)
+    losses, ends = [], []
+    for rate, averaging in ((RATE, False), (RATE, True), (RATE / (1 - MOMENTUM), True)):
+        draws = [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(networks)]
+        model = MLP(SIZES, "tanh", replicas=(networks,), generator=draws, dtype=torch.float64, device=device)
+        optimizer = SGD(model.parameters(), lr=rate, momentum=MOMENTUM, averaging=averaging)
+        losses.append(train(model, x, y, loss="cross_entropy", optimizer=optimizer, epochs=STEPS))
+        ends.append(torch.cat([p.detach().flatten(1) for p in model.parameters()], dim=1))
+    generator = torch.Generator().manual_seed(seed)
+    gradients = torch.randn(100, networks, 50, generator=generator, dtype=torch.float64).to(device)
+    ways = [[_way(gradients, momentum, averaging) for averaging in (False, True)] for momentum in MOMENTA]
+    return {
+        "loss": torch.stack(losses),
+        "difference": (ends[2] - ends[0]).abs().amax(1),
+        "step": torch.stack([by_torch / by_averaging for by_torch, by_averaging in ways]),
+    }
+
+
+def _way(gradients, momentum, averaging):
+    """Length of the path that the gradients (steps, networks, weights) make, (networks,)."""
+    queue = iter(gradients)
+    path = descend(
+        lambda w: SGD(w, lr=RATE, momentum=momentum, averaging=averaging),
+        lambda _: next(queue),
+        torch.zeros_like(gradients[0]),
+        len(gradients),
+    )
+    return path.diff(dim=0).norm(dim=-1).sum(0)
+
+
+def _reached(result) -> np.ndarray:
+    """The first steps (3, networks) with a loss below LEARNED; STEPS if none is."""
+    below = result["loss"] < LEARNED
+    return np.where(below.any(1), below.argmax(1), result["loss"].shape[1])
+
+
+def draw(result) -> Figure:
+    fig, (left, right) = style.figure(7.0, 3.6, ncols=2, width_ratios=(1.5, 1))
+    colours, ink = style.palette(), style.ink()
+    by_torch, carried, divided = result["loss"]
+    steps = np.arange(len(by_torch))
+    left.plot(steps, by_torch, color=ink, lw=0.8, alpha=0.6)
+    left.plot(steps, carried, color=colours["raw"], lw=0.8, alpha=0.6)
+    at = np.arange(0, len(steps), max(len(steps) // 25, 1))
+    left.plot(at, divided[at], "o", color=colours["standardized"], ms=3.5, mew=0)
+    left.set(xlabel="step", ylabel="loss", ylim=(0, 2.75), xlim=(0, len(steps) - 1))
+    left.text(0.3, 0.43, f"averaging, same rate {RATE:g}", color=colours["raw"], transform=left.transAxes)
+    note = f"line: torch, rate {RATE:g}\ndots: averaging, rate {RATE / (1 - MOMENTUM):g}"
+    left.text(0.14, 0.72, note, transform=left.transAxes, va="bottom")
+    fine = np.linspace(0.4, 0.992, 200)
+    right.plot(fine, 1 / (1 - fine), color=ink, lw=1)
+    for momentum, row in zip(MOMENTA, result["step"], strict=True):
+        right.plot([momentum] * len(row), row, "o", color=colours["raw"], ms=5.5, mew=0)
+    right.text(0.42, 30, "line: 1/(1 − β)")
+    right.set(yscale="log", xlabel="momentum β", ylabel="torch's steps by averaging's (log)")
+    right.set(yticks=(1, 3, 10, 30, 100), yticklabels=("1", "3", "10", "30", "100"), ylim=(1, 150))
+    right.minorticks_off()
+    return fig
+
+
+def table(result) -> dict:
+    names = ("torch", "averaging_same_rate", "averaging_rate_divided")
+    columns = {"step": np.arange(result["loss"].shape[1])}
+    return columns | {
+        f"{name}_{k}": row
+        for name, rows in zip(names, result["loss"], strict=True)
+        for k, row in enumerate(rows.T)
+    }
+
+
+def _later(result) -> np.ndarray:
+    by_torch, carried, _ = _reached(result)
+    return (carried + 1) / (by_torch + 1)
+
+
+def caption(result) -> str:
+    by_torch, carried, _ = np.median(_reached(result), axis=1)
+    return (
+        "**A rate carried over from torch's momentum to the averaging form makes steps "
+        f"{number(result['step'][MOMENTA.index(MOMENTUM)].mean(), 2)} times shorter at β = {MOMENTUM:g}: a "
+        f"loss of {LEARNED:g} takes {carried:.0f} steps and not {by_torch:.0f}.** Divide the rate by 1 − "
+        f"β, and both go the same way, to {number(result['difference'].max(), 1)} in every weight. Left: "
+        f"{result['loss'].shape[-1]} networks {'-'.join(map(str, SIZES))} on {EXAMPLES} digits, full "
+        "batches, all runs; medians. Right: length of all steps under the same random gradients."
+    )
+
+
+def alt(result) -> str:
+    by_torch, carried, divided = np.median(_reached(result), axis=1)
+    return (
+        "Left: training losses; torch's form and averaging with the larger rate coincide and reach "
+        f"{LEARNED:g} after {by_torch:.0f} and {divided:.0f} steps, averaging at the same rate after "
+        f"{carried:.0f}. Right: the ratio of step lengths against momentum lies on 1 over 1 minus beta."
+    )
+
+
+def claims(result) -> Iterator[Claim]:
+    step = result["step"][MOMENTA.index(MOMENTUM)]
+    expected = 1 / (1 - np.array(MOMENTA))[:, None]
+    later = _later(result)
+    yield Claim(
+        id="momentum-form",
+        statement="With V := βV + (1 − β)g, the steps of momentum are 1 − β times as long as PyTorch's",
+        sources=("Tuning neural networks with normalization, Gradient descent with momentum",),
+        verdict="confirmed",
+        measure="length of the steps of torch's momentum by that of the article's, same rate and gradients, "
+        f"β = {MOMENTUM:g}",
+        estimate=float(step.mean(dtype=np.float64)),
+        interval=mean_interval(step),
+        n=len(step),
+        holds=(np.abs(result["step"] / expected - 1) < 1e-6).all()
+        and (result["difference"] < 1e-6).all()
+        and median_interval(later)[0] > 3,
+        finding="The same rate means another step: PyTorch leaves the 1 − β out. The ratio of the steps is "
+        f"1/(1 − β) for every β tried, from {MOMENTA[0]:g} to {MOMENTA[-1]:g}. With the rate divided by 1 "
+        f"− β the article's form makes the same network, to {number(result['difference'].max(), 1)}. With "
+        f"torch's rate it takes {number(np.median(later), 2)} times as many steps to a loss of {LEARNED:g}.",
+    )

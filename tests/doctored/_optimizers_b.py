@@ -1,0 +1,64 @@
+"""Results on kinds of descent, ε and Adam's first steps, made by hand; the rest is in the other part."""
+
+import numpy as np
+from experiments.optimizers.adam_bias import CONSTANT, predicted
+
+from tests.doctored.normalize_your_data import around, put
+
+NETWORKS = 6
+AT = np.array([1, 3, 10, 30, 100, 200])
+
+
+def falling(passes, when):
+    """Losses (looks, rates, networks) that pass the target around `when`, at the middle of three rates."""
+    loss = np.ones((len(passes), 3, NETWORKS))
+    loss[:, 1][passes[:, None] > when + np.linspace(-0.02, 0.02, NETWORKS) * when] = 0.05
+    return loss
+
+
+PASSES = {"batch": np.arange(25.0), "mini-batch": np.linspace(0, 5, 41), "stochastic": np.linspace(0, 6, 121)}
+WHEN = {"batch": 10.5, "mini-batch": 1.3, "stochastic": 1.02}
+LOSSES = np.geomspace(2.5, 0.1, len(AT))[:, None, None] * around(1, 12)
+WITHOUT = LOSSES * np.array([[0.3], [10]])
+SOUND = {
+    "descent_kinds": {
+        **{f"passes_{kind}": passes for kind, passes in PASSES.items()},
+        **{f"loss_{kind}": falling(passes, WHEN[kind]) for kind, passes in PASSES.items()},
+        "bytes": np.array([432_000, 13_800, 430]),
+        "gradient": around(6e-16, NETWORKS, spread=5e-17),
+        "weights": around(2e-16, NETWORKS, spread=1e-17),
+    },
+    "adam_bias": {
+        "constant": np.stack([np.ones(CONSTANT), predicted(np.arange(1, CONSTANT + 1))]),
+        "at": AT,
+        "loss": np.stack([LOSSES * np.ones((2, 1)), WITHOUT]),
+    },
+    "epsilon": {
+        "tiny": np.array([[0.99], [0.01], [0.0032]]) * around(1, 60),
+        "plain": np.ones((3, 60)),
+        "small": np.stack([around(0.01, 4, spread=0.001), around(0.2, 4)]),
+    },
+}
+
+DOCTORED = {
+    ("descent_kinds", "sgd-slower"): {
+        "as many passes": lambda r: {"loss_stochastic": falling(PASSES["stochastic"], 5.5)},
+        "hardly more updates": lambda r: {"passes_batch": 50 * r["passes_batch"]},
+    },
+    ("descent_kinds", "batch-memory"): {
+        "another gradient": put("gradient", 2, 1e-3),
+        "the weights drift apart": put("weights", 0, 1e-6),
+        "pieces need as much": put("bytes", 1, 400_000),
+    },
+    ("adam_bias", "adam-bias"): {
+        "first steps are as long as others": put("constant", 1, 1.0),
+        "the correction does not help": lambda r: {"constant": r["constant"][[1, 1]]},
+        "no harm at a high rate": put("loss", 1, LOSSES * np.array([[0.3], [1.0]])),
+        "harm at a low rate too": put("loss", 1, LOSSES * np.array([[3.0], [10.0]])),
+    },
+    ("epsilon", "eps-inside"): {
+        "the same either way": put("tiny", 1, 0.99),
+        "other steps at large gradients too": put("plain", 1, 0.9),
+        "no network has such gradients": put("small", 1, around(0.001, 4, spread=0.0005)),
+    },
+}
