@@ -98,6 +98,17 @@ CLAIMS = {
         "bn-eval",
         "bn-not-covariate-shift",
     },
+    "optimizers": {
+        "sgd-slower",
+        "batch-memory",
+        "momentum-form",
+        "eps-inside",
+        "adam-bias",
+        "gd-edge",
+        "momentum-rate",
+        "oscillates",
+    },
+    "tuning": {"tuning-importance", "random-search"},
 }
 
 

@@ -54,8 +54,9 @@ def run(state: Path, start: float) -> int:
     }
     lines = (f"{key} = {value!r}" for key, value in configuration.items())
     files.write(state / "pytask.toml", "\n".join(["[tool.pytask.ini_options]", *lines, ""]))
-    # A worker that had nothing to do for ten seconds goes; that is no reason to warn.
-    warnings.filterwarnings("ignore", message="A worker stopped")
+    # A worker that had nothing to do for ten seconds goes, and one whose data have filled its memory starts
+    # anew; that is no reason to warn.
+    warnings.filterwarnings("ignore", message="A worker (stopped|was restarted)")
     # pytask-parallel looks for finished tasks at growing intervals of up to a second: short tasks would wait.
     execute._Sleeper = partial(execute._Sleeper, timings=[0.005])
     pytask.console.file = said = io.StringIO()
