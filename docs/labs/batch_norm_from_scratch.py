@@ -168,7 +168,7 @@ with torch.no_grad():
     print(f"accuracy in evaluation mode: {accuracy(model(check_x), check_y):.2f}")
 
 # %% [markdown]
-# ### Forget `eval()`
+# ### Leave it in training mode
 #
 # In training mode an image is normalized by the images beside it. Alone, it is its own mean: every unit
 # becomes 0 before γ and β, whatever the image shows. (Torch and unitgain refuse a batch of one; ours does
