@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ class Claim:
 
     `holds` is computed: True when the measurement supports the written verdict. For "refuted" that means the
     statement fails; for "depends", that the named condition flips it. The build stops where `holds` is False.
+    An identity has no `interval`: it is exact, and its estimate the largest error seen.
+
+    Write `Claim.of_mean(values, id=…, …)` and its like: they derive `estimate`, `interval` and `n`.
     """
 
     id: str
@@ -31,7 +35,7 @@ class Claim:
     verdict: str
     measure: str
     estimate: float
-    interval: Interval
+    interval: Interval | None
     n: int
     holds: bool
     finding: str
@@ -40,13 +44,45 @@ class Claim:
         object.__setattr__(self, "holds", bool(self.holds))  # numpy's True is not JSON's
         if self.verdict not in VERDICTS:
             raise ValueError(f"Claim {self.id!r}: verdict must be one of {VERDICTS}, got {self.verdict!r}")
-        low, high = self.interval
+        low, high = self.interval or (self.estimate, self.estimate)
         if not (low <= self.estimate <= high):
             raise ValueError(
                 f"Claim {self.id!r}: the interval must hold the estimate {self.estimate}, got {self.interval}"
             )
         if not self.n > 0:
             raise ValueError(f"Claim {self.id!r}: n must be positive, got {self.n}")
+
+    @classmethod
+    def of_mean(cls, values: ArrayLike, **words) -> Claim:
+        """The mean of independent `values` (n,), or of paired differences, with Student's interval."""
+        return cls(estimate=mean(values), interval=mean_interval(values), n=np.size(values), **words)
+
+    @classmethod
+    def of_difference(cls, one: ArrayLike, other: ArrayLike, **words) -> Claim:
+        """The mean of `one` − `other`, (n,) each, paired."""
+        return cls.of_mean(np.subtract(one, other, dtype=np.float64), **words)
+
+    @classmethod
+    def of_ratio(cls, one: ArrayLike, other: ArrayLike, **words) -> Claim:
+        """The geometric mean of `one` / `other`, (n,) each, positive and paired."""
+        estimate, interval = ratio(one, other)
+        return cls(estimate=estimate, interval=interval, n=np.size(one), **words)
+
+    @classmethod
+    def of_median(cls, values: ArrayLike, **words) -> Claim:
+        """The median of independent `values` (n,), with the order statistics around it."""
+        interval = median_interval(values)
+        return cls(estimate=float(np.median(values)), interval=interval, n=np.size(values), **words)
+
+    @classmethod
+    def of_fraction(cls, hits: ArrayLike, **words) -> Claim:
+        """The fraction of True in independent `hits` (n,), with Wilson's interval."""
+        return cls(estimate=mean(hits), interval=wilson(hits), n=np.size(hits), **words)
+
+    @classmethod
+    def of_identity(cls, errors: ArrayLike, **words) -> Claim:
+        """An identity: the largest of the absolute `errors` (n,). It has no sampling interval."""
+        return cls(estimate=float(np.abs(errors).max()), interval=None, n=np.size(errors), **words)
 
 
 def wilson(hits: ArrayLike) -> Interval:
@@ -72,6 +108,13 @@ def median_interval(values: ArrayLike) -> Interval:
     k = int(np.searchsorted(bdtr(np.arange(n), n, 0.5), 0.025))  # P(Binomial(n, ½) < k) ≤ 2.5 %
     k = min(max(k, 1), (n + 1) // 2)
     return float(values[k - 1]), float(values[n - k])
+
+
+def ratio(one: ArrayLike, other: ArrayLike) -> tuple[float, Interval]:
+    """The geometric mean of `one` / `other`, (n,) each, positive and paired, and Student's interval of it."""
+    log = np.log(np.divide(one, other, dtype=np.float64))
+    low, high = mean_interval(log)
+    return math.exp(mean(log)), (math.exp(low), math.exp(high))
 
 
 def mean(values: ArrayLike) -> float:
@@ -106,3 +149,23 @@ def percent(share: float, places: int = 0) -> str:
 def between(interval: Interval, digits: int = 3) -> str:
     """An interval as "[low, high]"."""
     return f"[{number(interval[0], digits)}, {number(interval[1], digits)}]"
+
+
+def signed(value: float, places: int = 1) -> str:
+    """A change as readers see it: with its sign, and no minus before a zero."""
+    return f"{round(value, places) + 0.0:+.{places}f}".replace("-", "−")
+
+
+def long_table(axes: Mapping[str, Sequence], **arrays: ArrayLike) -> dict[str, np.ndarray]:
+    """Columns of a table with a row for every combination of `axes`: names, their values, what was measured.
+
+    Every array has the axes' shape, in their order.
+    """
+    shape = tuple(map(len, axes.values()))
+    places = np.indices(shape).reshape(len(shape), -1)
+    columns = {name: np.asarray(values)[at] for (name, values), at in zip(axes.items(), places, strict=True)}
+    for name, array in arrays.items():
+        if np.shape(array) != shape:
+            raise ValueError(f"long_table: {name} must have the shape of the axes {shape}, got {np.shape(array)}")
+        columns[name] = np.ravel(array)
+    return columns

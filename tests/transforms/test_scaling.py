@@ -329,6 +329,15 @@ def test_a_mapped_file_is_not_copied_to_be_fitted(tmp_path, make):
     output += 1  # memory of its own, whose writing harms nobody
 
 
+def test_a_chain_hands_out_no_read_only_memory():
+    frozen = numbers().numpy().copy()
+    frozen.flags.writeable = False
+    kept = frozen.copy()
+    output = Compose(nn.Identity()).transform(frozen)
+    output += 1
+    assert np.array_equal(frozen, kept)
+
+
 @pytest.mark.parametrize("assign", [False, True])
 def test_a_rounded_checkpoint_is_taken_in_float64(assign):
     state = {k: v.float() for k, v in StandardScaler().fit(numbers()).state_dict().items()}

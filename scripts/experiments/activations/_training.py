@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from experiments.replicas import Sets, generators
 from unitgain.datasets import digits, split
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
@@ -16,22 +16,6 @@ from unitgain.transforms import StandardScaler
 
 BATCH = 32
 EXAMPLES = 1797  # all digits
-
-
-class Sets(NamedTuple):
-    """Training, validation and test examples of every replica: x (replicas, n, 64), y (replicas, n)."""
-
-    x: Tensor
-    y: Tensor
-    validation_x: Tensor
-    validation_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
-
-
-def generators(seed: int, count: int) -> list[torch.Generator]:
-    """One generator a replica; another seed shares none of them."""
-    return [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(count)]
 
 
 def raw(x: Tensor, _: Tensor) -> Tensor:
@@ -98,7 +82,7 @@ def at_rates(
     sizes, activation: str, weight: str, rates, networks: int, seed: int, device
 ) -> tuple[MLP, Tensor]:
     """Networks (rates, networks) with the same first weights at every rate, and the rates to descend with."""
-    draws = [draw for _ in rates for draw in generators(seed, networks)]
+    draws = generators(seed, networks, times=len(rates))
     model = MLP(
         sizes, activation, replicas=(len(rates), networks), weight=weight, generator=draws, device=device
     )

@@ -10,17 +10,9 @@ from matplotlib.patches import Rectangle
 
 from experiments import style
 from experiments.activations._shapes_names import NAMES
-from experiments.activations._training import (
-    BATCH,
-    descend,
-    digit_sets,
-    generators,
-    raw,
-    score,
-    standardized,
-    unit_range,
-)
+from experiments.activations._training import BATCH, descend, digit_sets, raw, score, standardized, unit_range
 from experiments.evidence import mean_interval, percent
+from experiments.replicas import generators
 from unitgain.initializers import glorot_normal_, he_normal_, initialize, normal_, uniform_
 from unitgain.models import MLP
 

@@ -16,11 +16,6 @@ EXAMPLES = 1797  # all digits
 CLASSES = 10
 
 
-def generators(seed: int, count: int) -> list[torch.Generator]:
-    """One generator a replica; another seed shares none of them."""
-    return [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(count)]
-
-
 def digit_parts(seed: int, device, *, standardized: bool = True) -> tuple[Examples, Examples]:
     """Training and held-out digits, standardized by the former, or else with pixels from 0 to 1."""
     x, y = (tensor[:EXAMPLES] for tensor in digits(device=device))

@@ -8,6 +8,7 @@ from torch.nn.functional import batch_norm
 
 from experiments import style
 from experiments.evidence import between, mean_interval, percent
+from experiments.replicas import generators
 from unitgain.datasets import digits, split
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
@@ -57,9 +58,7 @@ def compute(*, networks=3, moments=4, seed=0, device="cpu"):
     found = {"train": [], "held_out": []}
     for normalized, residual in ARMS.values():
         for depth in DEPTHS[:moments]:
-            draws = [
-                torch.Generator().manual_seed(1_000_000 * seed + k) for _ in RATES for k in range(networks)
-            ]
+            draws = generators(seed, networks, times=len(RATES))
             model = MLP(
                 (64, *[WIDTH] * (depth + 1), 10),
                 weight="he_normal",

@@ -11,15 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.batch_normalization._training import (
-    CLASSES,
-    descend,
-    digit_parts,
-    drawn,
-    generators,
-    score,
-)
+from experiments.batch_normalization._training import CLASSES, descend, digit_parts, drawn, score
 from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.replicas import generators
 from unitgain.datasets import Examples
 from unitgain.models import MLP
 from unitgain.training import accuracy

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, between, mean_interval, number
+from experiments.replicas import generators
 from unitgain.datasets import digits
 from unitgain.layers import BatchNorm
 from unitgain.models import MLP
@@ -33,7 +34,7 @@ def compute(*, networks=20, seed=0, device="cpu"):
     pixel = raw[:, _typical(_shape(raw.T.double())[0])][:, None]
     examples = [(pixel[:, 0], BatchNorm(1, device=device)(pixel)[:, 0])]
     for position in POSITIONS:
-        draws = [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(networks)]
+        draws = generators(seed, networks)
         model = MLP(
             (64, *[WIDTH] * HIDDEN, 10),
             "relu",

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, between, mean_interval, number, percent, wilson
+from experiments.replicas import generators
 from unitgain.datasets import digits
 from unitgain.layers import BatchNorm
 from unitgain.models import MLP
@@ -36,7 +37,7 @@ def compute(*, networks=8, pairs=300, seed=0, device="cpu"):
     generator = torch.Generator().manual_seed(seed)
     x, y = digits(device=device)
     x = StandardScaler().fit(x).transform(x)
-    draws = [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(networks)]
+    draws = generators(seed, networks)
     model = MLP(
         SIZES,
         "relu",

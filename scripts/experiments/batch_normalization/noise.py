@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.batch_normalization._training import CLASSES, descend, digit_parts, generators
+from experiments.batch_normalization._training import CLASSES, descend, digit_parts
 from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.replicas import generators
 from unitgain.models import MLP
 
 ARMS = {  # normalized, noisy
@@ -73,7 +74,7 @@ def _model(one: Network, arm: str, networks: int, seed: int, device) -> MLP:
         normalization="batch" if normalized else None,
         replicas=(len(one.rates), networks),
         weight=one.weight,
-        generator=[draw for _ in one.rates for draw in generators(seed, networks)],
+        generator=generators(seed, networks, times=len(one.rates)),
         device=device,
     )
     if noisy:

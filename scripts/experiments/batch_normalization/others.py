@@ -5,8 +5,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.batch_normalization._training import CLASSES, descend, digit_parts, generators, score
+from experiments.batch_normalization._training import CLASSES, descend, digit_parts, score
 from experiments.evidence import mean_interval, percent
+from experiments.replicas import generators
 from unitgain.datasets import circles
 from unitgain.models import MLP
 from unitgain.optimizers import Adam

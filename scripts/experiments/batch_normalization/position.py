@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from experiments import style
-from experiments.batch_normalization._training import generators
 from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.replicas import generators
 from unitgain.datasets import Examples, circles, classification_table, digits, spirals, wild_scales
 from unitgain.diagnostics import activity
 from unitgain.layers import BatchNorm

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.batch_normalization._training import CLASSES, descend, digit_parts, generators, score
+from experiments.batch_normalization._training import CLASSES, descend, digit_parts, score
 from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.replicas import generators
 from unitgain.models import MLP
 
 ARMS = {"without": None, "batch normalization": "batch"}

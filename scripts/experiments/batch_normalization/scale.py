@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.replicas import generators
 from unitgain.datasets import digits
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
@@ -43,14 +44,8 @@ def compute(*, networks=4, seed=0, device="cpu"):
     )
 
 
-def _generators(seed: int, networks: int, repeat: int = 1) -> list[torch.Generator]:
-    return [
-        torch.Generator().manual_seed(1_000_000 * seed + k) for _ in range(repeat) for k in range(networks)
-    ]
-
-
 def _scaled(x, y, eps: float, networks: int, seed: int, device) -> dict[str, torch.Tensor]:
-    draws, placed = _generators(seed, networks), {"dtype": torch.float64, "device": device}
+    draws, placed = generators(seed, networks), {"dtype": torch.float64, "device": device}
     model = MLP(SIZES, "relu", normalization="batch", replicas=networks, generator=draws, **placed)
     for norm in model.normalizations:
         norm.eps = eps
@@ -87,7 +82,7 @@ def _size(matrix: torch.Tensor) -> torch.Tensor:
 
 def _trained(x, y, networks: int, seed: int, device) -> dict[str, torch.Tensor]:
     replicas = (2, len(STARTS), networks)
-    draws = _generators(seed, networks, 2 * len(STARTS))
+    draws = generators(seed, networks, times=2 * len(STARTS))
     model = MLP(
         SIZES,
         "relu",

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import between, mean_interval, number, percent
+from experiments.replicas import generators
 from unitgain.datasets import digits
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
@@ -26,7 +27,7 @@ def compute(*, networks=6, seed=0, device="cpu"):
     """
     x, y = digits(device=device)
     x = StandardScaler().fit(x).transform(x)
-    draws = [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(networks)]
+    draws = generators(seed, networks)
     model = MLP(
         SIZES,
         "relu",

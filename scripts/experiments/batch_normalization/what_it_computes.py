@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from experiments import style
 from experiments.evidence import between, mean_interval, percent
+from experiments.replicas import generators
 from unitgain.datasets import digits, split
 from unitgain.initializers import uniform_
 from unitgain.models import MLP
@@ -56,7 +57,7 @@ def compute(*, networks=5, frames=80, seed=0, device="cpu"):
     moments = np.unique((np.linspace(0, 1, frames) ** 1.5 * total).round().astype(int))  # denser at first
     found = {"counts": [], "share": [], "accuracy": [], "held_out": []}
     for normalization in ARMS:
-        draws = [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(networks)]
+        draws = generators(seed, networks)
         model = _model(normalization, draws, device)
         kept = []
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from experiments import style
 from experiments.evidence import mean_interval, percent
+from experiments.replicas import generators
 from unitgain.datasets import mnist
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
@@ -43,10 +44,6 @@ def of_first(x) -> torch.Tensor:
     return torch.stack(found, 1)
 
 
-def generators(seed, networks) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(1000 * seed + k) for k in range(networks)]
-
-
 def some(rows, n, generator) -> torch.Tensor:
     """n of the rows that a mask marks."""
     places = rows.nonzero()[:, 0]
@@ -72,7 +69,7 @@ def compute(*, networks=6, rows=1000, seed=0, device="cpu"):
     error = ((mean - truth.mean_) / truth.scale_)[..., vary].square().mean(-1).sqrt()
 
     replicas, generator = mean.shape[:-1], torch.Generator().manual_seed(seed)
-    draws = [g for _ in range(2 * len(COUNTS)) for g in generators(seed, networks)]
+    draws = generators(seed, networks, times=2 * len(COUNTS))
     network = MLP((784, HIDDEN, 10), weight="he_normal", replicas=replicas, generator=draws, device=device)
     model = nn.Sequential(Standardize(mean, scale), network)
     optimizer = Adam(network.parameters(), lr=RATE)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number
+from experiments.replicas import generators
 from unitgain.datasets import digits
 from unitgain.initializers import lecun_uniform_, normal_
 from unitgain.models import MLP
@@ -35,7 +36,7 @@ def compute(*, networks=200, seed=0, device="cpu"):
         return cross_entropy(logits, y), logits.var(-1, correction=0).mean(-1)
 
     def fresh(weight):
-        draws = [torch.Generator().manual_seed(1000 * seed + k) for k in range(networks)]
+        draws = generators(seed, networks)
         return MLP((64, 32, CLASSES), weight=weight, replicas=(networks,), generator=draws, device=device)
 
     for scale in SCALES:

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import between, mean_interval, number
+from experiments.replicas import generators
 from unitgain.datasets import digits, split
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
@@ -31,7 +32,7 @@ def compute(*, networks=20, seed=0, device="cpu"):
     x, fresh = scaler.transform(data.train.x), scaler.transform(data.validation.x)
     scores, losses = [], []
     for loss in (cross_entropy, softmax_first):
-        draws = [torch.Generator().manual_seed(1000 * seed + k) for k in range(networks)]
+        draws = generators(seed, networks)
         model = MLP(
             (64, 32, CLASSES), weight="he_normal", replicas=(networks,), generator=draws, device=device
         )

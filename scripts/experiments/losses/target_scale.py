@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import median_interval, number
+from experiments.replicas import generators
 from unitgain.datasets import diabetes
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
@@ -26,7 +27,7 @@ def compute(*, networks=10, seed=0, device="cpu"):
     rows = []
     for optimizer, rate in OPTIMIZERS.values():
         for scale in SCALES:
-            draws = [torch.Generator().manual_seed(1000 * seed + k) for k in range(networks)]
+            draws = generators(seed, networks)
             model = MLP((10, 32, 1), weight="he_normal", replicas=(networks,), generator=draws, device=device)
             target = scale * y
             chosen = optimizer(model.parameters(), lr=rate)

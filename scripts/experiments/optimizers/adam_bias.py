@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.optimizers._digits import digit_table, generators
+from experiments.optimizers._digits import digit_table
+from experiments.replicas import generators
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.training import cross_entropy, train
@@ -52,7 +53,7 @@ def _along(g, corrected):
 
 
 def _start(x, y, at, corrected, networks, seed):
-    draws = [draw for _ in RATES for draw in generators(seed, networks)]
+    draws = generators(seed, networks, times=len(RATES))
     model = MLP((64, 32, 10), replicas=(len(RATES), networks), generator=draws, device=x.device)
     rate = torch.tensor(RATES, device=x.device).view(-1, 1, 1, 1)
     weights, before, steps, losses = list(model.parameters()), [], [], []
@@ -101,7 +102,7 @@ def _ratio(result, rate):
 
 
 def draw(result) -> Figure:
-    fig, (ax, *panels) = style.figure(9.0, 3.9, ncols=3, width_ratios=(1.3, 1, 1))
+    fig, (ax, *panels) = style.figure(7.8, 3.9, ncols=3, width_ratios=(1.3, 1, 1))
     colours, t = style.palette(), np.arange(1, CONSTANT + 1)
     keys = "standardized", "raw"  # corrected, not corrected
     ax.plot(t, predicted(t), color=style.ink(), lw=1)
@@ -115,7 +116,7 @@ def draw(result) -> Figure:
     top = result["constant"][1].argmax()
     ax.text(top + 1, 7, "not corrected", color=colours["raw"], ha="center")
     ax.text(220, 0.62, "corrected", color=colours["standardized"], va="top")
-    ax.text(50, 5.6, "a gradient\nthat stays", va="top", fontsize=9)
+    ax.text(65, 5.9, "a gradient\nthat stays", va="top", fontsize=9)
     ax.text(3.4, 3.3, "digits", va="top", fontsize=9)
     ax.set(
         title="length of a step",

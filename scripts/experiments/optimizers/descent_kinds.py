@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number
-from experiments.optimizers._digits import digit_table, generators
+from experiments.optimizers._digits import digit_table
+from experiments.replicas import generators
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.training import cross_entropy, train
@@ -47,7 +48,7 @@ def compute(*, networks=6, seed=0, device="cpu"):
 
 
 def _model(count, networks, seed, **options):
-    draws = [draw for _ in range(count) for draw in generators(seed, networks)]
+    draws = generators(seed, networks, times=count)
     return MLP(SIZES, replicas=count * networks, generator=draws, **options)
 
 
@@ -133,7 +134,7 @@ def _reached(result, kind):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.0, 5.4, nrows=2, ncols=3, sharey=True, sharex="row")
+    fig, axes = style.figure(7.8, 5.4, nrows=2, ncols=3, sharey=True, sharex="row")
     colour, ink = style.palette()["standardized"], style.ink()
     for j, (kind, (batch, *_)) in enumerate(KINDS.items()):
         passes, own = result[f"passes_{kind}"], result[f"own_{kind}"]
@@ -150,21 +151,20 @@ def draw(result) -> Figure:
             middle = np.median(reached) * per_pass
             ax.plot(middle, TARGET, "o", color=ink, ms=5, mew=0)
             text = f"{middle:,.0f}" if middle >= 10 else number(middle, 2)
-            ax.annotate(
-                text, (middle, TARGET), (-5, -15), textcoords="offset points", ha="right", fontsize=12
-            )
+            offset, side = ((14, 4), "left") if batch == 1 else ((-5, -15), "right")  # where no dots are
+            ax.annotate(text, (middle, TARGET), offset, textcoords="offset points", ha=side, fontsize=12)
             ax.set(xscale="log", yscale="log", ylim=(LOWEST * 0.8, 9))
             ax.minorticks_off()
         size = {None: f"all {EXAMPLES:,} examples", 1: "one example"}.get(batch, f"{batch} examples")
         axes[0, j].set_title(f"{kind}: {size} a step")
         axes[0, j].set(xlim=(8e-4, 40), xticks=(1e-3, 1e-2, 0.1, 1, 10))
         axes[0, j].set_xticklabels(("0.001", "0.01", "0.1", "1", "10"))
-        axes[1, j].set(xlim=(0.8, 6_000), xticks=(1, 10, 100, 1000))
+        axes[1, j].set(xlim=(0.8, 20_000), xticks=(1, 10, 100, 1000))
         axes[1, j].set_xticklabels(("1", "10", "100", "1,000"))
         axes[0, j].set_xlabel("passes over the examples (log)")
         axes[1, j].set_xlabel("updates (log)")
     axes[0, 0].text(1e-3, TARGET * 0.85, "target", va="top", fontsize=9.5)
-    axes[0, 2].text(1e-3, 2.2e-3, "dots: what the step sees", va="top", fontsize=9.5)
+    axes[0, 2].text(1e-3, 6e-3, "dots: what\nthe step sees", va="top", fontsize=9.5)
     for ax in axes[:, 0]:
         ax.set(ylabel="loss (log)", yticks=(0.001, 0.01, 0.1, 1), yticklabels=("0.001", "0.01", "0.1", "1"))
     return fig

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.optimizers._digits import digit_table, generators
+from experiments.optimizers._digits import digit_table
+from experiments.replicas import generators
 from unitgain.models import MLP
 from unitgain.optimizers import RMSprop
 from unitgain.training import cross_entropy, train

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from experiments import style
 from experiments.evidence import Claim, mean_interval, median_interval, number
 from experiments.optimizers._quadratics import descend
+from experiments.replicas import generators
 from unitgain.datasets import digits
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
@@ -34,7 +35,7 @@ def compute(*, networks=6, seed=0, device="cpu"):
     x = StandardScaler().fit(x).transform(x)
     losses, ends = [], []
     for rate, averaging in ((RATE, False), (RATE, True), (RATE / (1 - MOMENTUM), True)):
-        draws = [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(networks)]
+        draws = generators(seed, networks)
         model = MLP(SIZES, "tanh", replicas=(networks,), generator=draws, dtype=torch.float64, device=device)
         optimizer = SGD(model.parameters(), lr=rate, momentum=MOMENTUM, averaging=averaging)
         losses.append(train(model, x, y, loss="cross_entropy", optimizer=optimizer, epochs=STEPS))

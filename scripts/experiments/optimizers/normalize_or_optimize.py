@@ -112,7 +112,7 @@ def _shown(case):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.0, 4.4, ncols=3, sharey=True)
+    fig, axes = style.figure(7.8, 4.4, ncols=3, sharey=True)
     colours, titles = (
         style.palette(),
         ("columns of unequal scale", "columns far from 0", "correlated columns"),
@@ -143,8 +143,8 @@ def draw(result) -> Figure:
         ax.set(xticks=CONDITIONS, xlabel="condition number (log)")
         ax.xaxis.label.set_position((0.45, 0))
         ax.minorticks_off()
-    axes[0].text(7, STEPS * 1.12, f"hollow: more than {STEPS:,}", fontsize=9, va="bottom")
-    axes[0].text(30, 24, "dashed: raw data", color=colours["raw"], fontsize=9.5)
+    axes[0].text(7, STEPS * 1.12, f"hollow: over {STEPS:,}", fontsize=9, va="bottom")
+    axes[0].text(38, 24, "dashed: raw data", color=colours["raw"], fontsize=9.5)
     axes[0].set(
         ylabel="steps to a thousandth of the loss (log)",
         yticks=(3, 10, 100, 1000, STEPS),

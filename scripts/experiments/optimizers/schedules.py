@@ -7,7 +7,8 @@ from torch.optim import lr_scheduler
 
 from experiments import style
 from experiments.evidence import mean_interval, median_interval, number, percent
-from experiments.optimizers._digits import digit_table, generators
+from experiments.optimizers._digits import digit_table
+from experiments.replicas import generators
 from unitgain.datasets import ravine, split
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
@@ -72,7 +73,7 @@ def _descend(model, x, y, loss, batch, epochs, name, seed, look=None):
 
 
 def _model(sizes, count, seed, like):
-    draws = [draw for _ in RATES for draw in generators(seed, count)]
+    draws = generators(seed, count, times=len(RATES))
     return MLP(sizes, replicas=(len(RATES), count), generator=draws, device=like.device, dtype=like.dtype)
 
 
@@ -125,7 +126,7 @@ def _best(result):
 
 
 def draw(result) -> Figure:
-    fig, (*panels, ax) = style.figure(9.4, 4.2, ncols=3, width_ratios=(1.2, 1.2, 0.8))
+    fig, (*panels, ax) = style.figure(7.8, 4.2, ncols=3, width_ratios=(1.2, 1.2, 0.8))
     panels[1].sharey(panels[0])
     colours, ink = style.palette(), style.ink()
     excess, accurate = _best(result)

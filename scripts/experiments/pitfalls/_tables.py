@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from experiments.replicas import generators
 from unitgain.datasets import Examples, breast_cancer, circles, digits, split, wine
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
@@ -25,11 +26,6 @@ class Sets(NamedTuple):
     y: Tensor
     test_x: Tensor
     test_y: Tensor
-
-
-def generators(seed: int, count: int) -> list[torch.Generator]:
-    """One generator a replica; another seed shares none of them."""
-    return [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(count)]
 
 
 @cache
@@ -60,7 +56,7 @@ def standardized(x: Tensor, by: Tensor) -> Tensor:
 def fitted(x: Tensor, y: Tensor, *, epochs: int, seed: int) -> MLP:
     """ReLU networks trained on `x` (*replicas, n, features), the last dimension of replicas their seed."""
     replicas, classes = x.shape[:-2], int(y.max()) + 1
-    draws = [draw for _ in range(replicas[:-1].numel()) for draw in generators(seed, replicas[-1])]
+    draws = generators(seed, replicas[-1], times=replicas[:-1].numel())
     sizes = (x.shape[-1], HIDDEN, classes)
     model = MLP(sizes, "relu", replicas=replicas, weight="he_normal", generator=draws, device=x.device)
     train(model, x, y, loss="cross_entropy", optimizer=Adam(model.parameters(), lr=RATE), epochs=epochs)

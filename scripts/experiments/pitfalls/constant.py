@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 
 from experiments import style
 from experiments.evidence import Claim, between, mean_interval, number, percent, wilson
-from experiments.pitfalls._tables import HIDDEN, fitted, generators, real
+from experiments.pitfalls._tables import HIDDEN, fitted, real
+from experiments.replicas import generators
 
 TRAINING = 100  # images; all others are for the test
 WAYS = ("the sd", "the sd + 10⁻⁸", "the sd, 1 where it is 0", "16, the brightest")

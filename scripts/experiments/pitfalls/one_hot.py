@@ -7,7 +7,8 @@ from torch.nn.functional import one_hot
 
 from experiments import style
 from experiments.evidence import between, mean_interval, number, percent
-from experiments.pitfalls._tables import generators, standardized
+from experiments.pitfalls._tables import standardized
+from experiments.replicas import generators
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
 from unitgain.training import train

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import mean_interval, percent
-from experiments.pitfalls._tables import HIDDEN, fitted, generators, score, table_sets
+from experiments.pitfalls._tables import HIDDEN, fitted, score, table_sets
+from experiments.replicas import generators
 
 TABLE = "breast_cancer"
 SHARE, SIZE = 0.01, 1000.0  # the share of the cells that is spoiled, and what each is multiplied by

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import mean_interval, percent
-from experiments.pitfalls._tables import HIDDEN, NAMES, fitted, generators, score, standardized, table_sets
+from experiments.pitfalls._tables import HIDDEN, NAMES, fitted, score, standardized, table_sets
+from experiments.replicas import generators
 
 TABLES = ("circles", "wine", "breast_cancer", "digits", "digits")
 TITLES = (*(NAMES[name] for name in TABLES[:-1]), "Digits, served in\nanother light")

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, percent
-from experiments.preprocessing._networks import generators
+from experiments.preprocessing._networks import descend
+from experiments.replicas import generators
 from unitgain.activations import ACTIVATIONS
 from unitgain.datasets import mnist, split
 from unitgain.diagnostics import saturation
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import accuracy, train
+from unitgain.training import accuracy
 from unitgain.transforms import StandardScaler
 
 FUNCTIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
@@ -36,20 +36,10 @@ def _learned(function: str, parts, rates, seed: int) -> tuple[Tensor, Tensor]:
     parts: x (networks, n, pixels) and y (networks, n), of training, validation and test.
     """
     (x, y), (validation_x, validation_y), (test_x, test_y) = parts
-    replicas, draws = (len(rates), len(x)), generators(seed, len(x), len(rates))
+    replicas, draws = (len(rates), len(x)), generators(seed, len(x), times=len(rates))
     model = MLP((784, HIDDEN, 10), function, replicas=replicas, generator=draws, device=x.device)
     z = model.layers[0](x.mT).detach()[0].mT  # the same at every rate
-    rate = torch.tensor(rates, device=x.device)[:, None, None, None]
-    train(
-        model,
-        x,
-        y[None],
-        loss="cross_entropy",
-        optimizer=SGD(model.parameters(), lr=rate),
-        epochs=EPOCHS,
-        batch_size=BATCH,
-        generator=torch.Generator().manual_seed(seed),
-    )
+    descend(model, x, y, rates, epochs=EPOCHS, batch=BATCH, seed=seed)
     with torch.no_grad():
         best = accuracy(model(validation_x), validation_y[None]).mean(-1).argmax()
         return saturation(ACTIVATIONS[function], z).mean(-1), accuracy(model(test_x)[best], test_y)

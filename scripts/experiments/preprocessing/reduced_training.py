@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.preprocessing._networks import generators
+from experiments.preprocessing._networks import descend
+from experiments.replicas import generators
 from unitgain.datasets import mnist
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import accuracy, train
+from unitgain.training import accuracy
 from unitgain.transforms import PCA
 
 COUNTS = (2, 4, 9, 16, 36, 144)  # components; after them come the pixels themselves
@@ -44,20 +44,10 @@ def _splits(x, y, rows, draws):
 def _accuracies(seen, others, seed: int) -> list[torch.Tensor]:
     """Accuracies on each of `others` (RATES, networks), learned from `seen` (networks, n, …)."""
     x, y = seen
-    draws = generators(seed, len(x), len(RATES))
+    draws = generators(seed, len(x), times=len(RATES))
     replicas, sizes = (len(RATES), len(x)), (x.shape[-1], HIDDEN, CLASSES)
     model = MLP(sizes, weight="he_normal", replicas=replicas, generator=draws, device=x.device)
-    rate = torch.tensor(RATES, device=x.device)[:, None, None, None]
-    train(
-        model,
-        x,
-        y[None],
-        loss="cross_entropy",
-        optimizer=SGD(model.parameters(), lr=rate),
-        epochs=EPOCHS,
-        batch_size=min(BATCH, x.shape[-2]),
-        generator=torch.Generator().manual_seed(seed),
-    )
+    descend(model, x, y, RATES, epochs=EPOCHS, batch=BATCH, seed=seed)
     with torch.no_grad():
         return [accuracy(model(x), y[None]) for x, y in others]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number
-from experiments.preprocessing._networks import generators
+from experiments.replicas import generators
 from unitgain.datasets import diabetes, split
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
@@ -56,7 +56,7 @@ def _errors(sizes: Sequence[int], name: str, x: Parts, y: Parts, seed: int) -> t
     """Test errors by variance (forms, networks, outputs) at the rate best on validation data; its number."""
     make, rates = OPTIMIZERS[name]
     (forms, networks, n, _), device = y[0].shape, x[0].device
-    draws = generators(seed, networks, forms * len(rates))
+    draws = generators(seed, networks, times=forms * len(rates))
     replicas = len(rates), forms, networks
     model = MLP(sizes, weight="he_normal", replicas=replicas, generator=draws, device=device)
     rate = torch.tensor(rates, device=device)[:, None, None, None, None]

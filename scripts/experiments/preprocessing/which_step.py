@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from experiments import style
 from experiments.evidence import percent
+from experiments.replicas import generators
 from unitgain.datasets import Split, breast_cancer, digits, split, wine
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
@@ -43,7 +44,7 @@ def compute(*, networks=4, seed=0, device="cpu"):
     steps, right = [], []
     for load, classes in DATA.values():
         x, y = load(device=device)
-        parts = [_part(x, y, torch.Generator().manual_seed(1000 * seed + k)) for k in range(networks)]
+        parts = [_part(x, y, draw) for draw in generators(seed, networks)]
         target, held_out = (torch.stack([part[side].y for part in parts]) for side in (0, 1))
         for make in SCALINGS.values():
             fitted = [Compose(make()).fit(part.train.x) for part in parts]
@@ -70,7 +71,7 @@ def _learn(sizes, x: Tensor, y: Tensor, seed: int) -> tuple[Tensor, int, MLP]:
 
     Steps that each took (rates, networks), which rate is best, and the networks as they are then.
     """
-    draws = [torch.Generator().manual_seed(1000 * seed + k) for _ in RATES for k in range(len(x))]
+    draws = generators(seed, len(x), times=len(RATES))
     model = MLP(
         sizes, "relu", weight="he_normal", replicas=(len(RATES), len(x)), generator=draws, device=x.device
     )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent
 from experiments.preprocessing._mosaic import coloured, mosaic, show
-from experiments.preprocessing._networks import generators
+from experiments.replicas import generators
 from unitgain.datasets import image_patches
 from unitgain.transforms import Whitening
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from experiments.replicas import Sets, generators
 from unitgain.datasets import mnist, split
 from unitgain.initializers import normal_
 from unitgain.models import MLP
@@ -25,22 +25,6 @@ RATES = {"SGD": (0.001, 0.01, 0.1, 1.0, 10.0), "Adam": (0.001, 0.003, 0.01, 0.03
 RAW_FACTOR = 10.0
 SMALL_WEIGHTS = partial(normal_, std=0.01)
 SUITED = {"sigmoid": "glorot_normal", "tanh": "glorot_normal", "relu": "he_normal"}
-
-
-class Sets(NamedTuple):
-    """Examples of every split: x (splits, n, pixels), y (splits, n)."""
-
-    x: Tensor
-    y: Tensor
-    validation_x: Tensor
-    validation_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
-
-
-def generators(seed: int, count: int) -> list[torch.Generator]:
-    """One generator a split; another seed shares none of them."""
-    return [torch.Generator().manual_seed(1_000_000 * seed + k) for k in range(count)]
 
 
 def digit_sets(seed: int, splits: int, device: torch.device | str) -> Sets:

@@ -27,11 +27,6 @@ class Sets(NamedTuple):
     fresh_y: Tensor
 
 
-def generators(seed: int, count: int, first: int = 0) -> list[torch.Generator]:
-    """One generator for each of `count` splits from `first` on; another seed shares none of them."""
-    return [torch.Generator().manual_seed(1_000_000 * seed + first + k) for k in range(count)]
-
-
 def reduced(x: Tensor, training: Tensor) -> Tensor:
     """Standardized principal components, statistics of the training part alone."""
     return Compose(PCA(COMPONENTS), StandardScaler()).fit(training).transform(x)

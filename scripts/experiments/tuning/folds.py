@@ -10,7 +10,7 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import Z95, mean_interval, percent, wilson
-from experiments.tuning._digits import generators
+from experiments.replicas import generators
 from unitgain.datasets import digits
 
 COUNTS = (100, 400)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import SUPERSCRIPT, between, mean_interval, number
+from experiments.replicas import generators
 from experiments.tuning._search import digit_parts, errors
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
@@ -31,7 +32,7 @@ def compute(*, networks=4, rows=1200, seed=0, device="cpu"):
     data = digit_parts(seed, rows, device)
 
     def fresh(rates, columns=1):
-        draws = [torch.Generator().manual_seed(1000 * seed + k) for k in range(networks)] * (rates * columns)
+        draws = generators(seed, networks, times=rates * columns)
         many = {"replicas": (columns, rates, networks), "weight": "he_normal", "device": device}
         return MLP((64, WIDTH, 10), generator=draws, **many)
 
@@ -97,7 +98,7 @@ LABELS = {  # of the lines: column, powers of e above it, side
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.0, 3.9, ncols=3)
+    fig, axes = style.figure(7.8, 3.9, ncols=3)
     ink = style.ink()
     for ax, (key, (title, name)) in zip(axes, LOOKS.items(), strict=True):
         rates, right = RATES[key], result[key].mean(-1)
@@ -117,7 +118,8 @@ def draw(result) -> Figure:
         bars = best.mean(-1) - low, high - best.mean(-1)
         ax.errorbar(range(n), best.mean(-1), bars, fmt="o", ms=5, color=ink, elinewidth=1.2)
         ax.set(title=title, xlim=(-0.5, n - 0.5), ylim=ends)
-        ax.set(xticks=range(n), xticklabels=[name(x) for x in AGAINST[key]])
+        named = range(0, n, 1 + n // 7)  # seven powers of ten are too wide side by side
+        ax.set(xticks=named, xticklabels=[name(AGAINST[key][i]) for i in named])
         shown = 10.0 ** np.arange(-3, 2)
         shown = shown[(shown >= rates[0]) & (shown <= rates[-1])]
         ax.set(yticks=np.log(shown), yticklabels=[f"{rate:g}" for rate in shown])

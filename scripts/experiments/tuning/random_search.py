@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent, wilson
-from experiments.tuning._digits import COMPONENTS, generators, right, split_digits
+from experiments.replicas import generators
+from experiments.tuning._digits import COMPONENTS, right, split_digits
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.training import train

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import between, mean_interval, number
-from experiments.tuning._digits import generators, raw, right, split_digits, standardized
+from experiments.replicas import generators
+from experiments.tuning._digits import raw, right, split_digits, standardized
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.training import train
@@ -121,7 +122,7 @@ SHOWN = 1  # the setting whose test is drawn
 
 
 def draw(result) -> Figure:
-    fig, (left, right_) = style.figure(8.4, 3.9, ncols=2, gridspec_kw={"width_ratios": (1, 1.25)})
+    fig, (left, right_) = style.figure(7.8, 3.9, ncols=2, gridspec_kw={"width_ratios": (1, 1.25)})
     colours, ink, rates = style.palette(), style.ink(), _test_rates(result)
     smooth, stops, advised = _smooth(result)[SHOWN], _stops(result)[SHOWN], advice(result)
     for curve, stop in zip(smooth.T, stops, strict=True):
@@ -131,7 +132,13 @@ def draw(result) -> Figure:
     for rule, (mark, key) in MARKS.items():
         at = 10 ** advised[rule][SHOWN, 0]
         left.plot(at, np.interp(at, rates[: stops[0]], first), mark, ms=8, mew=0, color=colours[key])
-    left.set(xscale="log", xlabel="rate during the test (log)", ylim=(0, 4.5), ylabel="loss, running mean")
+    left.set(
+        xscale="log",
+        xlabel="rate during the test (log)",
+        ylim=(0, 4.5),
+        yticks=range(5),
+        ylabel="loss, running mean",
+    )
     left.set_title(f"The test: {list(SETTINGS)[SHOWN]} units,\nstandardized")
     for k, row in enumerate(_curve(result)):
         low, high = _good(row)

@@ -7,7 +7,8 @@ from scipy.special import ndtr, ndtri
 
 from experiments import style
 from experiments.evidence import number, percent, wilson
-from experiments.tuning._digits import COMPONENTS, generators, right, split_digits
+from experiments.replicas import generators
+from experiments.tuning._digits import COMPONENTS, right, split_digits
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.training import train

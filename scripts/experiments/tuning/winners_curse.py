@@ -7,7 +7,8 @@ from scipy.special import ndtr
 
 from experiments import style
 from experiments.evidence import mean_interval, number, percent
-from experiments.tuning._digits import COMPONENTS, generators, split_digits
+from experiments.replicas import generators
+from experiments.tuning._digits import COMPONENTS, split_digits
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.training import train
