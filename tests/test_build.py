@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -22,30 +21,8 @@ FIGURE = f"""<figure class="ug-figure" id="figure-e" markdown="1">
 PROJECT = {
     "docs/index.md": '---\ntitle: Home\n---\n# Home\n\nText, $x$.\n\n--8<-- "experiments/c/e/figure.md"\n',
     "docs/labs/lab.py": LAB,
-    "build/labs/lab.ipynb": json.dumps(
-        {
-            "cells": [
-                {"cell_type": "raw", "id": "r", "metadata": {}, "source": "---\ntitle: A lab\n---"},
-                {
-                    "cell_type": "markdown",
-                    "id": "a",
-                    "metadata": {},
-                    "source": "# A lab\n\nSee [home](../index.md), $x$.",
-                },
-                {
-                    "cell_type": "code",
-                    "id": "b",
-                    "metadata": {},
-                    "execution_count": 1,
-                    "source": "# A dot\nprint(1)",
-                    "outputs": [{"output_type": "stream", "name": "stdout", "text": "1\n"}],
-                },
-            ],
-            "metadata": {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}},
-            "nbformat": 4,
-            "nbformat_minor": 5,
-        }
-    ),
+    "build/labs/lab.ipynb": "{}",
+    "build/labs/lab.md": "---\ntitle: A lab\n---\n\n# A lab\n\nSee [home](../index.md), $x$.\n",
     "build/experiments/c/e/figure.md": FIGURE,
     "build/experiments/c/e/picture.html": '<svg aria-label="A dot"><image href="{root}/x.png"/></svg>',
     "build/experiments/c/e/data.csv": "x\n1\n",
@@ -63,11 +40,11 @@ def build(tree, root):
         (folder / "build/npm").symlink_to(root / "build/npm")
         (folder / "scripts").symlink_to(root / "scripts")
         (folder / "src").symlink_to(root / "src")
-        hooks = ["locations", "notebooks", "figures", "katex", "frames"]  # all but the tasks
+        hooks = ["locations", "labs", "figures", "katex", "frames"]  # all but the tasks
         (folder / "mkdocs.yml").write_text(
             f"INHERIT: {root / 'mkdocs.yml'}\n"
             f"hooks: [{', '.join(f'scripts/hooks/{hook}.py' for hook in hooks)}]\n"
-            "nav: [index.md, labs/lab.ipynb]\n"
+            "nav: [index.md, labs/lab.md]\n"
         )
         command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
         quiet = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
@@ -99,12 +76,10 @@ def test_a_right_project_builds(build):
     assert "katex" not in (folder / "site/search/search_index.json").read_text()
 
 
-def lab(text: str, **outputs) -> dict[str, str]:
-    """The project's lab with `text` for its Markdown cell, in the script and in the notebook."""
-    notebook = json.loads(PROJECT["build/labs/lab.ipynb"])
-    notebook["cells"][1]["source"] = text
+def lab(text: str) -> dict[str, str]:
+    """The project's lab with `text` for its Markdown cell, in the script and on its page."""
     script = "# %% [markdown]\n" + "".join(f"# {line}\n" for line in text.splitlines())
-    return {"docs/labs/lab.py": script, "build/labs/lab.ipynb": json.dumps(notebook)}
+    return {"docs/labs/lab.py": script, "build/labs/lab.md": text}
 
 
 HOME = PROJECT["docs/index.md"]
@@ -140,8 +115,8 @@ HOME = PROJECT["docs/index.md"]
             {"build/experiments/c/e/picture.html": None},
             r"docs/index\.md:8 \(in build/experiments/c/e/figure\.md:2\): picture .* does not exist",
         ),
-        ({"build/labs/lab.ipynb": None}, r"docs/labs/lab\.py:1: build/labs/lab\.ipynb is missing"),
-        (lab("# A lab\n\nSee [x](gone.md)."), r"docs/labs/lab\.py:4: the link 'gone\.md'"),
+        ({"build/labs/lab.md": None}, r"docs/labs/lab\.py:1: build/labs/lab\.md is missing"),
+        (lab("# A lab\n\nSee [x](gone.md)."), r"docs/labs/lab\.py:4: .*gone\.md"),
         (lab("# A lab\n\nSee $\\frac{1}{$."), r"docs/labs/lab\.py:4: KaTeX parse error"),
     ],
 )

@@ -21,7 +21,7 @@ SCRIPT = ROOT / "docs/learn/distributed_statistics.py"
 OLD = b"what an earlier run has written"
 ROWS, COLUMNS = 6000, 5
 CHUNK = 500 * COLUMNS  # so that every share has several
-PATIENCE = 60  # seconds; the script itself would wait for half an hour
+PATIENCE = 600  # seconds, whatever else runs here; the script itself would wait for half an hour
 
 # The script, struck by a signal in one of its processes.
 STRICKEN = f"""
@@ -38,6 +38,14 @@ def at_second_chunk(name):
             os.kill(os.getpid(), getattr(signal, name))
         return healthy(self, x)
     StandardScaler.partial_fit = partial_fit
+
+def impatient_once_connected():
+    # to find each other may take them as long as it does on a busy machine
+    connect = script.distributed.init_process_group
+    def then_impatient(backend, timeout):
+        connect(backend)
+        script.distributed.distributed_c10d._set_pg_timeout(timeout)
+    script.distributed.init_process_group = then_impatient
 
 def while_writing(state, path):
     path.write_bytes(b"half")
@@ -61,6 +69,8 @@ def run(case, rank, port):
         os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = "127.0.0.1", str(port)
     if case["fate"] in ("SIGKILL", "SIGSTOP"):
         stricken.at_second_chunk(case["fate"])
+    if case["fate"] == "SIGSTOP":
+        stricken.impatient_once_connected()
     elif case["fate"] == "writing":
         torch.save = stricken.while_writing
     elif case["fate"] == "absent" and rank == 1:

@@ -10,11 +10,14 @@ from experiments.evidence import (
     Claim,
     apart,
     between,
+    long_table,
     mean,
     mean_interval,
     median_interval,
     number,
     percent,
+    ratio,
+    signed,
     wilson,
 )
 from scipy import stats
@@ -50,6 +53,18 @@ def test_mean_interval_is_students():
     expected = stats.t.interval(0.95, 24, values.mean(), stats.sem(values))
     assert mean_interval(values) == pytest.approx(expected, rel=1e-12)
     assert mean_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
+
+
+def test_ratio_is_the_mean_of_the_logarithms():
+    one, other = np.random.default_rng(0).lognormal(1, 0.5, (2, 30))
+    estimate, interval = ratio(one, other)
+    assert estimate == pytest.approx(stats.gmean(one / other), rel=1e-12)
+    log = np.log(one) - np.log(other)
+    expected = np.exp(stats.t.interval(0.95, 29, log.mean(), stats.sem(log)))
+    assert interval == pytest.approx(tuple(expected), rel=1e-12)
+    back, (low, high) = ratio(other, one)  # it does not matter which is above
+    assert (back, low, high) == pytest.approx((1 / estimate, 1 / interval[1], 1 / interval[0]), rel=1e-12)
+    assert ratio([2, 4], [1, 2]) == (pytest.approx(2), pytest.approx((2, 2)))
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 7, 8, 9, 20, 21, 100, 1001])
@@ -132,6 +147,74 @@ def test_bad_claim_is_named(facts, says):
         Claim(**FACTS | facts)
 
 
+WORDS = {key: FACTS[key] for key in ("id", "statement", "sources", "verdict", "measure", "holds", "finding")}
+DRAWN = np.random.default_rng(1).lognormal(0, 1, (2, 21))
+
+
+@pytest.mark.parametrize(
+    ("claim", "estimate", "interval"),
+    [
+        (Claim.of_mean(DRAWN[0], **WORDS), DRAWN[0].mean(), mean_interval(DRAWN[0])),
+        (
+            Claim.of_difference(*DRAWN, **WORDS),
+            DRAWN[0].mean() - DRAWN[1].mean(),
+            mean_interval(DRAWN[0] - DRAWN[1]),
+        ),
+        (Claim.of_ratio(*DRAWN, **WORDS), *ratio(*DRAWN)),
+        (Claim.of_median(DRAWN[0], **WORDS), np.median(DRAWN[0]), median_interval(DRAWN[0])),
+        (Claim.of_fraction(DRAWN[0] > 1, **WORDS), (DRAWN[0] > 1).mean(), wilson(DRAWN[0] > 1)),
+        (Claim.of_identity(-DRAWN[0], **WORDS), DRAWN[0].max(), None),
+    ],
+    ids=["mean", "difference", "ratio", "median", "fraction", "identity"],
+)
+def test_a_claim_derives_its_numbers(claim, estimate, interval):
+    assert claim.estimate == pytest.approx(estimate, rel=1e-12)
+    assert claim.interval == (None if interval is None else pytest.approx(interval, rel=1e-12))
+    assert claim.n == 21
+    assert {key: getattr(claim, key) for key in WORDS} == WORDS
+    numbers = [claim.estimate, *(claim.interval or ())]
+    assert all(type(number) is float for number in numbers)  # JSON takes no numpy
+    assert type(claim.n) is int
+
+
+def test_a_difference_and_a_ratio_are_paired():
+    """Small integers would wrap, pairs that move together have narrow intervals."""
+    one, other = np.uint8([1, 2, 3]), np.uint8([2, 3, 5])
+    assert Claim.of_difference(one, other, **WORDS).estimate == pytest.approx(-4 / 3)
+    assert Claim.of_ratio(one, other, **WORDS).estimate == pytest.approx((1 / 2 * 2 / 3 * 3 / 5) ** (1 / 3))
+    apart = np.array([1.0, 100.0, 10_000.0])
+    assert Claim.of_difference(apart + 1, apart, **WORDS).interval == pytest.approx((1, 1))
+    assert Claim.of_ratio(2 * apart, apart, **WORDS).interval == pytest.approx((2, 2))
+
+
+def test_an_identity_has_no_interval():
+    assert Claim.of_identity([1e-9, -3e-9], **WORDS).estimate == 3e-9
+    assert Claim(**FACTS | {"interval": None, "estimate": 0.3}).interval is None
+    with pytest.raises(ValueError, match="the interval must hold the estimate nan, got None"):
+        Claim(**FACTS | {"interval": None, "estimate": math.nan})
+
+
+# Tables
+
+
+def test_a_long_table_has_a_row_for_every_combination():
+    loss = np.arange(6).reshape(2, 3) / 10
+    table = long_table({"norm": ("none", "batch"), "depth": (4, 8, 16)}, loss=loss, twice=2 * loss)
+    assert list(table) == ["norm", "depth", "loss", "twice"]
+    assert table["norm"].tolist() == ["none"] * 3 + ["batch"] * 3
+    assert table["depth"].tolist() == [4, 8, 16] * 2
+    np.testing.assert_array_equal(table["loss"], np.arange(6) / 10)
+    np.testing.assert_array_equal(table["twice"], np.arange(6) / 5)
+    assert {column.shape for column in long_table({"x": range(4)}, y=[1, 2, 3, 4]).values()} == {(4,)}
+
+
+def test_a_long_table_refuses_another_shape():
+    axes = {"norm": ("none", "batch"), "depth": (4, 8, 16)}
+    says = r"long_table: loss must have the shape of the axes \(2, 3\), got \(3, 2\)"
+    with pytest.raises(ValueError, match=says):
+        long_table(axes, twice=np.zeros((2, 3)), loss=np.zeros((3, 2)))
+
+
 # Numbers as readers see them
 
 
@@ -175,3 +258,22 @@ def test_percent_and_between():
     assert percent(0.4567, 1) == "45.7\u00a0%"
     assert percent(-0.02) == "−2\u00a0%"
     assert between((-0.5, 1234.0), 2) == "[−0.50, 1,234]"
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [
+        (3.14, 1, "+3.1"),
+        (-3.16, 1, "−3.2"),
+        (0, 1, "+0.0"),
+        (-0.04, 1, "+0.0"),
+        (-2, 0, "−2"),
+        (0.126, 2, "+0.13"),
+    ],
+)
+def test_signed(value, places, text):
+    assert signed(value, places) == text
+
+
+def test_a_change_has_one_decimal_by_default():
+    assert signed(np.float32(-1.25)) == "−1.2"

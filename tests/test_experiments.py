@@ -1,5 +1,6 @@
 """The experiments: each computes the same again, and says and draws what its pages need; claims can fail."""
 
+import ast
 import copy
 import importlib
 import inspect
@@ -8,7 +9,9 @@ import itertools
 import random
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,6 +21,8 @@ import torch
 from experiments import style
 from experiments.evidence import Claim
 from matplotlib import pyplot as plt
+from matplotlib.backend_bases import RendererBase
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from tasks import discovery
 
@@ -38,6 +43,9 @@ SMALL = {
     "moments": 3,
 }
 SHORT = {"STEPS": 20, "EPOCHS": 2, "EXAMPLES": 300}  # an experiment's constants, cut down too
+# Where the result is only compared with another, and nobody looks at it:
+TINY = SMALL | {"networks": 3, "neurons": 50, "points": 20, "pairs": 20, "tables": 2, "rows": 100}
+SHORTEST = {"STEPS": 4, "EPOCHS": 1, "EXAMPLES": 200}
 
 CLAIMS = {
     "normalize_your_data": {
@@ -129,27 +137,28 @@ def defining(name):
 
 
 def every(names):
-    return pytest.mark.parametrize("one", names)
+    """One after the other, all tests of each: they share its small result."""
+    return pytest.mark.parametrize("one", names, scope="module")
 
 
-def sizes(one):
+def sizes(one, small):
     """The sizes that compute takes, small."""
     parameters = inspect.signature(module(one).compute).parameters
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values()), f"{one}: compute takes keywords only"
     names = parameters.keys() - {"seed", "device"}
-    unknown = sorted(names - SMALL.keys())
+    unknown = sorted(names - small.keys())
     assert not unknown, f"{one}: compute takes {unknown}; say in SMALL of {Path(__file__).name} what is small"
-    return {name: min(SMALL[name], parameters[name].default) for name in names}
+    return {name: min(small[name], parameters[name].default) for name in names}
 
 
-def compute(one, **arguments):
+def compute(one, small=SMALL, short=SHORT, **arguments):
     """What a small run returns."""
-    run, few = module(one).compute, sizes(one)
+    run, few = module(one).compute, sizes(one, small)
     with pytest.MonkeyPatch.context() as patch:
         for name, loaded in list(sys.modules.items()):
-            for constant in SHORT if name.startswith("experiments.") else ():
+            for constant in short if name.startswith("experiments.") else ():
                 if hasattr(loaded, constant):
-                    patch.setattr(loaded, constant, min(SHORT[constant], getattr(loaded, constant)))
+                    patch.setattr(loaded, constant, min(short[constant], getattr(loaded, constant)))
         return run(**few, **arguments)
 
 
@@ -178,6 +187,12 @@ def result(one):
     return copy.deepcopy(small(one))
 
 
+def set_generators(seed):
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
 def generators():
     """The state of the global generators."""
     name, keys, *rest = np.random.get_state()  # noqa: NPY002  (the one that must stay as it is)
@@ -194,20 +209,26 @@ def same(one, other):
 
 @every(EXPERIMENTS)
 def test_compute_depends_on_its_seed_and_nothing_else(one):
-    first = computed(one)
-    for key, value in first.items():
+    computed(one)  # what loads on first use has loaded
+    default = inspect.signature(module(one).compute).parameters["seed"].default
+    results = []
+    for state, seed in ((0, default), (1, default), (1, 100)):
+        set_generators(state)
+        before = generators()
+        results.append(arrays(compute(one, TINY, SHORTEST, seed=seed)))
+        assert generators() == before, "compute drew from a global generator, or seeded it"
+    first, again, other = results
+    assert same(first, again)
+    assert not same(first, other)
+
+
+@every(EXPERIMENTS)
+def test_compute_returns_finite_numbers(one):
+    for key, value in computed(one).items():
         assert isinstance(value, torch.Tensor | np.ndarray), f"{key} is a {type(value).__name__}"
         assert not (isinstance(value, torch.Tensor) and value.requires_grad), key
         assert np.asarray(value).dtype.kind in "biuf", key
         assert np.isfinite(np.asarray(value)).all(), key
-    random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
-    torch.manual_seed(1)
-    before = generators()
-    second = compute(one, seed=inspect.signature(module(one).compute).parameters["seed"].default)
-    assert generators() == before, "compute drew from a global generator, or seeded it"
-    assert same(arrays(first), arrays(second))
-    assert not same(arrays(first), arrays(compute(one, seed=100)))
 
 
 @every(EXPERIMENTS)
@@ -229,19 +250,63 @@ def test_draw(one, result):
     assert colours(figure) <= {*style.SVG_VARIABLES, style.INK.lower(), style.GRID.lower()}
 
 
+class Colours(RendererBase):
+    """Draws nothing, and keeps the colours that an SVG would name; that takes a fifth of the time."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def see(self, *colours):
+        self.seen |= {to_hex(colour) for colour in colours if colour is not None and to_rgba(colour)[3] > 0}
+
+    def draw_path(self, gc, path, transform, rgbFace=None):
+        self.see(gc.get_rgb() if gc.get_linewidth() else None, rgbFace)
+
+    def draw_markers(self, gc, marker_path, marker_trans, path, trans, rgbFace=None):
+        self.draw_path(gc, path, trans, rgbFace)
+
+    def draw_path_collection(self, gc, m, p, a, o, trans, facecolors, edgecolors, widths, *args, **options):
+        self.see(*facecolors, *(edgecolors if np.any(widths) else ()))
+
+    def draw_image(self, *args):
+        """An SVG holds an image as a file."""
+
+    def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
+        self.see(gc.get_rgb())
+
+
 def colours(figure):
     """The colours that an SVG names: any but the page's own would stay as they are in the dark."""
+    renderer = Colours()
+    figure.set_layout_engine("none")
+    figure.draw(renderer)
+    return renderer.seen
+
+
+def test_all_colours_are_seen():
+    """Those of the SVG itself, whatever they are the colours of."""
+    figure, (one, other) = plt.subplots(1, 2, facecolor="none")
+    one.plot([1, 2], "o-", color="#100000", mfc="#200000", mec="#300000")
+    one.bar([1, 2], [1, 2], color="#400000", edgecolor="#500000", lw=2)
+    one.fill_between([1, 2], [1, 2], color="#600000", alpha=0.5)
+    one.set_facecolor("#700000")
+    other.scatter([1, 2], [1, 2], c=["#800000", "#900000"], edgecolors="#a00000")
+    other.text(1, 1, "a", color="#b00000")
+    other.set_title("$x^2$", color="#c00000")
+    other.contourf([[1, 2], [3, 4]], colors=["#d00000", "#e00000"])
+    other.imshow([[1, 2]])
     svg = io.StringIO()
     figure.savefig(svg, format="svg")
-    return {colour.lower() for colour in re.findall(r"#[0-9a-fA-F]{6}\b", svg.getvalue())}
+    named = {colour.lower() for colour in re.findall(r"#[0-9a-fA-F]{6}\b", svg.getvalue())}
+    assert colours(figure) >= named >= {f"#{k:x}00000" for k in range(1, 15)}
 
 
 @every(defining("animate"))
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_animate(one, scheme, result):
+def test_animate(one, result):
     """One figure, whose background stands still: the engine draws it once."""
     backgrounds, pictures = [], []
-    with style.scheme(scheme):
+    with style.scheme("dark"):
         frames = module(one).animate(result)
         figures = []
         for figure in itertools.islice(frames, 3):
@@ -321,17 +386,6 @@ def test_page_embeds_every_claim(chapter):
         assert lines.count(f'--8<-- "claims/{one}.md"') == 1, one
 
 
-def test_claims_have_ids_of_their_own():
-    found = [
-        (EXPERIMENTS[one].chapter, claim.id)
-        for one in defining("claims")
-        for claim in claims(one, small(one))
-    ]
-    assert len({claim for _, claim in found}) == len(found), sorted(found)
-    for chapter in CHAPTERS:
-        assert {claim for there, claim in found if there == chapter} == CLAIMS.get(chapter, set())
-
-
 DOCTORED = {chapter: importlib.import_module(f"tests.doctored.{chapter}") for chapter in CLAIMS}
 CASES = [
     pytest.param(f"{chapter}/{name}", claim, doctor, id=f"{claim}: {wrong}")
@@ -341,22 +395,117 @@ CASES = [
 ]
 
 
+def test_every_claim_has_an_id_of_its_own_and_a_doctored_result():
+    for chapter, made in DOCTORED.items():
+        assert sorted(claim for _, claim in made.DOCTORED) == sorted(CLAIMS[chapter])
+    every_claim = [claim for claims in CLAIMS.values() for claim in claims]
+    assert len(set(every_claim)) == len(every_claim)
+
+
+@every(defining("claims"))
+def test_an_experiment_makes_the_claims_that_are_doctored(one, result):
+    chapter, name = one.split("/")
+    doctored = [claim for there, claim in getattr(DOCTORED.get(chapter), "DOCTORED", ()) if there == name]
+    assert sorted(claim.id for claim in claims(one, result)) == sorted(doctored)
+
+
 def verdicts(one, result):
     return {claim.id: claim.holds for claim in claims(one, result)}
 
 
-def test_every_claim_has_a_doctored_result():
-    for chapter, made in DOCTORED.items():
-        assert {claim for _, claim in made.DOCTORED} == CLAIMS[chapter]
+@cache
+def sound(one):
+    """A result on which all of the experiment's claims hold."""
+    chapter, name = one.split("/")
+    result = DOCTORED[chapter].SOUND[name]
+    assert all(verdicts(one, result).values())
+    return result
 
 
 @pytest.mark.parametrize(("one", "claim", "doctor"), CASES)
 def test_claim_fails_on_a_doctored_result(one, claim, doctor):
-    """All of the experiment's claims hold on the sound result; with one thing wrong, this one does not."""
-    chapter, name = one.split("/")
-    sound = DOCTORED[chapter].SOUND[name]
-    assert all(verdicts(one, sound).values())
-    assert verdicts(one, sound | doctor(sound))[claim] is False
+    """With one thing wrong in a sound result, this one does not hold."""
+    assert verdicts(one, sound(one) | doctor(sound(one)))[claim] is False
+
+
+# What a script may use
+
+SCRIPTS = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "scripts/experiments").rglob("*.py")}
+GENERATORS = {"manual_seed", "Generator", "default_rng", "RandomState", "Random"}
+GROUND = {"experiments.style", "experiments.evidence", "experiments.trials"}
+
+
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def called(node):
+    """The last name of what a call calls, None where the node is none."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return getattr(function, "attr", getattr(function, "id", None))
+
+
+def own_generators(node) -> Iterator[int]:
+    """Lines that make or seed a generator, unless torch's is put back or the seed is a number: jitter."""
+    if isinstance(node, ast.With) and any(called(item.context_expr) == "fork_rng" for item in node.items):
+        return
+    fixed = called(node) == "default_rng" and [type(given) for given in node.args] == [ast.Constant]
+    if called(node) in GENERATORS and not fixed:
+        yield node.lineno
+    for child in ast.iter_child_nodes(node):
+        yield from own_generators(child)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("torch.Generator().manual_seed(seed)", [1]),
+        ("from numpy.random import default_rng\nx = default_rng(seed)", [2]),
+        ("default_rng()", [1]),
+        ("jitter = np.random.default_rng(0)", []),
+        ("with torch.random.fork_rng():\n    torch.manual_seed(seed)", []),
+        ("with open(x):\n    torch.manual_seed(seed)", [2]),
+        ("def f(generator: torch.Generator): return generator.initial_seed()", []),
+    ],
+)
+def test_own_generators_are_found(text, found):
+    assert sorted({*own_generators(ast.parse(text))}) == found
+
+
+def test_every_generator_comes_from_trials():
+    """Any other could share its draws with another seed or replica."""
+    found = [
+        f"{name}:{line}"
+        for name, path in sorted(SCRIPTS.items())
+        if name != "scripts/experiments/trials.py"
+        for line in sorted({*own_generators(tree(path))})
+    ]
+    assert not found, "\n".join(["generators that experiments.trials did not make:", *found])
+
+
+def imported(name, text) -> Iterator[str]:
+    """The modules of `experiments` that a script imports, of `from experiments import style` the second."""
+    package = name.removeprefix("scripts/").rpartition("/")[0].replace("/", ".")
+    for node in ast.walk(text):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == "experiments")
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            if module == "experiments" or module.endswith("._shared"):
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+            elif module.startswith("experiments."):
+                yield module
+
+
+def test_an_experiment_imports_what_its_own_chapter_shares_and_nothing_else():
+    """import-linter lets a chapter's experiments use any chapter's `_shared`; this does not."""
+    found = []
+    for name, path in sorted(SCRIPTS.items()):
+        chapter = name.split("/")[2] if name.count("/") > 2 else None
+        for module in imported(name, tree(path)):
+            if module not in GROUND and not module.startswith(f"experiments.{chapter}._shared."):
+                found.append(f"{name} imports {module}")
+    assert not found, "\n".join(found)
 
 
 # The style

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import struct
 
 import figures
 import frames
 import katex
 import locations
-import notebooks
 import pytest
 
 # ---- locations ----
@@ -53,8 +50,10 @@ INLINE = r'<p>a <span class="arithmatex">\(x &lt; 1\)</span></p>'
 
 def test_formulas_are_read_as_tex_and_put_back_as_html():
     assert katex.formulas(INLINE * 2) == [("x < 1", False)]
-    assert katex.insert(INLINE, {("x < 1", False): "HTML"}) == (
-        '<p>a <span class="math" data-search-exclude>HTML</span></p>'
+    marked = katex.marked(INLINE, [("y", False), ("x < 1", False)])
+    assert marked == '<p>a <span class="math" data-search-exclude data-formula="1"></span></p>'
+    assert (
+        katex.insert(marked, ["Y", "HTML"]) == '<p>a <span class="math" data-search-exclude>HTML</span></p>'
     )
 
 
@@ -155,35 +154,3 @@ def test_the_site_serves_data_videos_claims_and_scripts(tree):
 def test_tables_and_code_can_be_scrolled_by_keyboard():
     assert frames.framed_tables("<table><tr></tr></table>") == f"{frames.FRAME}<table><tr></tr></table></div>"
     assert frames.focusable_code("<pre><span></span><code>") == '<pre tabindex="0"><span></span><code>'
-
-
-# ---- notebooks ----
-
-
-def test_dollars_in_a_notebook_mark_formulas():
-    assert notebooks.marked_maths("a $x<1$ b") == r'a <span class="arithmatex">\(x&lt;1\)</span> b'
-    assert notebooks.marked_maths("$$x$$") == r'<div class="arithmatex">\[x\]</div>'
-    assert notebooks.marked_maths("costs 3 $ or 4 $ today") == "costs 3 $ or 4 $ today"
-
-
-def cell(source, outputs=1, **metadata):
-    picture = {"data": {"image/png": ""}}
-    return {"source": [source], "metadata": metadata, "outputs": [picture] * outputs}
-
-
-def test_a_picture_is_described_by_its_cell():
-    written, commented = cell("plt.plot()", alt="A line"), cell("# Two lines\nplt.plot()", outputs=2)
-    assert notebooks.alt_texts({"cells": [written, commented]}) == ["A line", "Two lines", "Two lines"]
-    assert notebooks.alt_texts({"cells": [cell("x = 1", outputs=0)]}) == []
-    with pytest.raises(LookupError, match=r"plt\.show"):
-        notebooks.alt_texts({"cells": [cell("plt.show()")]})
-
-
-def test_pictures_become_files_with_their_size_and_text():
-    png = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", 640, 480)
-    page = f'<img alt="" src="{notebooks.PNG}{base64.b64encode(png).decode()}"/>'
-    content, files = notebooks.pictures_out(page, ['say "x"'])
-    assert content == (
-        '<img src="picture-1.png" alt="say &quot;x&quot;" width="640" height="480" loading="lazy">'
-    )
-    assert files == {"picture-1.png": png}

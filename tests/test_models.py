@@ -143,6 +143,12 @@ def test_device(device):
 
 HIDDEN = [*ACTIVATIONS, "prelu", "maxout", torch.sin]
 NORMS = [(None, "before"), *((name, p) for name in ("batch", "layer", "rms") for p in ("before", "after"))]
+# Wherever the units are counted (maxout), learned (prelu) or neither, every normalization; it sees nothing
+# else of an activation, so the others meet one.
+BUILT = [(activation, *norm) for activation in ("tanh", "prelu", "maxout") for norm in NORMS]
+BUILT += [
+    (activation, "batch", "before") for activation in HIDDEN if activation not in ("tanh", "prelu", "maxout")
+]
 TORCH_NORMS = {
     "batch": lambda units: nn.BatchNorm1d(units, dtype=torch.float64),
     "layer": lambda units: nn.LayerNorm(units, dtype=torch.float64),
@@ -188,8 +194,7 @@ def in_order(model: MLP, twin: nn.Sequential) -> list[tuple[torch.Tensor, torch.
     return pairs
 
 
-@pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize(("normalization", "position"), NORMS)
+@pytest.mark.parametrize(("activation", "normalization", "position"), BUILT)
 def test_trains_as_torch_does(activation, normalization, position):
     """The same outputs, weights and running statistics at each of 5 steps; then in evaluation."""
     sizes = (3, 5, 4, 2)
@@ -221,8 +226,7 @@ def test_trains_as_torch_does(activation, normalization, position):
     torch.testing.assert_close(model.eval()(x), twin.eval()(x), rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize(("normalization", "position"), NORMS)
+@pytest.mark.parametrize(("activation", "normalization", "position"), BUILT)
 def test_replicas_train_as_alone(activation, normalization, position):
     """Replica k starts equal to the single network of seed k, to the bit, and stays with it to 1e-8."""
     options = {
@@ -246,7 +250,7 @@ def test_replicas_train_as_alone(activation, normalization, position):
     same(rtol=0, atol=0)
     networks = [together, *singles]
     optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in networks]
-    for _ in range(20):
+    for _ in range(10):
         for network, optimizer in zip(networks, optimizers, strict=True):
             optimizer.zero_grad()
             (network(x) - y).square().mean((-2, -1)).sum().backward()
@@ -319,10 +323,14 @@ def test_maxout_has_its_pieces(pieces):
     assert MLP((3, 5, 2), "relu", pieces=pieces).layers[0].out_features == 5
 
 
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("activation", ["relu", "prelu", "maxout"])
 @pytest.mark.parametrize(
-    ("normalization", "position"), [("batch", "after"), ("layer", "before"), ("rms", "after")]
+    ("activation", "normalization", "position", "training"),
+    [
+        ("prelu", "batch", "after", True),  # the one normalization that knows the two
+        ("prelu", "batch", "after", False),
+        ("maxout", "layer", "before", True),
+        ("relu", "rms", "after", True),
+    ],
 )
 def test_everything_exports(activation, normalization, position, training):
     model = MLP((3, 4, 2), activation, normalization=normalization, position=position, replicas=2).train(
@@ -369,9 +377,11 @@ def test_copies_load_and_are_their_own():
 CHAINS = [*ACTIVATIONS, torch.sin]
 
 
-@pytest.mark.parametrize("activation", CHAINS)
-@pytest.mark.parametrize("depth", [1, 2, 4])
-@pytest.mark.parametrize("replicas", [(), (3,), (2, 3)])
+@pytest.mark.parametrize(
+    ("activation", "depth", "replicas"),
+    [("tanh", depth, replicas) for depth in (1, 2, 4) for replicas in ((), (3,), (2, 3))]
+    + [(activation, 4, (3,)) for activation in CHAINS if activation != "tanh"],
+)
 def test_chain_gradient_is_the_product(activation, depth, replicas):
     """∂a_L/∂w_l against autograd; the article's general formula has one w_l too many."""
     chain = ScalarChain(

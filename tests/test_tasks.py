@@ -1,9 +1,12 @@
 """The task engine, on a tiny project of its own."""
 
+import base64
 import fcntl
 import os
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -11,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tasks import cards, digests, discovery, files, labs, pictures
+from tasks import cards, digests, discovery, files, labs, moved, pictures, site
 from tasks.reporting import TaskFailed
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -59,8 +62,8 @@ def table(result):
 def claims(result):
     hits = result["x"] >= 0.5
     yield Claim(
-        "half", "half | of $x$", ("S0",), "confirmed", "share above 0.5",
-        hits.mean(), wilson(hits), hits.size, holds=True, finding="It is half.",
+        id="half", statement="half | of $x$", sources=("S0",), verdict="confirmed", measure="share above 0.5",
+        estimate=hits.mean(), interval=wilson(hits), n=hits.size, holds=True, finding="It is half.",
     )
 '''
 
@@ -87,7 +90,7 @@ from tasks.files import replacing
 def compute(*, seed=0, device="cpu"):
     with replacing(Path(__file__).parents[3] / "build/labs/half") as path:
         path.touch()
-        time.sleep(1.5)
+        time.sleep(600)
     return {"n": 1}
 """
 
@@ -132,9 +135,9 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def start(root: Path, **options) -> subprocess.Popen:
+def start(root: Path, *arguments: str, **options) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "tasks"]
+    command = [sys.executable, "-m", "tasks", *arguments]
     return subprocess.Popen(
         command,
         cwd=root,
@@ -146,9 +149,15 @@ def start(root: Path, **options) -> subprocess.Popen:
     )
 
 
-def build(root: Path) -> tuple[str, int]:
-    process = start(root)
-    return process.communicate(timeout=60)[0], process.returncode
+def build(root: Path, *arguments: str) -> tuple[str, int]:
+    process = start(root, *arguments)
+    return process.communicate()[0], process.returncode
+
+
+def counted(output: str, outcome: str) -> int:
+    """How many tasks had that outcome, by pytask's own summary."""
+    found = re.search(rf"(\d+)  {re.escape(outcome)}\b", output)
+    return int(found[1]) if found else 0
 
 
 def ran(output: str) -> set[str]:
@@ -162,7 +171,7 @@ def built(tmp_path_factory) -> Path:
     root = write_project(tmp_path_factory.mktemp("built") / "project")
     output, code = build(root)
     assert code == 0, output
-    assert "6 tasks: 6 ran, 0 up to date" in output
+    assert len(ran(output)) == counted(output, "Succeeded") == 6
     return root
 
 
@@ -367,6 +376,46 @@ def test_an_id_used_twice_is_refused_with_both_scripts(tmp_path):
     assert not (tmp_path / "build").exists()
 
 
+def notebook(*outputs, source="# Two lines\nplt.plot()", **metadata) -> dict:
+    header = {"cell_type": "raw", "source": "---\ntitle: T\n---"}
+    title = {"cell_type": "markdown", "source": "# A lab\n\nText, $x$."}
+    code = {"cell_type": "code", "source": source, "metadata": metadata, "outputs": list(outputs)}
+    return {"cells": [header, title, code]}
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", 640, 480)
+PICTURE = {"data": {"image/png": base64.b64encode(PNG).decode(), "text/plain": "<Figure>"}}
+
+
+def test_a_lab_becomes_markdown(tmp_path):
+    lab = discovery.Lab(tmp_path, "first")
+    html = {"data": {"text/html": "<table></table>", "text/plain": "t"}}
+    text, pictures = labs.markdown(lab, notebook({"text": "```\n"}, PICTURE, html, PICTURE))
+    assert pictures == {"picture-1.png": PNG, "picture-2.png": PNG}
+    assert text.startswith(
+        "---\ntitle: T\n---\n\n# A lab\n\nDownload this lab: [notebook](first/first.ipynb)"
+    )
+    picture = '![Two lines](first/picture-{}.png){{ width="640" height="480" loading="lazy" }}'
+    blocks = (
+        "{ .ug-download }\n",
+        "Text, $x$.",
+        "```python\n# Two lines\nplt.plot()\n```",
+        "````text\n```\n````",
+        labs.OUTPUT.format(' markdown="1"', picture.format(1)),
+        labs.OUTPUT.format("", "<table></table>"),
+        labs.OUTPUT.format(' markdown="1"', picture.format(2)),
+    )
+    assert text.endswith("\n\n".join(blocks) + "\n")
+
+
+def test_a_picture_is_described_by_its_cell(tmp_path):
+    lab = discovery.Lab(tmp_path, "first")
+    assert "![A \\[line\\]](" in labs.markdown(lab, notebook(PICTURE, source="plt.plot()", alt="A [line]"))[0]
+    files.write(lab.script, "# %%\nplt.plot()\n")
+    with pytest.raises(TaskFailed, match=r"docs/labs/first\.py:2: a cell that draws needs a text"):
+        labs.markdown(lab, notebook(PICTURE, source="plt.plot()"))
+
+
 def test_the_line_of_a_lab_s_cell():
     assert labs.first_line(LAB, ["from unitgain.counts import count", "# a comment\ncount() / 1"]) == 9
 
@@ -377,7 +426,7 @@ def test_the_line_of_a_lab_s_cell():
 def test_a_second_build_does_nothing(built):
     output, code = build(built)
     assert code == 0
-    assert "6 tasks: 0 ran, 6 up to date" in output
+    assert counted(output, "Skipped because unchanged") == 6
     assert not ran(output)
 
 
@@ -396,6 +445,9 @@ def test_what_a_build_makes(built):
         "</figcaption>\n</figure>\n"
     )
     assert '"3.0"' in (made / "labs/first.ipynb").read_text()
+    assert (
+        (made / "labs/first.md").read_text().endswith("# a comment\ncount() / 1\n```\n\n```text\n3.0\n```\n")
+    )
     assert not (built / "pytask.lock").exists()
 
 
@@ -413,7 +465,7 @@ def test_what_is_gone_takes_its_outputs_along(project):
     _, code = build(project)
     assert code == 0
     assert not (project / "build/experiments/one/share").exists()
-    assert not (project / "build/labs/first.ipynb").exists()
+    assert not list((project / "build/labs").iterdir())
     assert {p.name for p in (project / "build/claims").iterdir()} == set(cards.LEDGER)
 
 
@@ -431,9 +483,20 @@ def test_a_wrong_verdict_a_broken_compute_and_a_failing_cell_stop_the_build(proj
     assert "count.py:5 in compute:" in output
     assert "ZeroDivisionError: division by zero" in output
     assert "docs/labs/first.py:9: ZeroDivisionError" in output
-    assert "6 tasks: 0 ran, 1 up to date, 3 failed, 2 left out" in output
+    assert counted(output, "Failed") == 3
+    assert counted(output, "Skipped because unchanged") == 1
+    assert counted(output, "Skipped because previous failed") == 2
+    assert "Traceback" not in output
     assert not figure.exists()
     assert (project / "build/experiments/one/share/figure.svg").exists()
+
+
+def wait_until(true) -> None:
+    """However busy the machine is; two minutes are a hang."""
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["with its workers", "leaving its workers"])
@@ -442,16 +505,16 @@ def test_a_killed_build_is_completed_by_the_next(tmp_path, whole_group):
     (root / "docs/labs/first.py").unlink()
     (root / "scripts/experiments/one/count.py").write_text(SLOW)
     process = start(root, start_new_session=True)
-    deadline = time.monotonic() + 30
-    while not list(root.glob("build/labs/.half.*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: list(root.glob("build/labs/.half.*")))
+    (half,) = root.glob("build/labs/.half.*")
+    worker = Path("/proc", half.name.split(".")[2])
     if whole_group:
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
     process.communicate()
-    assert list(root.glob("build/labs/.half.*"))
-    time.sleep(0.5)  # a worker without its build ends within a fifth of a second
+    wait_until(lambda: not worker.exists())  # a worker does not outlive its build
+    assert half.exists()
     (root / "scripts/experiments/one/count.py").write_text(FILES["scripts/experiments/one/count.py"])
     output, code = build(root)
     assert code == 0, output
@@ -466,9 +529,9 @@ def test_two_builds_wait_for_each_other(built):
         process = start(built)
         assert process.stdout.readline().startswith("tasks: waiting for another build")
         assert process.poll() is None
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate()
     assert process.returncode == 0
-    assert "6 up to date" in output
+    assert not ran(output)
 
 
 def test_a_syntax_error_is_named_with_its_place(project):
@@ -476,6 +539,105 @@ def test_a_syntax_error_is_named_with_its_place(project):
     output, code = build(project)
     assert code != 0
     assert "src/unitgain/bounds.py:1: SyntaxError" in output
+
+
+def test_one_experiment_or_claim_is_computed_from_nothing_and_shown(project):
+    for arguments in (("experiment", "one/share"), ("claim", "half")):
+        output, code = build(project, *arguments)
+        assert code == 0
+        assert ran(output) == {"compute one/share", "render one/share"}
+        card = output[output.index("half: Confirmed") :]
+        assert (
+            "“half | of $x$” (S0)\n  0.500 [0.404, 0.596], n = 100 · share above 0.5\n  It is half.\n" in card
+        )
+        assert card.rstrip().endswith("Files: build/experiments/one/share/")
+        assert ("**Half of them.**" in output) == (arguments[0] == "experiment")
+    output, code = build(project, "claim", "halt")
+    assert (code, output) == (1, "tasks: there is no claim 'halt'; did you mean half?\n")
+    output, code = build(project, "experiment")
+    assert (code, ran(output)) == (1, set())
+    assert "NAME=<chapter>/<name>" in output
+
+
+def test_diff_says_what_has_moved(project):
+    assert "there is no last site" in build(project, "diff")[0]
+    moved.keep(project)
+    assert build(project, "diff")[0].endswith("diff: no number and no figure has moved\n")
+    edit(project / "src/unitgain/bounds.py", "1", "2")
+    edit(project / "scripts/experiments/one/share.py", "Half of them", "More of them")
+    output, code = build(project, "diff")
+    assert code == 0
+    assert output.endswith(
+        "one/share: claim half from 0.5 [0.4038, 0.5962] to 0.75 [0.6569, 0.8245]\n"
+        "one/share: column x: 99 of 100 values, by 1 at most\n"
+        "one/share: another caption\n"
+        "one/share: another picture\n"
+    )
+
+
+def test_a_parse_that_is_kept_is_the_one_made_anew(tmp_path):
+    root = write_project(tmp_path)
+    fresh = both(root)
+    sources = digests.project_sources(root)
+    digests.for_render(sources, discovery.experiments(root)[1])
+    sources.parsed.save()
+    assert both(root) == fresh
+    edit(root / "src/unitgain/bounds.py", "1", "2")
+    assert both(root) != fresh
+    for half in ("{", "[]", '{"key": 1}'):
+        sources.parsed.path.write_text(half)
+        assert both(root) != fresh
+
+
+# --- the site
+
+
+@pytest.fixture
+def making(project, monkeypatch):
+    """`making()` builds the site with a small program in place of MkDocs; says whether that ran."""
+    program = "from pathlib import Path; s = Path('site'); s.mkdir(exist_ok=True); Path('ran').touch()"
+    program += "; (s / 'index.html').write_text(Path('mkdocs.yml').read_text())"
+    monkeypatch.setattr(site, "COMMAND", [sys.executable, "-c", program])
+    (project / "mkdocs.yml").write_text("a: 1")
+
+    def one() -> bool:
+        assert site.build(project) == 0
+        mark = project / "ran"
+        done = mark.exists()
+        mark.unlink(missing_ok=True)
+        return done
+
+    return one
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["mkdocs.yml", "docs/labs/first.py", "src/unitgain/unused.py", "site/index.html", "build/labs/first.md"],
+)
+def test_the_site_is_made_again_where_anything_has_changed(project, making, place):
+    assert making()
+    assert not making()
+    for change in (lambda path: path.write_text(path.read_text() + "\n# more"), Path.unlink):
+        kept = (project / place).read_text()
+        change(project / place)
+        if place == "mkdocs.yml" and not (project / place).exists():
+            assert site.build(project) == 1  # fails, and the next one does not take it for done
+            (project / place).write_text(kept)
+        assert making()
+        (project / place).write_text(kept)
+        making()
+        assert not making()
+
+
+def test_the_site_is_made_again_after_another_setting_or_half_a_stamp(project, making, monkeypatch):
+    assert making()
+    monkeypatch.setenv("SITE_URL", "https://example.org/elsewhere/")
+    assert making()
+    assert not making()
+    (project / "build/site.json").write_text('["a')
+    assert making()
+    (project / "docs/new.md").touch()
+    assert making()
 
 
 def test_mkdocs_stops_where_the_tasks_fail(tmp_path):

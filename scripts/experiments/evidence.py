@@ -166,6 +166,8 @@ def long_table(axes: Mapping[str, Sequence], **arrays: ArrayLike) -> dict[str, n
     columns = {name: np.asarray(values)[at] for (name, values), at in zip(axes.items(), places, strict=True)}
     for name, array in arrays.items():
         if np.shape(array) != shape:
-            raise ValueError(f"long_table: {name} must have the shape of the axes {shape}, got {np.shape(array)}")
+            raise ValueError(
+                f"long_table: {name} must have the shape of the axes {shape}, got {np.shape(array)}"
+            )
         columns[name] = np.ravel(array)
     return columns

@@ -78,7 +78,7 @@ def splits(
     test: float = 0.0,
     scale: Scale = raw,
 ) -> Split:
-    """An independent split of the same examples a generator: in each part x (replicas, n, d), y (replicas, n).
+    """An independent split of the examples a generator: in each part x (replicas, n, d), y (replicas, n).
 
     `scale(x, training)` knows a replica's own training part only.
     """

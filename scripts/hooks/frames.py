@@ -12,7 +12,7 @@ from mkdocs.plugins import event_priority
 TABLE = re.compile(r"<table>.*?</table>", re.S)  # Markdown's tables only: those of code listings have a class
 FRAME = '<div class="ug-table" role="region" aria-label="Table" tabindex="0">'
 CODE = re.compile(r"<pre>(?=<span></span><code>)")
-SOURCE = '<details class="mkdocstrings-source"'
+SOURCE = re.compile(r'<details class="mkdocstrings-source".*?</details>', re.S)
 SEARCH = 'data-md-component="search" role="dialog"'
 
 
@@ -24,9 +24,18 @@ def focusable_code(content: str) -> str:
     return CODE.sub('<pre tabindex="0">', content)
 
 
-def unsearched_source(content: str) -> str:
-    """The source code that mkdocstrings shows stays out of the search index: its words drown the book's."""
-    return content.replace(SOURCE, f"{SOURCE} data-search-exclude")
+def without_sources(content: str) -> tuple[str, list[str]]:
+    """The page with a comment for each source code that mkdocstrings shows, and these in their order.
+
+    They come back last: in the search index their words would drown the book's.
+    """
+    return SOURCE.sub("<!-- source -->", content), SOURCE.findall(content)
+
+
+def with_sources(output: str, sources: list[str]) -> str:
+    """The page with its source codes in their places."""
+    first, *rest = output.split("<!-- source -->")
+    return first + "".join(source + text for source, text in zip(sources, rest, strict=True))
 
 
 def named_search(output: str) -> str:
@@ -36,8 +45,9 @@ def named_search(output: str) -> str:
 
 @event_priority(-100)  # after every other hook
 def on_page_content(content, page, config, files):
-    return unsearched_source(focusable_code(framed_tables(content)))
+    content, page.sources = without_sources(focusable_code(framed_tables(content)))
+    return content
 
 
 def on_post_page(output, page, config):
-    return named_search(output)
+    return named_search(with_sources(output, page.sources))

@@ -26,6 +26,7 @@ MACROS = {  # added to KaTeX's own; written here once, usable in every page and 
     r"\argmin": r"\operatorname*{arg\,min}",
 }
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.S)
+PLACE = re.compile(r'(<\w+ class="math" data-search-exclude(?: tabindex="0")?) data-formula="(\d+)">')
 FONTS = {  # KaTeX's class for a kind of symbol: the font that draws it
     "mathnormal": "Math-Italic",
     "mathbf": "Main-Bold",
@@ -68,16 +69,25 @@ def render(batch: list[tuple[str, bool]], dist: Path) -> list[dict[str, str]]:
     return json.loads(done.stdout)
 
 
-def insert(content: str, rendered: dict[tuple[str, bool], str]) -> str:
-    """The page with each formula in place; formulas stay out of the search index."""
+def marked(content: str, known: list[tuple[str, bool]]) -> str:
+    """The page with an empty element for each formula, which has its number in `known`.
+
+    The formulas themselves come last: the search index would read through hundreds of elements for nothing.
+    """
+    number = {formula: i for i, formula in enumerate(known)}
 
     def one(match: re.Match[str]) -> str:
         display = match[2] == "["
-        body = rendered[html.unescape(match[3]).strip(), display]
         focus = ' tabindex="0"' if display else ""  # a long line scrolls, by keyboard too
-        return f'<{match[1]} class="math" data-search-exclude{focus}>{body}</{match[1]}>'
+        place = number[html.unescape(match[3]).strip(), display]
+        return f'<{match[1]} class="math" data-search-exclude{focus} data-formula="{place}"></{match[1]}>'
 
     return FORMULA.sub(one, content)
+
+
+def insert(output: str, rendered: list[str]) -> str:
+    """The page with its formulas in their places."""
+    return PLACE.sub(lambda match: f"{match[1]}>{rendered[int(match[2])]}", output)
 
 
 def woff2_only(css: str) -> str:
@@ -154,10 +164,12 @@ def on_page_content(content, page, config, files):
     if bad:
         path = source(page.file.src_uri, root)
         raise PluginError("\n".join(f"{locate(spaced(tex), path, root)}: {error}" for tex, error in bad))
-    return insert(content, {formula: answer["html"] for formula, answer in answers.items()})
+    page.formulas = [answer["html"] for answer in answers.values()]
+    return marked(content, list(answers))
 
 
 def on_post_page(output, page, config):
+    output = insert(output, page.formulas)
     return output.replace(
         "</head>", preloads(output, get_relative_url(".", page.url).rstrip("/")) + "</head>", 1
     )

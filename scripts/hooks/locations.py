@@ -64,9 +64,9 @@ def locate(pattern: re.Pattern[str], page: Path, root: Path) -> str:
 
 
 def source(src_uri: str, root: Path) -> Path:
-    """The file an author edits for a page: a lab's page is a notebook, its source a script."""
+    """The file an author edits for a page: a lab's page is made from a script."""
     path = root / "docs" / src_uri
-    return path.with_suffix(".py") if path.suffix == ".ipynb" else path
+    return path if path.is_file() else path.with_suffix(".py")
 
 
 def missing_snippets(text: str, root: Path) -> list[tuple[int, str]]:

@@ -1,81 +1,108 @@
-"""`python -m tasks`: bring everything that the pages show up to date, from the project's root."""
+"""The tasks behind the pages: experiments, labs, claims. From the project's root, with PYTHONPATH=scripts:
+
+python -m tasks                           bring everything up to date
+python -m tasks experiment CHAPTER/NAME   compute one experiment from nothing and show what it found
+python -m tasks claim ID                  the same for the experiment behind a claim
+python -m tasks diff                      bring everything up to date; what moved since the last site?
+python -m tasks site                      the site, or nothing where nothing has changed
+"""
 
 from __future__ import annotations
 
-import io
+import argparse
 import os
 import sys
-import time
-import warnings
-from functools import partial
 from pathlib import Path
 
-from tasks import discovery, files
-from tasks.reporting import describe
+from tasks import discovery, files, moved, pools, show, site
+from tasks.reporting import TaskFailed, describe
 
 ENGINE = Path(__file__).resolve().parent
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ENVIRONMENT = {
-    **dict.fromkeys(THREADS, "1"),  # one process a core, one thread a process
+    **dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+    ),
     "MPLBACKEND": "Agg",
     "PYTHONHASHSEED": "0",
-}
+}  # one process a core, one thread a process
 
 
-def main() -> int:
-    """Run every task that is not up to date; 0 when all is well."""
-    root, start = Path.cwd(), time.perf_counter()
-    os.environ.update(ENVIRONMENT)
-    sys.path[:0] = [str(root / "scripts"), str(root / "src")]  # workers look for modules in the same places
-    with files.only_one(root / "build/tasks.lock"):
-        try:
-            for folder in ("experiments", "labs", "claims", "pytask"):
-                files.sweep(root / "build" / folder)
-            discovery.remove_orphans(root)
-            return run(root / "build/pytask", start)
-        except (SyntaxError, ValueError) as error:
-            print(f"tasks: {describe(error)}", flush=True)
-            return 1
+def main(arguments: list[str] | None = None) -> int:
+    """0 when all is well."""
+    asked = _parser().parse_args(arguments)
+    root = Path.cwd()
+    try:
+        if asked.do == "site":
+            return site.build(root)
+        os.environ.update(ENVIRONMENT)
+        sys.path[:0] = [
+            str(root / "scripts"),
+            str(root / "src"),
+        ]  # workers look for modules in the same places
+        with files.only_one(root / "build/tasks.lock"):
+            return _run(root, asked)
+    except (OSError, SyntaxError, TaskFailed, ValueError) as error:
+        print(f"tasks: {describe(error)}", flush=True)
+        return 1
 
 
-def run(state: Path, start: float) -> int:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tasks", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "do", nargs="?", default="all", choices=["all", "experiment", "claim", "diff", "site"]
+    )
+    parser.add_argument("name", nargs="?", help="of the experiment, or the claim's id")
+    parser.add_argument(
+        "--dask", nargs="?", const="", metavar="ADDRESS",
+        help="the address of a Dask scheduler to run on; without one, a cluster on this machine",
+    )  # fmt: skip
+    return parser
+
+
+def _run(root: Path, asked: argparse.Namespace) -> int:
+    for folder in ("experiments", "labs", "claims", "pytask"):
+        files.sweep(root / "build" / folder)
+    discovery.remove_orphans(root)
+    one = show.wanted(root, asked.do, asked.name) if asked.do in ("experiment", "claim") else None
+    if one:
+        for path in one.outputs:
+            path.unlink(missing_ok=True)
+    code = _pytask(root / "build/pytask", asked.dask, *(["-k", one.id] if one else []))
+    if one and not code:
+        print(show.report(one, asked.name), flush=True)
+    if asked.do == "diff" and not code:
+        print(moved.report(root), flush=True)
+    return code
+
+
+def _pytask(state: Path, dask: str | None, *selection: str) -> int:
     """Run pytask with a configuration, and so its state, in the folder `state`."""
-    import pytask
-    from pytask_parallel import execute
+    from pytask import cli
 
     from tasks import progress
 
+    pools.register(dask)
     configuration = {
         "paths": [str(ENGINE / "task_build.py")],
-        "parallel_backend": "loky",
-        "n_workers": os.cpu_count(),
+        "parallel_backend": "custom",
+        "n_workers": pools.SUBMITTED,
         "capture": "no",  # else nothing is printed before the end
-        "verbose": 0,  # no table that redraws itself
+        "verbose": 0,  # no table: progress prints a line for every finished task
+        "show_traceback": False,  # progress shows what went wrong, without the engine's frames
     }
-    lines = (f"{key} = {value!r}" for key, value in configuration.items())
+    lines = (
+        f"{key} = {str(value).lower() if value in (True, False) else repr(value)}"
+        for key, value in configuration.items()
+    )
     files.write(state / "pytask.toml", "\n".join(["[tool.pytask.ini_options]", *lines, ""]))
-    # A worker that had nothing to do for ten seconds goes, and one whose data have filled its memory starts
-    # anew; that is no reason to warn.
-    warnings.filterwarnings("ignore", message="A worker (stopped|was restarted)")
-    # pytask-parallel looks for finished tasks at growing intervals of up to a second: short tasks would wait.
-    execute._Sleeper = partial(execute._Sleeper, timings=[0.005])
-    pytask.console.file = said = io.StringIO()
-    code = _exit_code(["build", "--config", str(state / "pytask.toml"), "--hook-module", "tasks.progress"])
-    for failure in progress.book.failures:
-        print(f"\n{failure}\n", flush=True)
-    if code and not progress.book.failures:
-        print(said.getvalue(), flush=True)
-    print(f"{progress.book.summary()}, {time.perf_counter() - start:.1f} s", flush=True)
-    return code or bool(progress.book.left)  # pytask-parallel takes an interruption for an end
-
-
-def _exit_code(arguments: list[str]) -> int:
-    from pytask import cli
-
     try:
-        return cli.main(arguments, standalone_mode=False)
+        code = cli.main(
+            ["build", "--config", str(state / "pytask.toml"), "--hook-module", "tasks.progress", *selection],
+            standalone_mode=False,
+        )
     except SystemExit as end:
-        return int(end.code or 0)
+        code = end.code
+    return int(code or 0) or int(progress.log.interrupted)  # pytask-parallel takes an interruption for an end
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def record(experiment: Experiment, claim: Claim) -> dict:
         **{key: getattr(claim, key) for key in ("id", "statement", "verdict", "measure", "finding")},
         "sources": list(claim.sources),
         "estimate": float(claim.estimate),
-        "interval": [float(bound) for bound in claim.interval],
+        "interval": claim.interval and [float(bound) for bound in claim.interval],
         "n": int(claim.n),
         "holds": bool(claim.holds),
         "chapter": experiment.chapter.replace("_", "-"),
@@ -58,9 +58,11 @@ def count(n: int) -> str:
 
 
 def measured(claim: Mapping) -> str:
-    """The number of a claim with its 95 % interval."""
+    """The number of a claim with its 95 % interval; the error of an identity, which has none."""
     from experiments.evidence import between, number
 
+    if claim["interval"] is None:
+        return f"≤ {number(claim['estimate'], 2)}"
     low, high = claim["interval"]
     digits = next(
         (d for d in range(3, 7) if number(low, d) != number(high, d)), 3
@@ -86,8 +88,13 @@ def card(claim: Mapping) -> str:
         f"{measured(claim)}, n = {count(claim['n'])} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
         f"{inspect.cleandoc(claim['finding'])}\n\n"
         f'<details markdown="1"><summary>Script and data</summary>\n\n'
-        f"The number stands with its 95 % interval. {links}\n\n</details>\n</div>\n"
+        f"{_meaning(claim)} {links}\n\n</details>\n</div>\n"
     )
+
+
+def _meaning(claim: Mapping) -> str:
+    identity = claim["interval"] is None
+    return f"The number {'is the largest error seen' if identity else 'stands with its 95 % interval'}."
 
 
 def _sources(claim: Mapping) -> str:
@@ -101,7 +108,8 @@ def ledger(claims: Iterable[Mapping]) -> str:
     for claim in claims:
         kind = claim["verdict"]
         verdict = f'<span class="ug-verdict ug-{kind}">{_icon(kind)} {WORDS[kind]}</span>'
-        number = f'<span class="ug-number">{measured(claim).replace(" [", "</span> [")}'
+        estimate, bracket, interval = measured(claim).partition(" [")
+        number = f'<span class="ug-number">{estimate}</span>{bracket}{interval}'
         script = f"[{Path(claim['script']).stem}](/{claim['script']})"
         statement = f"{_link(claim)} {_sources(claim)}"
         cells = (statement, verdict, number, claim["measure"], count(claim["n"]), script)
@@ -125,7 +133,7 @@ def summary(claims: Iterable[Mapping]) -> str:
 
 def collect(root: Path, files: Iterable[Path]) -> None:
     """Make the cards and the ledger from every experiment's claims."""
-    with reporting(root):
+    with reporting(root, "ledger of claims"):
         _collect(files, root / "build/claims")
 
 

@@ -8,7 +8,7 @@ experiments share; a module of the library counts whole.
 from __future__ import annotations
 
 import ast
-import hashlib
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +16,9 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tasks.files import digest as digest_of_file
+from tasks.files import digest_of, write
 
 if TYPE_CHECKING:
     from tasks.discovery import Experiment, Lab
@@ -44,7 +47,8 @@ class Statement:
 
 def project_sources(root: Path) -> Sources:
     """The project's modules and the engine's."""
-    return Sources((root / "scripts", root / "src", Path(__file__).resolve().parents[1]))
+    folders = root / "scripts", root / "src", Path(__file__).resolve().parents[1]
+    return Sources(folders, Parsed(root / "build/pytask/parsed.json"))
 
 
 def for_compute(sources: Sources, experiment: Experiment) -> str:
@@ -60,25 +64,28 @@ def for_render(sources: Sources, experiment: Experiment) -> str:
 
 def for_lab(sources: Sources, lab: Lab) -> str:
     """What an executed lab depends on: its whole text, since the text is shown too."""
-    statements = parse(lab.script.read_text(encoding="utf-8"), package="", filename=lab.uri)
+    statements = sources.parsed.statements(lab.script.read_text(encoding="utf-8"), "", lab.uri)
     imports = [item for statement in statements for item in statement.imports]
     return sources.digest(Import("tasks.labs"), Import("ipykernel"), *imports, data=[lab.script])
 
 
 def for_ledger(sources: Sources, experiments: Iterable[Experiment]) -> str:
     """What the ledger depends on, besides the claims: an experiment that goes takes its claims along."""
-    return _hash(
+    return digest_of(
         " ".join([sources.digest(Import("tasks.cards")), *(experiment.id for experiment in experiments)])
     )
 
 
 @dataclass
 class Sources:
-    """The project's modules, found below `folders` and read at most once."""
+    """The project's modules, found below `folders`, each read and looked up once."""
 
     folders: tuple[Path, ...]
+    parsed: Parsed
     _read: dict[str, tuple[Statement, ...]] = field(default_factory=dict)
     _found: dict[str, Path | None] = field(default_factory=dict)
+    _codes: dict[tuple[str, str], tuple[str, tuple[Import, ...]]] = field(default_factory=dict)
+    _leads_to: dict[Import, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def digest(self, *imports: Import, data: Iterable[Path] = ()) -> str:
         """The digest of the code behind `imports`, of its packages and of the files `data`."""
@@ -86,8 +93,8 @@ class Sources:
         parts = [f"python {sys.version_info.major}.{sys.version_info.minor}"]
         parts += [f"{module} {name} {code}" for (module, name), code in sorted(codes.items())]
         parts += [f"{package} {version(package)}" for package in sorted(packages)]
-        parts += [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sorted(data)]
-        return _hash("\n".join(parts))
+        parts += [f"{path.name} {digest_of_file(path)}" for path in sorted(data)]
+        return digest_of("\n".join(parts))
 
     def closure(self, imports: Iterable[Import]) -> tuple[dict[tuple[str, str], str], set[str]]:
         """The hashes of the code behind `imports`, by module and name, and the packages it imports."""
@@ -99,13 +106,26 @@ class Sources:
                 if self.find(module) is None:
                     packages |= {module.partition(".")[0]} - sys.stdlib_module_names
                 elif (module, name) not in codes:
-                    statements = self.statements(module)
-                    statements = list(reached(statements, name) if name else statements)
-                    codes[module, name] = _hash("\n".join(statement.code for statement in statements))
-                    todo += [item for statement in statements for item in statement.imports]
+                    codes[module, name], imports = self._code(module, name)
+                    todo += imports
         return codes, packages
 
-    def _targets(self, item: Import) -> Iterator[tuple[str, str]]:
+    def _code(self, module: str, name: str) -> tuple[str, tuple[Import, ...]]:
+        """The hash of the code that `name` reaches in a module ("": all of it), and what that imports."""
+        if (module, name) not in self._codes:
+            statements = self.statements(module)
+            statements = list(reached(statements, name) if name else statements)
+            imports = dict.fromkeys(item for statement in statements for item in statement.imports)
+            code = digest_of("\n".join(statement.code for statement in statements))
+            self._codes[module, name] = code, tuple(imports)
+        return self._codes[module, name]
+
+    def _targets(self, item: Import) -> tuple[tuple[str, str], ...]:
+        if item not in self._leads_to:
+            self._leads_to[item] = tuple(self._find_targets(item))
+        return self._leads_to[item]
+
+    def _find_targets(self, item: Import) -> Iterator[tuple[str, str]]:
         """The modules that an import runs, each with the name that counts, "" for all of it."""
         is_module = item.name and self.find(f"{item.module}.{item.name}")
         module = f"{item.module}.{item.name}" if is_module else item.module
@@ -143,8 +163,41 @@ class Sources:
         if module not in self._read:
             path = self.find(module)
             package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-            self._read[module] = parse(path.read_text(encoding="utf-8"), package, filename=str(path))
+            self._read[module] = self.parsed.statements(path.read_text(encoding="utf-8"), package, str(path))
         return self._read[module]
+
+
+class Parsed:
+    """What modules were parsed to, by their text: kept in a file, as parsing all takes seconds."""
+
+    def __init__(self, path: Path):
+        self.path, self._used = path, {}
+        self._key = f"{sys.version} {digest_of_file(Path(__file__))}"
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            self._known = stored["texts"] if stored["key"] == self._key else {}
+        except (OSError, ValueError, TypeError, KeyError):  # none yet, or half a one: it only saves time
+            self._known = {}
+
+    def statements(self, text: str, package: str, filename: str) -> tuple[Statement, ...]:
+        """What `parse` gives."""
+        key = digest_of(f"{package}\n{text}")
+        rows = self._known.get(key)
+        if rows is None:
+            rows = [
+                (sorted(s.binds), sorted(s.uses), [(i.module, i.name) for i in s.imports], s.code)
+                for s in parse(text, package, filename)
+            ]
+        self._used[key] = rows
+        return tuple(
+            Statement(frozenset(binds), frozenset(uses), tuple(Import(*item) for item in imports), code)
+            for binds, uses, imports, code in rows
+        )
+
+    def save(self) -> None:
+        """Keep what was used."""
+        if self._used != self._known:
+            write(self.path, json.dumps({"key": self._key, "texts": self._used}))
 
 
 def reached(statements: Iterable[Statement], name: str) -> Iterator[Statement]:
@@ -189,7 +242,9 @@ def _split_imports(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 def _statement(node: ast.stmt, package: str) -> Statement:
     inside = list(ast.walk(node))
     uses = frozenset(n.id for n in inside if isinstance(n, ast.Name))
-    return Statement(frozenset(_binds(node)), uses, tuple(_imports(inside, package)), _hash(ast.dump(node)))
+    return Statement(
+        frozenset(_binds(node)), uses, tuple(_imports(inside, package)), digest_of(ast.dump(node))
+    )
 
 
 def _binds(node: ast.stmt) -> Iterator[str]:
@@ -237,7 +292,3 @@ def version(package: str) -> str:
 @cache
 def _distributions() -> dict[str, list[str]]:
     return dict(metadata.packages_distributions())
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +42,18 @@ class Experiment:
         return self.folder / "result.npz"
 
     @property
-    def rendered(self) -> tuple[str, ...]:
-        """The names of the files that rendering makes in `folder`."""
+    def rendered(self) -> tuple[Path, ...]:
+        """The files that rendering makes in `folder`."""
         picture = {"draw": ("figure.svg",), "animate": ("light.mp4", "dark.mp4", "light.webp", "dark.webp")}
         kind = next((kind for kind in picture if kind in self.defines), None)
         names = (*picture[kind], "picture.html", "figure.md") if kind else ()
-        return (*names, *(("data.csv",) if "table" in self.defines else ()), "claims.json")
+        names = (*names, *(("data.csv",) if "table" in self.defines else ()), "claims.json")
+        return tuple(self.folder / name for name in names)
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All files of this experiment."""
+        return self.result, *self.rendered
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,26 @@ class Lab:
         return self.root / self.uri
 
     @property
+    def folder(self) -> Path:
+        return self.root / "build/labs"
+
+    @property
     def notebook(self) -> Path:
-        return self.root / "build/labs" / f"{self.name}.ipynb"
+        return self.folder / f"{self.name}.ipynb"
+
+    @property
+    def page(self) -> Path:
+        return self.folder / f"{self.name}.md"
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of the pictures that the page shows."""
+        return self.folder / self.name
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files whose names are known before the lab has run."""
+        return self.notebook, self.page
 
 
 def experiments(root: Path) -> list[Experiment]:
@@ -98,16 +121,16 @@ def labs(root: Path) -> list[Lab]:
 
 def remove_orphans(root: Path) -> list[Path]:
     """Remove from `build/` what experiments and labs that are gone or changed have left there."""
-    kept = {path for e in experiments(root) for path in (e.result, *(e.folder / name for name in e.rendered))}
-    kept |= {lab.notebook for lab in labs(root)}
+    kept = {path for one in (*experiments(root), *labs(root)) for path in one.outputs}
+    kept |= {path for lab in labs(root) for path in lab.pictures.glob("*.png")}
     build = root / "build"
     made = [path for part in ("experiments", "labs") for path in (build / part).rglob("*") if path.is_file()]
     orphans = [path for path in made if path not in kept]
     for path in orphans:
         path.unlink(missing_ok=True)
-    for folder in sorted((build / "experiments").glob("**/"), reverse=True):
+    for folder in sorted([*(build / "experiments").glob("**/"), *(build / "labs").glob("*/")], reverse=True):
         if not any(folder.iterdir()):
-            shutil.rmtree(folder)
+            folder.rmdir()
     _forget_ledger_without_its_cards(build / "claims")
     return orphans
 

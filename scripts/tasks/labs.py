@@ -1,28 +1,52 @@
-"""Labs: percent notebooks, executed from top to bottom in an empty folder, as a reader would."""
+"""Labs: percent notebooks, executed from top to bottom in an empty folder, as a reader would, then Markdown.
+
+The page is Markdown like any other, so links, formulas and code are looked after like any other page's.
+"""
 
 from __future__ import annotations
 
+import base64
 import os
 import re
+import struct
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.discovery import Lab
-from tasks.files import write
+from tasks.files import replacing, write
 from tasks.reporting import TaskFailed, reporting
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 CELL_SECONDS = 300
+DOWNLOAD = """Download this lab: [notebook]({0}/{0}.ipynb){{ download="{0}.ipynb" }} · \
+[script]({0}/{0}.py){{ download="{0}.py" }}
+{{ .ug-download }}
+"""
+OUTPUT = '<div class="ug-output" tabindex="0" role="group" aria-label="Output"{}>\n{}\n</div>'
 
 
 def execute(lab: Lab) -> None:
-    """Run the lab and write the notebook with its outputs; a failing cell is named by file and line."""
-    with reporting(lab.root):
-        write(lab.notebook, _run(lab))
-
-
-def _run(lab: Lab) -> str:
-    import jupytext
+    """Run the lab, write the notebook with outputs and the page. A failing cell is named by its line."""
     import nbformat
+
+    with reporting(lab.root, f"lab {lab.name}"):
+        notebook = _run(lab)
+        text, pictures = markdown(lab, notebook)
+        for old in lab.pictures.glob("*.png"):
+            if old.name not in pictures:
+                old.unlink()
+        for name, data in pictures.items():
+            with replacing(lab.pictures / name) as beside:
+                beside.write_bytes(data)
+        write(lab.page, text)
+        write(lab.notebook, nbformat.writes(notebook))
+
+
+def _run(lab: Lab) -> NotebookNode:
+    import jupytext
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
@@ -48,7 +72,7 @@ def _run(lab: Lab) -> str:
             raise TaskFailed(_explain(lab.uri, text, notebook, error)) from None
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
-    return nbformat.writes(notebook)
+    return notebook
 
 
 def _environment(root: Path, folder: str) -> dict[str, str]:
@@ -56,6 +80,61 @@ def _environment(root: Path, folder: str) -> dict[str, str]:
     # Left in place, MPLBACKEND=Agg would keep pictures out of the notebook.
     inherited = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
     return {**inherited, "PYTHONPATH": str(root / "src"), "PYTHONHASHSEED": "0", "IPYTHONDIR": folder}
+
+
+def markdown(lab: Lab, notebook: dict) -> tuple[str, dict[str, bytes]]:
+    """The page of an executed notebook, and the pictures in it by the name of their file."""
+    parts: list[str] = []
+    pictures: dict[str, bytes] = {}
+    for cell in notebook["cells"]:
+        text = cell["source"]
+        if cell["cell_type"] == "raw":  # the header: the page's front matter
+            parts.append(text)
+        elif cell["cell_type"] == "markdown":
+            title, rest = text.partition("\n")[::2]
+            parts.append(
+                f"{title}\n\n{DOWNLOAD.format(lab.name)}\n{rest}" if title.startswith("# ") else text
+            )
+        else:
+            parts.append(_fence("python", text))
+            for output in cell["outputs"]:
+                data = output.get("data", {"text/plain": output.get("text", "")})
+                if "image/png" in data:
+                    name = f"picture-{len(pictures) + 1}.png"
+                    pictures[name] = base64.b64decode(data["image/png"])
+                    parts.append(
+                        _picture(f"{lab.name}/{name}", _alt_text(lab, notebook, cell), pictures[name])
+                    )
+                elif "text/html" in data:
+                    parts.append(OUTPUT.format("", data["text/html"]))
+                else:
+                    parts.append(_fence("text", data["text/plain"].rstrip("\n")))
+    return "\n\n".join(parts) + "\n", pictures
+
+
+def _fence(language: str, code: str) -> str:
+    marks = "`" * max(3, 1 + max(map(len, re.findall(r"`+", code)), default=0))
+    return f"{marks}{language}\n{code}\n{marks}"
+
+
+def _picture(uri: str, alt: str, data: bytes) -> str:
+    width, height = struct.unpack(">II", data[16:24])  # PNG: the header's first two fields
+    alt = re.sub(r"([\[\]\\`*_])", r"\\\1", alt)
+    picture = f'![{alt}]({uri}){{ width="{width}" height="{height}" loading="lazy" }}'
+    return OUTPUT.format(' markdown="1"', picture)
+
+
+def _alt_text(lab: Lab, notebook: dict, cell: dict) -> str:
+    """What a cell says of its pictures: `# %% alt="…"`, or its first line where that is a comment."""
+    first = cell["source"].partition("\n")[0]
+    alt = cell["metadata"].get("alt") or (first.lstrip("# ") if first.startswith("#") else "")
+    if not alt:
+        before = [one["source"] for one in notebook["cells"] if one["cell_type"] == "code"]
+        line = first_line(lab.script.read_text(encoding="utf-8"), before[: before.index(cell["source"]) + 1])
+        raise TaskFailed(
+            f'{lab.uri}:{line}: a cell that draws needs a text for its picture, `# %% alt="…"`\n{first}'
+        )
+    return alt
 
 
 def _explain(uri: str, text: str, notebook: dict, error: Exception) -> str:

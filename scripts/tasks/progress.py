@@ -2,67 +2,71 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from textwrap import indent
 
-from pytask import ExecutionReport, PTask, Session, TaskOutcome, hookimpl
+from pytask import ExecutionReport, Session, TaskOutcome, hookimpl
 
-from tasks.reporting import describe
+from tasks.reporting import cost, describe
 
 
 @dataclass
-class Book:
+class Log:
     """What has happened so far."""
 
     planned: int = 0
-    started: dict[str, float] = field(default_factory=dict)
     outcomes: Counter[TaskOutcome] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    costs: Counter[str] = field(default_factory=Counter)  # CPU seconds a chapter
 
     @property
-    def left(self) -> int:
-        """How many of the planned tasks have come to no end."""
-        return self.planned - self.outcomes.total()
-
-    def summary(self) -> str:
-        """How many tasks ran, were up to date, failed, and were left out for a failure before them."""
-        ran, failed = self.outcomes[TaskOutcome.SUCCESS], self.outcomes[TaskOutcome.FAIL]
-        fresh = self.outcomes[TaskOutcome.SKIP_UNCHANGED]
-        rest = self.planned - ran - failed - fresh
-        extra = f", {failed} failed" * bool(failed) + f", {rest} left out" * bool(rest)
-        return f"{self.planned} tasks: {ran} ran, {fresh} up to date{extra}"
+    def interrupted(self) -> bool:
+        """Whether some of the planned tasks have come to no end."""
+        return self.planned > self.outcomes.total()
 
 
-book = Book()
+log = Log()
 
 
-@hookimpl
-def pytask_collect_log(reports: list) -> None:
-    book.failures.extend(describe(report.exc_info[1]) for report in reports if report.exc_info)
+@hookimpl(tryfirst=True)
+def pytask_collect_log(reports: list) -> bool | None:
+    """Say what could not be collected; pytask's own report of it is a page of its frames."""
+    for report in reports:
+        if report.exc_info:
+            print(describe(report.exc_info[1]), flush=True)
 
 
 @hookimpl
 def pytask_execute_log_start(session: Session) -> None:
-    book.planned = len(session.tasks)
+    log.planned = len(session.tasks)
 
 
 @hookimpl(tryfirst=True)
-def pytask_execute_task_log_start(task: PTask) -> None:
-    book.started[task.name] = time.perf_counter()
-
-
-@hookimpl(tryfirst=True)
-def pytask_execute_task_log_end(session: Session, report: ExecutionReport) -> None:
-    book.outcomes[report.outcome] += 1
-    name = report.task.base_name
-    if report.outcome in (TaskOutcome.SUCCESS, TaskOutcome.FAIL):
-        seconds = time.perf_counter() - book.started[report.task.name]
-        failed = "  FAILED" if report.outcome == TaskOutcome.FAIL else ""
-        print(f"[{book.outcomes.total()}/{book.planned}] {name}  {seconds:.1f} s{failed}", flush=True)
+def pytask_execute_task_log_end(session: Session, report: ExecutionReport) -> bool:
+    """A line; pytask would print a letter."""
+    log.outcomes[report.outcome] += 1
+    name = report.task.name.partition("::")[2] or report.task.name
+    failed = report.outcome == TaskOutcome.FAIL
+    if failed or report.outcome == TaskOutcome.SUCCESS:
+        seconds = cost(name)
+        log.costs[re.sub(r"^(compute|render) (.*)/.*", r"\2", name)] += seconds
+        print(
+            f"[{log.outcomes.total()}/{log.planned}] {name}  {seconds:.1f} s{'  FAILED' * failed}", flush=True
+        )
     for warning in session.warnings:
         print(indent(f"{warning.id_}: {warning.message.strip()}", "  "), flush=True)
     session.warnings.clear()
-    if report.outcome == TaskOutcome.FAIL:
-        book.failures.append(f"{name}\n{indent(describe(report.exc_info[1]), '  ')}")
+    if failed:
+        log.failures.append(f"{name}\n{indent(describe(report.exc_info[1]), '  ')}")
+    return True
+
+
+@hookimpl
+def pytask_execute_log_end() -> None:
+    for failure in log.failures:
+        print(f"\n{failure}\n", flush=True)
+    if log.outcomes[TaskOutcome.SUCCESS] > 1:
+        costs = ", ".join(f"{name} {seconds:.0f}" for name, seconds in sorted(log.costs.items()))
+        print(f"CPU seconds: {costs}", flush=True)

@@ -8,24 +8,40 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
+
+from tasks.files import write
 
 
 class TaskFailed(Exception):
     """A task went wrong; the message is all a reader needs."""
 
 
+SECONDS = "build/pytask/seconds"
+
+
 @contextmanager
-def reporting(root: Path) -> Iterator[None]:
-    """Turn every error of the block into a TaskFailed, which crosses to the parent process whole."""
-    _end_with_parent(os.getppid())
+def reporting(root: Path, task: str) -> Iterator[None]:
+    """Turn every error of the block into a TaskFailed, which crosses to the parent process whole.
+
+    The CPU seconds of the block, processes that it started included, are kept for `cost`.
+    """
+    before = sum(os.times()[:4])
     try:
         yield
+        write(root / SECONDS / task.replace("/", " "), f"{sum(os.times()[:4]) - before:.3f}")
     except TaskFailed:
         raise
     except Exception as error:
         raise TaskFailed(explain(error, root)) from None
+
+
+def cost(task: str) -> float:
+    """The CPU seconds of a task when it last went well, from the project's root."""
+    try:
+        return float(Path(SECONDS, task.replace("/", " ")).read_text())
+    except (OSError, ValueError):
+        return 0.0
 
 
 def describe(error: BaseException) -> str:
@@ -50,8 +66,7 @@ def explain(error: BaseException, root: Path) -> str:
     return "\n".join([*lines, *(line.rstrip() for line in traceback.format_exception_only(error))])
 
 
-@cache
-def _end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """End this process when its parent is gone, so that no orphan of a killed build goes on writing."""
 
     def watch() -> None:

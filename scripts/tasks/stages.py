@@ -21,7 +21,7 @@ from tasks.reporting import TaskFailed, reporting
 
 def compute(experiment: Experiment) -> None:
     """Run the experiment and keep its arrays."""
-    with reporting(experiment.root):
+    with reporting(experiment.root, f"compute {experiment.id}"):
         module = _load(experiment)
         arrays = {key: _array(value) for key, value in module.compute().items()}
         _write_arrays(experiment.result, arrays)
@@ -31,7 +31,7 @@ def render(experiment: Experiment) -> None:
     """Make everything that is made from the experiment's arrays."""
     import numpy as np
 
-    with reporting(experiment.root):
+    with reporting(experiment.root, f"render {experiment.id}"):
         module = _load(experiment)
         with np.load(experiment.result, allow_pickle=False) as file:
             result = dict(file)

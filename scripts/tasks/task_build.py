@@ -35,7 +35,7 @@ for one in EXPERIMENTS:
         experiment: discovery.Experiment = one,
         digest=changes_with(digests.for_render(SOURCES, one)),
         result: Path = one.result,
-        produces: tuple[Path, ...] = tuple(one.folder / name for name in one.rendered),
+        produces: tuple[Path, ...] = one.rendered,
     ) -> None:
         stages.render(experiment)
 
@@ -46,7 +46,7 @@ for one in discovery.labs(ROOT):
     def lab(
         lab: discovery.Lab = one,
         digest=changes_with(digests.for_lab(SOURCES, one)),
-        produces: Path = one.notebook,
+        produces: tuple[Path, ...] = one.outputs,
     ) -> None:
         labs.execute(lab)
 
@@ -59,3 +59,6 @@ def ledger(
     produces: tuple[Path, ...] = tuple(ROOT / "build/claims" / name for name in cards.LEDGER),
 ) -> None:
     cards.collect(Path(root), claims)
+
+
+SOURCES.parsed.save()

@@ -121,6 +121,11 @@ CASES = [
         ),
         (
             "lsuv_",
+            lambda: lsuv_(nn.Linear(2, 2), X, tolerance=math.inf),
+            "lsuv_: tolerance must be above 0 and finite, got inf",
+        ),
+        (
+            "lsuv_",
             lambda: lsuv_(nn.Linear(2, 2), X, max_iterations=0),
             "lsuv_: max_iterations must be at least 1, got 0",
         ),

@@ -1,6 +1,164 @@
 """Results of the chapter's experiments, made by hand: on SOUND all claims hold, on DOCTORED one fails."""
 
-from tests.doctored import _preprocessing_a, _preprocessing_b
+import numpy as np
+from experiments.preprocessing import offset, ranges
+from experiments.preprocessing.offset import OFFSETS
+from experiments.preprocessing.pixels import DIVIDED, RAW, WHOLE
+from experiments.preprocessing.ranges import FEATURES
+from experiments.preprocessing.reduced_training import COUNTS, ENOUGH
+from experiments.preprocessing.targets import LINEAR, MEASURED, NETWORK, STANDARDIZED
+from experiments.preprocessing.whiten_noise import EPSILONS, NOISE
 
-SOUND = _preprocessing_a.SOUND | _preprocessing_b.SOUND
-DOCTORED = _preprocessing_a.DOCTORED | _preprocessing_b.DOCTORED
+from tests.doctored.normalize_your_data import around, put
+
+
+def scattered(middle, n, spread=0.01):
+    """n positive numbers around each of `middle`."""
+    return np.asarray(middle)[..., None] * around(1, *np.shape(middle), n, spread=spread)
+
+
+def each(middles, *shape, spread=0.01):
+    """Results around each of `middles`: (*middles' shape, *shape)."""
+    middles = np.asarray(middles, float)
+    return middles.reshape(*middles.shape, *(1 for _ in shape)) + around(
+        0, *middles.shape, *shape, spread=spread
+    )
+
+
+def images(components, pixels):
+    """Squared distances of 200 images, and what the first directions hold of them: `total` and `few`."""
+    total = around(10, 200, spread=3)
+    return total, np.stack([share * total * around(1, 200) for share in (components, pixels)])
+
+
+def less(i, which, factor):
+    """A doctor by whom the first components (0) or pixels (1) of digits (0) or patches (1) hold less."""
+    return lambda r: put(f"few_{i}", (which,), factor * r[f"few_{i}"][which])(r)
+
+
+LAST = len(OFFSETS) - 1
+TWO = FEATURES.index(2)
+
+KAPPA = offset.predicted(OFFSETS)
+AXES = np.geomspace(10, 0.01, 16)
+BEFORE = scattered(AXES, 20).T
+
+DIGITS, PATCHES = images(0.78, 0.14), images(0.97, 0.06)
+
+VARIANCES = np.geomspace(1e6, 11, 50)
+PREDICTED = (VARIANCES + np.array(EPSILONS)[:, None] * NOISE**2) ** -0.5
+
+RIGHT = np.array([0.46, 0.64, 0.86, 0.9, 0.93, 0.93, 0.93])
+
+SATURATED = [[0.98, 0, 0.11, 0.07], [0.97, 0, 0, 0.01], [0.5, 0.5, 0.5, 0.5]]
+LEARNED = [[0.4, 0.88, 0.88, 0.86], [0.5, 0.88, 0.88, 0.87], [0.25, 0.88, 0.88, 0.87]]
+
+SOUND = {
+    "offset": {
+        "kappa": np.maximum(scattered(KAPPA, 40), 1),
+        "steps": np.maximum(scattered(offset.predicted_steps(KAPPA), 40), 1),
+        "points": np.array(1000),
+    },
+    "ranges": {
+        "kappa": np.maximum(scattered(ranges.predicted(FEATURES), 8), 1),
+        "rows": np.array(15_000),
+    },
+    "whiten_sqrt": {
+        "before": BEFORE,
+        "eigenvalue": 1 / BEFORE,
+        "root": np.ones_like(BEFORE),
+        "off": np.full(20, 1e-13),
+    },
+    "digit_components": {
+        "total_0": DIGITS[0],
+        "few_0": DIGITS[1],
+        "total_1": PATCHES[0],
+        "few_1": PATCHES[1],
+        "kept_0": np.linspace(0.1, 1, 784),
+        "kept_1": np.linspace(0.8, 1, 432),
+        "pixel": around(33, 1000, spread=10),
+        "label": np.arange(1000) % 10,
+    },
+    "whiten_noise": {
+        "share": each([0.002, 0.35, 0.28, 0.13, 0.055], 10, spread=0.0005),
+        "gain": PREDICTED[..., None] * around(1, *PREDICTED.shape, 10),
+        "predicted": np.repeat(PREDICTED[..., None], 10, axis=-1),
+    },
+    "reduced_training": {
+        key: each(np.stack([RIGHT - 0.02, RIGHT], axis=1), 6, spread=0.001) for key in ("validation", "test")
+    },
+    "pixels": {
+        "saturated": each(SATURATED, 6, spread=0.002).clip(0, 1),
+        "accuracy": each(LEARNED, 6),
+    },
+    "targets": {
+        "sgd": each([[0.54] * 5, [0.62, 0.57, 0.55, 0.53, 0.58]], 8),
+        "sgd_best": np.array([[7, 6, 6, 6, 7], [7, 5, 3, 1, 6]]),
+        "adam": each([[3, 4, 4.5, 4.6, 0.9, 0.8, 0.8, 1, 1], [0.6, 0.7, 3, 4, 0.6, 0.6, 0.5, 0.6, 0.9]], 8),
+        "pair_sgd": each([[0.6, 2.5], [0.6, 0.8]], 8).swapaxes(1, 2),
+    },
+}
+
+
+DOCTORED = {
+    ("offset", "offset-condition"): {
+        "an offset does no harm": put("kappa", (0, LAST), around(1.1, 40)),
+        "it does less than predicted": put("kappa", (0, LAST), around(300, 40)),
+        "centred inputs are no better": put("kappa", (0, 0), around(400, 40)),
+        "with a bias it is not as predicted": put("kappa", (1, LAST), around(20_000, 40)),
+        "it costs no steps": put("steps", (0, LAST), around(2, 40)),
+        "the numbers scatter too widely": put("kappa", (0, LAST), np.linspace(-2_000, 2_974, 40)),
+    },
+    ("ranges", "range-01"): {
+        "[0, 1] is as good as [−1, 1]": lambda r: {"kappa": r["kappa"][:, [1, 1, 2]]},
+        "it does not get worse with more features": put("kappa", (1, 0, -1), around(28, 8)),
+        "only where the bias is learned": put("kappa", (0, 0, TWO), around(1, 8, spread=0.001)),
+        "standardizing does not help": put("kappa", (1, 2, -1), around(300, 8)),
+        "[−1, 1] does not help": put("kappa", (1, 1, -1), around(300, 8)),
+    },
+    ("whiten_sqrt", "whiten-sqrt"): {
+        "the eigenvalue whitens": lambda r: {"eigenvalue": scattered(np.ones(16), 20).T},
+        "the eigenvalue halves the spread": lambda r: {"eigenvalue": r["before"] ** -0.5},
+        "the root does not whiten": put("off", 3, 0.2),
+    },
+    ("digit_components", "pca-keeps"): {
+        "digits need more": less(0, 0, 0.6),
+        "patches need more": less(1, 0, 0.5),
+        "pixels alone do as well": less(0, 1, 5),
+        "those of patches do": less(1, 1, 12),
+    },
+    ("digit_components", "mnist-mean"): {
+        "paler": lambda r: {"pixel": r["pixel"] - 2},
+        "darker": lambda r: {"pixel": r["pixel"] + 2},
+        "too few images to tell": lambda r: {"pixel": r["pixel"][:20], "label": r["label"][:20]},
+    },
+    ("whiten_noise", "whiten-noise"): {
+        "as much noise as before": put("share", 0, around(0.3, 10)),
+        "epsilon does nothing": lambda r: {
+            "share": np.stack([r["share"][0], *[r["share"][1]] * len(EPSILONS)])
+        },
+        "a little does, more does not": lambda r: put("share", 4, r["share"][2])(r),
+        "all directions alike": lambda r: put("gain", 0, np.full_like(r["gain"][0], 0.1))(r),
+        "epsilon leaves them as unlike": lambda r: put("gain", -1, r["gain"][0])(r),
+        "not by the root": lambda r: {"gain": r["gain"] * np.geomspace(1, 2, r["gain"].shape[1])[:, None]},
+    },
+    ("reduced_training", "pca-ok-for-nets"): {
+        "two points are lost": lambda r: put("test", ENOUGH, r["test"][ENOUGH] - 0.02)(r),
+        "more components lose some": lambda r: put("test", -2, r["test"][-2] - 0.02)(r),
+        "any number will do": lambda r: put("test", COUNTS.index(4), r["test"][-1])(r),
+        "too noisy to tell": put("test", ENOUGH, around(0.92, 2, 6, spread=0.05)),
+    },
+    ("pixels", "raw-pixels-saturate"): {
+        "tanh does not saturate": put("saturated", (0, RAW), around(0.6, 6)),
+        "sigmoids do not": put("saturated", (1, RAW), around(0.6, 6)),
+        "divided pixels saturate": put("saturated", (1, DIVIDED), around(0.5, 6)),
+        "standardized ones do": put("saturated", (0, WHOLE), around(0.5, 6)),
+        "it costs nothing": put("accuracy", (0, RAW), around(0.87, 6)),
+    },
+    ("targets", "targets-too"): {
+        "Adam does as well": put("adam", (NETWORK, MEASURED), around(0.6, 8)),
+        "descent needs it too": put("sgd", (NETWORK, MEASURED), around(1, 8)),
+        "so does a linear neuron": put("sgd", (LINEAR, STANDARDIZED), around(0.3, 8)),
+        "two targets get along": put("pair_sgd", (0,), around(0.8, 8, 2)),
+    },
+}

@@ -1,6 +1,72 @@
 """Results of the chapter's experiments, made by hand: on SOUND all claims hold, on DOCTORED one fails."""
 
-from tests.doctored import _unstable_a, _unstable_b
+import numpy as np
+import torch
+from experiments.unstable_gradients.depth import LAYERS, NAMES, WIDTHS
+from experiments.unstable_gradients.explode import OFFSETS
+from experiments.unstable_gradients.window import WEIGHTS, WIDEST
 
-SOUND = _unstable_a.SOUND | _unstable_b.SOUND
-DOCTORED = _unstable_a.DOCTORED | _unstable_b.DOCTORED
+from tests.doctored.normalize_your_data import around, hits, put
+from unitgain.theory import sigmoid_window
+
+WEIGHT = np.random.default_rng(0).normal(size=5000)
+WIDTH = sigmoid_window(torch.from_numpy(WEIGHTS)).numpy()[:, None]
+SIGMOID, TANH, RELU = (list(NAMES).index(name) for name in ("sigmoid", "tanh", "relu"))
+
+
+def networks(shrunk, n=200):
+    """Gradient sizes that fall in the given share of the networks and rise in the others: (layers, n)."""
+    return np.where(hits(shrunk, n), 0.5, 2.0) ** np.arange(1, LAYERS + 1)[:, None]
+
+
+def sound_depth():
+    shares = np.zeros((len(WIDTHS), len(NAMES)))  # whose gradient shrinks
+    shares[0], shares[1:3, SIGMOID], shares[1, TANH] = 0.98, 1.0, 0.4
+    rows = zip(WIDTHS, shares, strict=True)
+    sizes = {f"size_{width}": np.stack([networks(share) for share in row]) for width, row in rows}
+    return {**sizes, "predicted": np.full((len(WIDTHS), len(NAMES), LAYERS), 1.0)}
+
+
+SOUND = {
+    "chain_formula": {"weight": WEIGHT, "article": WEIGHT.copy(), "ours": np.ones(5000)},
+    "window": {
+        "width": WIDTH * np.tile(around(1, 200, spread=1e-3), (len(WEIGHTS), 1)),
+        "chance": hits(WIDTH[:, 0] / 2, 1000),
+    },
+    "explode": {
+        "factor": np.full((8, 200), 25.0),
+        "product": np.where(OFFSETS < 1e-8, 25.0 ** np.array([[2], [4], [8]]), 1e-9),
+        "grows": hits([0.09, 0.01, 0.002, 0.0005], 20_000),
+        "every": hits([0.09, 0.008, 0.0007, 0.0001], 20_000),
+    },
+    "depth": sound_depth(),
+}
+
+# (experiment, claim): what is wrong, and what of the sound result to replace
+DOCTORED = {
+    ("chain_formula", "chain-formula"): {
+        "the article is right": put("article", slice(None), 1.0),
+        "it is wrong in another way": lambda r: {"article": r["weight"] ** 2},
+        "in one weight": put("article", 0, 7.0),
+        "ours is wrong too": put("ours", -1, 1 + 1e-6),
+    },
+    ("window", "window"): {
+        "it is wide": lambda r: {"width": 2 * r["width"]},
+        "it opens below 4": put("width", (3, 0), 0.01),
+        "it is widest elsewhere": lambda r: {"width": r["width"][np.r_[1 : len(WEIGHTS), 0]]},
+        "large weights are as good": put("width", -1, WIDTH[WIDEST] * around(1, 200, spread=1e-3)),
+        "off the closed form": put("width", 5, 0.2),
+    },
+    ("explode", "explode-100"): {
+        "it vanishes": put("factor", slice(None), 0.25),
+        "one chain stays": put("factor", (3, 7), 1.0),
+        "random biases do as well": put("grows", -1, hits(0.5, 20_000)),
+        "the bias need not be exact": put("product", -1, 1e11),
+    },
+    ("depth", "vanish-more-common"): {
+        "wide networks vanish too": put("size_100", TANH, networks(0.9)),
+        "chains do not vanish": put("size_1", RELU, networks(0.5)),
+        "sigmoid vanishes at any width": put("size_400", SIGMOID, networks(1.0)),
+        "sigmoid explodes at width 10": put("size_10", SIGMOID, networks(0.0)),
+    },
+}

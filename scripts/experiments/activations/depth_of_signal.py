@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from experiments import style
-from experiments.activations._shapes_names import NAMES
-from experiments.evidence import mean_interval, number, percent
-from unitgain.activations import activation, derivative, gain
+from experiments.activations._shared.names import NAMES
+from experiments.evidence import long_table, mean_interval, number, percent
+from experiments.trials import generator
+from unitgain.activations import activation, gain
 
 WIDTH, DEPTH = 256, 8
 DIRECTIONS = ("forward", "backward")
@@ -19,31 +20,26 @@ DIRECTIONS = ("forward", "backward")
 def compute(*, networks=12, points=32, seed=0, device="cpu"):
     """Factor a layer of the root mean square, `forward` and `backward` (functions, networks).
 
-    Weights N(0, gain²/width) with the forward gain, no biases; inputs N(0, 1), and N(0, 1) comes back.
+    Weights N(0, gain²/width) with the forward gain, no biases; inputs N(0, 1), and N(0, 1) comes back. All
+    functions share the draws.
     """
-    generator = torch.Generator().manual_seed(seed)
+    draw, functions = generator(seed), [(activation(name), gain(name)) for name in NAMES]
     ways: dict[str, list] = {way: [] for way in DIRECTIONS}
-    for name in NAMES:
-        f, slope, scale = activation(name), derivative(name), gain(name) / math.sqrt(WIDTH)
-        rows: dict[str, list] = {way: [] for way in DIRECTIONS}
-        for _ in range(networks):
-            w = scale * torch.randn(DEPTH, WIDTH, WIDTH, generator=generator).to(device)
-            first, back = torch.randn(2, WIDTH, points, generator=generator).to(device)
-            z = [first]
-            for layer in w:
-                z.append(layer @ f(z[-1]))
-            g = back
-            for layer, before in zip(w.flip(0), z[-2::-1], strict=True):
-                g = slope(before) * (layer.T @ g)
-            for way, ratio in (("forward", _rms(z[-1]) / _rms(first)), ("backward", _rms(g) / _rms(back))):
-                rows[way].append(ratio ** (1 / DEPTH))
-        for way in DIRECTIONS:
-            ways[way].append(torch.stack(rows[way]))
-    return {way: torch.stack(rows) for way, rows in ways.items()}
+    for _ in range(networks):
+        w = torch.randn(DEPTH, WIDTH, WIDTH, generator=draw).to(device) / math.sqrt(WIDTH)
+        first, back = torch.randn(2, points, WIDTH, generator=draw).to(device)
+        x = first.repeat(len(functions), 1, 1).requires_grad_()
+        z = x
+        for layer in w:
+            z = torch.stack([scale * f(part) for (f, scale), part in zip(functions, z, strict=True)]) @ layer
+        (g,) = torch.autograd.grad(z, x, back.expand_as(z))
+        ways["forward"].append(_rms(z.detach()) / _rms(first))
+        ways["backward"].append(_rms(g) / _rms(back))
+    return {way: torch.stack(rows, 1) ** (1 / DEPTH) for way, rows in ways.items()}
 
 
 def _rms(x: torch.Tensor) -> torch.Tensor:
-    return x.square().mean().sqrt()
+    return x.square().mean((-2, -1)).sqrt()
 
 
 def predicted() -> np.ndarray:
@@ -83,17 +79,15 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    name, way = np.meshgrid(list(NAMES.values()), DIRECTIONS, indexing="ij")
     values = np.stack([result[way] for way in DIRECTIONS], axis=1)
-    bounds = np.array([[mean_interval(row) for row in rows] for rows in values])
-    return {
-        "activation": name.ravel(),
-        "direction": way.ravel(),
-        "factor": values.mean(-1).ravel(),
-        "low": bounds[..., 0].ravel(),
-        "high": bounds[..., 1].ravel(),
-        "predicted": predicted().T.ravel(),
-    }
+    bounds = np.apply_along_axis(mean_interval, -1, values)
+    return long_table(
+        {"activation": list(NAMES.values()), "direction": DIRECTIONS},
+        factor=values.mean(-1),
+        low=bounds[..., 0],
+        high=bounds[..., 1],
+        predicted=predicted().T,
+    )
 
 
 def _off(result) -> tuple[float, str]:

@@ -7,18 +7,12 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.activations._training import (
-    BATCH,
-    at_rates,
-    descend,
-    digit_sets,
-    score,
-    standardized,
-    unit_range,
-)
-from experiments.evidence import Claim, between, mean_interval, percent
+from experiments.activations._shared.digits import BATCH, at_rates, digit_sets, unit_range
+from experiments.evidence import Claim, between, long_table, mean_interval, percent
+from experiments.trials import descend, standardized
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
+from unitgain.training import accuracy
 
 ARMS = {  # title: activation, scale of the inputs
     "ReLU": ("relu", unit_range),
@@ -56,14 +50,17 @@ def compute(*, networks=8, seed=0, device="cpu"):
     found = {"silent": [], "unreached": [], "accuracy": [], "diverged": [], "born": [], "parameters": []}
     for name, scale in ARMS.values():
         sets = digit_sets(seed, networks, scale, device=device)
-        model, rate = at_rates((64, WIDTH, 10), name, "he_normal", RATES, networks, seed, device)
-        found["born"].append(_units(model, sets.x)[0][0].float().mean(-1))
-        descend(model, sets, rate, epochs=EPOCHS, seed=seed)
-        for key, units in zip(("silent", "unreached"), _units(model, sets.x), strict=True):
+        kind = (64, WIDTH, 10), name, "he_normal"
+        born, _ = at_rates(*kind, RATES[:1], networks, seed, device)
+        found["born"].append(_units(born, sets.train.x)[0][0].float().mean(-1))
+        model, rate = at_rates(*kind, RATES, networks, seed, device)
+        descend(model, sets.train, rate, seed=seed, epochs=EPOCHS, batch=BATCH)
+        for key, units in zip(("silent", "unreached"), _units(model, sets.train.x), strict=True):
             found[key].append(units.float().mean(-1))
-        found["accuracy"].append(score(model, sets.validation_x, sets.validation_y))
         with torch.no_grad():
-            found["diverged"].append(~model(sets.validation_x).isfinite().flatten(-2).all(-1))
+            outputs = model(sets.validation.x)
+        found["accuracy"].append(accuracy(outputs, sets.validation.y))
+        found["diverged"].append(~outputs.isfinite().flatten(-2).all(-1))
         found["parameters"].append(torch.tensor(sum(p[0, 0].numel() for p in model.parameters())))
     return {key: torch.stack(values) for key, values in found.items()}
 
@@ -113,9 +110,8 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    arm, rate, network = np.meshgrid(list(ARMS), RATES, range(result["silent"].shape[-1]), indexing="ij")
-    columns = {"arm": arm.ravel(), "learning_rate": rate.ravel(), "network": network.ravel()}
-    return columns | {key: result[key].ravel() for key in ("silent", "unreached", "accuracy", "diverged")}
+    axes = {"arm": list(ARMS), "learning_rate": RATES, "network": range(result["silent"].shape[-1])}
+    return long_table(axes, **{key: result[key] for key in ("silent", "unreached", "accuracy", "diverged")})
 
 
 def _at(result, key: str, arm: int, rate: int = TOO_HIGH) -> str:
@@ -164,8 +160,9 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     share, right = result["silent"][0], result["accuracy"][0]
     best = int(right.mean(-1).argmax())
-    high, proper = mean_interval(share[TOO_HIGH]), mean_interval(share[best])
-    yield Claim(
+    proper = mean_interval(share[best])
+    yield Claim.of_mean(
+        share[TOO_HIGH],
         id="dead-forty",
         statement="As much as 40 % of a network's ReLUs can be dead if the learning rate is too high; "
         "with a proper rate this is less often an issue",
@@ -173,10 +170,7 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         measure=f"share of dead ReLUs after training at rate {RATES[TOO_HIGH]:g}: active on none of the "
         "training data",
-        estimate=float(share[TOO_HIGH].mean(dtype=np.float64)),
-        interval=high,
-        n=share.shape[-1],
-        holds=high[0] > 0.4 and proper[1] < 0.2,
+        holds=mean_interval(share[TOO_HIGH])[0] > 0.4 and proper[1] < 0.2,
         finding=f"40 % is no limit: {percent(share[-1].mean())} are dead at rate {RATES[-1]:g}. At rate "
         f"{RATES[best]:g}, where the accuracy is best, it is {percent(share[best].mean())} "
         f"{between(proper, 2)}; before training, {percent(result['born'][0].mean())}. That is on pixels from "

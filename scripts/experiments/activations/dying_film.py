@@ -8,14 +8,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.activations._training import (
-    BATCH,
-    at_rates,
-    descend,
-    digit_sets,
-    unit_range,
-)
+from experiments.activations._shared.digits import BATCH, at_rates, digit_sets, unit_range
 from experiments.evidence import percent
+from experiments.trials import descend
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
 from unitgain.plots import unit_states
@@ -34,7 +29,7 @@ def compute(*, networks=5, frames=60, seed=0, device="cpu"):
     """
     sets = digit_sets(seed, networks, unit_range, device=device)
     model, rate = at_rates((64, WIDTH, 10), "relu", "he_normal", RATES, networks, seed, device)
-    total = EPOCHS * -(-sets.x.shape[1] // BATCH)
+    total = EPOCHS * -(-sets.train.x.shape[1] // BATCH)
     moments = np.unique((np.linspace(0, 1, frames) ** 1.5 * total).round().astype(int))  # denser at first
     kept = []
 
@@ -42,18 +37,18 @@ def compute(*, networks=5, frames=60, seed=0, device="cpu"):
         if step in moments:
             kept.append([parameter.detach().clone() for parameter in model.parameters()])
 
-    descend(model, sets, rate, epochs=EPOCHS, seed=seed, callback=keep)
-    dead = activity(model, sets.x)[0].dead.float().mean(-1)
+    descend(model, sets.train, rate, seed=seed, epochs=EPOCHS, batch=BATCH, callback=keep)
+    dead = activity(model, sets.train.x)[0].dead.float().mean(-1)
     shown = int(dead[1].argsort(stable=True)[networks // 2])
     film = MLP((64, WIDTH, 10), "relu", replicas=(len(moments), len(RATES)), weight="zeros", device=device)
     with torch.no_grad():
         for parameter, *at in zip(film.parameters(), *kept, strict=True):
             parameter.copy_(torch.stack(at)[:, :, shown])
-        output = film(sets.validation_x[shown])
+        output = film(sets.validation.x[shown])
     return {
         "step": torch.from_numpy(moments),
-        "share": activity(film, sets.x[shown])[0].share,
-        "accuracy": accuracy(output, sets.validation_y[shown]),
+        "share": activity(film, sets.train.x[shown])[0].share,
+        "accuracy": accuracy(output, sets.validation.y[shown]),
         "dead": dead,
     }
 

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from experiments import style
-from experiments.activations._shapes_names import NAMES
-from experiments.activations._training import BATCH, descend, digit_sets, raw, score, standardized, unit_range
-from experiments.evidence import mean_interval, percent
-from experiments.replicas import generators
-from unitgain.initializers import glorot_normal_, he_normal_, initialize, normal_, uniform_
+from experiments.activations._shared.digits import BATCH, digit_sets, unit_range
+from experiments.activations._shared.names import NAMES
+from experiments.evidence import long_table, mean_interval, percent
+from experiments.trials import descend, generators, raw, score, standardized
+from unitgain.initializers import glorot_normal_, he_normal_, normal_, uniform_
 from unitgain.models import MLP
 
 FUNCTIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "maxout")
@@ -33,6 +33,7 @@ INITIALIZERS = {
     "He": he_normal_,
     "torch": torch_default_,
 }
+TORCH = list(INITIALIZERS).index("torch")
 HIDDEN = (32, 32, 32)
 RATES = (0.003, 0.03, 0.3)
 TEST = 0.2
@@ -41,36 +42,33 @@ CLOSE = 0.05  # what counts as close to the best accuracy
 
 
 def _networks(name: str, networks: int, seed: int, device) -> MLP:
-    """All initializers at all rates, (initializers, rates, networks); the same first weights at each rate."""
-    models = []
-    for title, rule in INITIALIZERS.items():
-        one = MLP((64, *HIDDEN, 10), name, replicas=(networks,), weight="zeros", device=device)
-        initialize(one, rule, generator=generators(seed, networks))
-        if title == "torch":  # its biases have the weights' rule
-            with torch.no_grad():
-                for layer in one.layers:
-                    bound = layer.in_features**-0.5
-                    uniform_(layer.bias, -bound, bound, generator=generators(seed + 1, networks))
-        models.append(one)
+    """All initializers at all rates, (initializers, rates, networks), from the same draws."""
     replicas = len(INITIALIZERS), len(RATES), networks
-    many = MLP((64, *HIDDEN, 10), name, replicas=replicas, weight="zeros", device=device)
+    draws = [generators(seed, networks, times=len(RATES)) for _ in INITIALIZERS]
+
+    def rules(tensor, generator):
+        for part, rule, draw in zip(tensor, INITIALIZERS.values(), generator, strict=True):
+            rule(part, generator=draw)
+
+    model = MLP((64, *HIDDEN, 10), name, replicas=replicas, weight=rules, generator=draws, device=device)
     with torch.no_grad():
-        for parameter, *ones in zip(many.parameters(), *(one.parameters() for one in models), strict=True):
-            parameter.copy_(torch.stack(ones).unsqueeze(1))
-    return many
+        for layer in model.layers:  # torch's biases have the weights' rule
+            bound = layer.in_features**-0.5
+            uniform_(layer.bias[TORCH], -bound, bound, generator=draws[TORCH])
+    return model
 
 
 def compute(*, networks=5, seed=0, device="cpu"):
     """Accuracies on `validation` and `test`: (activations, scales, initializers, rates, networks)."""
-    rate = torch.tensor(RATES, device=device)[:, None]
+    rate = torch.tensor(RATES)[:, None]
     found = {"validation": [], "test": []}
     sets = [digit_sets(seed, networks, scale, test=TEST, device=device) for scale in SCALES.values()]
     for name in FUNCTIONS:
         for one in sets:
             model = _networks(name, networks, seed, device)
-            descend(model, one, rate, epochs=EPOCHS, seed=seed)
-            found["validation"].append(score(model, one.validation_x, one.validation_y))
-            found["test"].append(score(model, one.test_x, one.test_y))
+            descend(model, one.train, rate, seed=seed, epochs=EPOCHS, batch=BATCH)
+            for part, scores in found.items():
+                scores.append(score(model, getattr(one, part)))
     return {
         key: torch.stack(values).unflatten(0, (len(FUNCTIONS), len(SCALES))) for key, values in found.items()
     }
@@ -128,20 +126,20 @@ def _name(function: str) -> str:
 
 
 def table(result) -> dict:
-    titles = ([_name(f) for f in FUNCTIONS], list(SCALES), list(INITIALIZERS))
-    function, scale, initializer = np.meshgrid(*titles, indexing="ij")
     right = _at_best(result)
     ends = np.apply_along_axis(mean_interval, -1, right)
-    return {
-        "activation": function.ravel(),
-        "inputs": scale.ravel(),
-        "initializer": initializer.ravel(),
-        "learning_rate": np.array(RATES)[result["validation"].mean(-1).argmax(-1)].ravel(),
-        "accuracy": right.mean(-1).ravel(),
-        "low": ends[..., 0].ravel(),
-        "high": ends[..., 1].ravel(),
-        "close_to_best": _close(result).ravel(),
-    }
+    return long_table(
+        {
+            "activation": [_name(f) for f in FUNCTIONS],
+            "inputs": list(SCALES),
+            "initializer": list(INITIALIZERS),
+        },
+        learning_rate=np.array(RATES)[result["validation"].mean(-1).argmax(-1)],
+        accuracy=right.mean(-1),
+        low=ends[..., 0],
+        high=ends[..., 1],
+        close_to_best=_close(result),
+    )
 
 
 def _in_words(names: list[str]) -> str:

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.activations._shapes_neuron import (
+from experiments.activations._shared.neuron import (
     EXAMPLES,
     POSITIVE,
     SOLVED,
@@ -19,7 +19,7 @@ from experiments.activations._shapes_neuron import (
     problems,
     walk,
 )
-from experiments.evidence import Claim, mean_interval, median_interval, number, percent
+from experiments.evidence import Claim, long_table, mean_interval, median_interval, number, percent, ratio
 
 OFFSETS = (0.0, 0.5, 1.0, POSITIVE, 3.0)  # in standard deviations of the inputs
 BATCHES = (1, 8, None)  # None: all examples
@@ -41,16 +41,16 @@ def compute(*, networks=200, seed=0, device="cpu"):
     for offset in OFFSETS:
         x, error = inputs(made, offset, bias=True)
         for batch in BATCHES:
-            taken, rate = best_rates(x, error, batch, seed + 1)
+            taken, rate = best_rates(x, error, batch, seed)
             steps.append(taken)
             if offset in (0, POSITIVE):
                 for prefix, slower in (("", 1), ("slow_", 4)):
                     count = (slower * taken).clamp(max=STEPS)
-                    one_sign, turn = _way(x, error, batch, rate / slower, count, seed + 1)
+                    one_sign, turn = _way(x, error, batch, rate / slower, count, seed)
                     ways[prefix + "one_sign"].append(one_sign)
                     ways[prefix + "turn"].append(turn)
     fixed = [
-        best_rates(*inputs(made, offset, bias=False), batch, seed + 1)[0]
+        best_rates(*inputs(made, offset, bias=False), batch, seed)[0]
         for offset in (0.0, POSITIVE)
         for batch in BATCHES
     ]
@@ -64,10 +64,10 @@ def compute(*, networks=200, seed=0, device="cpu"):
 def _way(x, error, batch, rate, count, seed):
     """Shares (problems,) of gradients of one sign, and of steps that turn back, among the first `count`."""
     _, slopes = walk(x, error, batch, rate, int(count.max()), seed)
-    w = slopes[..., :2]
+    w = slopes[:, :2]
     on = torch.arange(len(w), device=w.device)[:, None] < count
-    one_sign = w.prod(-1) > 0
-    turn = (w[1:] * w[:-1]).sum(-1) < 0
+    one_sign = w.prod(1) > 0
+    turn = (w[1:] * w[:-1]).sum(1) < 0
     return (one_sign & on).sum(0) / on.sum(0), (turn & on[1:]).sum(0) / on[1:].sum(0).clamp(min=1)
 
 
@@ -116,27 +116,19 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    offset, batch = np.meshgrid(OFFSETS, [b or EXAMPLES for b in BATCHES], indexing="ij")
-    bounds = np.array([[median_interval(row) for row in rows] for rows in result["steps"]])
-    return {
-        "offset": offset.ravel(),
-        "batch": batch.ravel(),
-        "median_steps": np.median(result["steps"], axis=-1).ravel(),
-        "low": bounds[..., 0].ravel(),
-        "high": bounds[..., 1].ravel(),
-        "predicted_all": np.repeat([predicted(o) for o in OFFSETS], len(BATCHES)),
-    }
-
-
-def _slowdown(off, centred) -> tuple[float, tuple[float, float]]:
-    """How many times as many steps: the geometric mean and its interval."""
-    ratio = np.log(off / centred)
-    low, high = mean_interval(ratio)
-    return float(np.exp(ratio.mean())), (float(np.exp(low)), float(np.exp(high)))
+    bounds = np.apply_along_axis(median_interval, -1, result["steps"])
+    expected = np.array([predicted(offset) for offset in OFFSETS])
+    return long_table(
+        {"offset": OFFSETS, "batch": [batch or EXAMPLES for batch in BATCHES]},
+        median_steps=np.median(result["steps"], axis=-1),
+        low=bounds[..., 0],
+        high=bounds[..., 1],
+        predicted_all=np.broadcast_to(expected[:, None], bounds.shape[:-1]),
+    )
 
 
 def _times(pairs) -> list[str]:
-    return [number(_slowdown(off, centred)[0], 2) for off, centred in pairs]
+    return [number(ratio(off, centred)[0], 2) for off, centred in pairs]
 
 
 def _off(result) -> float:
@@ -173,11 +165,13 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     centred, positive = result["steps"][0], result["steps"][AT]
-    slow, interval = _slowdown(positive[0], centred[0])
-    whole, of_whole = _slowdown(positive[-1], centred[-1])
+    _, slow = ratio(positive[0], centred[0])
+    whole, of_whole = ratio(positive[-1], centred[-1])
     one_sign, turn = result["one_sign"], result["turn"]
     fixed = _times(zip(result["fixed"][1], result["fixed"][0], strict=True))
-    yield Claim(
+    yield Claim.of_ratio(
+        positive[0],
+        centred[0],
         id="zigzag",
         statement=(
             "All-positive inputs force the gradients of a neuron's weights to one sign, so that their path "
@@ -189,16 +183,13 @@ def claims(result) -> Iterator[Claim]:
             "steps on all-positive inputs by steps on the same inputs centred, one example a step, each at "
             "its best rate, geometric mean"
         ),
-        estimate=slow,
-        interval=interval,
-        n=len(positive[0]),
         holds=(one_sign[1, 0] == 1).all()
         and mean_interval(one_sign[0, 0])[1] < 0.6
         and mean_interval(turn[1, 0])[0] > mean_interval(turn[0, 0])[1]
         and mean_interval(one_sign[1, -1])[1] < 0.95
         and mean_interval(result["slow_turn"][1, -1])[1] < 0.05
-        and interval[0] > 3
-        and of_whole[0] > interval[1],
+        and slow[0] > 3
+        and of_whole[0] > slow[1],
         finding=(
             f"The zig-zag is real: with one example a step {percent(one_sign[1, 0].mean())} of the gradients "
             f"have one sign (centred: {percent(one_sign[0, 0].mean())}), and {percent(turn[1, 0].mean())} of "

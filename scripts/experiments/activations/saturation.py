@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from scipy.special import ndtri
 
 from experiments import style
-from experiments.activations._shapes_names import NAMES
-from experiments.evidence import mean_interval, percent
+from experiments.activations._shared.names import NAMES
+from experiments.evidence import long_table, mean_interval, percent
+from experiments.trials import generator
 from unitgain.activations import activation
 from unitgain.diagnostics import saturation
 
@@ -21,9 +22,8 @@ def compute(*, neurons=400, points=500, seed=0, device="cpu"):
 
     Inputs uniform around 0, weights N(0, 1/inputs): z is nearly normal and as spread as the inputs.
     """
-    generator = torch.Generator().manual_seed(seed)
-    x = 3**0.5 * (2 * torch.rand(points, INPUTS, generator=generator) - 1)
-    w = torch.randn(INPUTS, neurons, generator=generator) / INPUTS**0.5
+    x = 3**0.5 * (2 * torch.rand(points, INPUTS, generator=generator(seed, "data")) - 1)
+    w = torch.randn(INPUTS, neurons, generator=generator(seed, "weights")) / INPUTS**0.5
     z = (x @ w).to(device)
     rows = [[saturation(activation(f), scale * z) for scale in SCALES.tolist()] for f in FUNCTIONS]
     return {"saturated": torch.stack([torch.stack(row) for row in rows])}
@@ -76,16 +76,14 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    function, scale = np.meshgrid([NAMES[f] for f in FUNCTIONS], SCALES, indexing="ij")
-    bounds = [[mean_interval(values) for values in row] for row in result["saturated"]]
-    return {
-        "activation": function.ravel(),
-        "input_sd": scale.ravel(),
-        "saturated": result["saturated"].mean(-1).ravel(),
-        "low": np.array(bounds)[..., 0].ravel(),
-        "high": np.array(bounds)[..., 1].ravel(),
-        "predicted": np.concatenate([predicted(f, SCALES) for f in FUNCTIONS]),
-    }
+    bounds = np.apply_along_axis(mean_interval, -1, result["saturated"])
+    return long_table(
+        {"activation": [NAMES[f] for f in FUNCTIONS], "input_sd": SCALES},
+        saturated=result["saturated"].mean(-1),
+        low=bounds[..., 0],
+        high=bounds[..., 1],
+        predicted=np.array([predicted(f, SCALES) for f in FUNCTIONS]),
+    )
 
 
 def _share(result, function: str, scale: float) -> str:

@@ -10,8 +10,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.activations._shapes_names import NAMES
+from experiments.activations._shared.names import NAMES
 from experiments.evidence import Claim, mean_interval, number
+from experiments.trials import generator
 from unitgain.activations import activation, derivative, peak
 
 SLOPE = 0.25  # of the PReLU that is drawn: where He and colleagues start it
@@ -44,8 +45,7 @@ def compute(*, points=40_000, tables=20, seed=0, device="cpu"):
     And without autograd: the largest `secant` (tables, functions) between neighbours among random points,
     which by the mean value theorem is never above the peak, but for rounding.
     """
-    generator = torch.Generator().manual_seed(seed)
-    x = RANGE * (2 * torch.rand(tables, points, generator=generator, dtype=torch.float64) - 1)
+    x = RANGE * (2 * torch.rand(tables, points, generator=generator(seed), dtype=torch.float64) - 1)
     x = x.sort(dim=1).values.to(device)
     grid = GRID.to(device)
     peaks = [peak(f) for f in FUNCTIONS.values()]
@@ -135,7 +135,6 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     secant = {name: result["secant"][:, _of(name)] for name in FUNCTIONS}
-    low, high = mean_interval(secant["selu"])
     others = ("gelu", "silu", "mish")
     listed = ", ".join(
         f"{TITLES[name]} {number(secant[name].mean(), 4)} at {number(result['at'][_of(name)])}"
@@ -146,7 +145,8 @@ def claims(result) -> Iterator[Claim]:
         for name, value in (("sigmoid", 0.25), ("tanh", 1), ("relu", 1))
     )
     away = all(abs(result["at"][_of(name)]) > 1 for name in others)
-    yield Claim(
+    yield Claim.of_mean(
+        secant["selu"],
         id="peak-one",
         statement=(
             "The derivatives of all activations peak at g′(0) = 1, but for the sigmoid's, which peaks at ¼"
@@ -154,10 +154,10 @@ def claims(result) -> Iterator[Claim]:
         sources=("Tuning Neural Networks with Normalization",),
         verdict="refuted",
         measure="steepest secant of SELU between neighbouring random points on [−21, 21]",
-        estimate=float(secant["selu"].mean()),
-        interval=(low, high),
-        n=len(secant["selu"]),
-        holds=low > 1.5 and all(mean_interval(secant[name])[0] > 1.05 for name in others) and away and agree,
+        holds=mean_interval(secant["selu"])[0] > 1.5
+        and all(mean_interval(secant[name])[0] > 1.05 for name in others)
+        and away
+        and agree,
         finding=(
             f"True of tanh and the sigmoid. SELU's approaches {number(result['peak'][_of('selu')], 4)} from "
             f"below 0; others peak away from 0: {listed}. ReLU has no derivative at 0, and "

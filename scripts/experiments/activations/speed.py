@@ -1,6 +1,5 @@
 """Does ReLU learn six times faster than tanh?  Chapter: activations."""
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,9 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.activations._shapes_names import NAMES
-from experiments.activations._training import BATCH, at_rates, descend, digit_sets, score, standardized
-from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.activations._shared.digits import BATCH, at_rates, digit_sets
+from experiments.activations._shared.names import NAMES
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent, ratio
+from experiments.trials import descend, score, standardized
 
 FUNCTIONS = {"relu": "he_normal", "tanh": "glorot_normal", "sigmoid": "glorot_normal"}
 HIDDEN = {"1 hidden layer": (64,), "3 hidden layers": (32, 32, 32)}
@@ -27,7 +27,7 @@ def compute(*, networks=12, seed=0, device="cpu"):
     Axes: hidden layers, activations, rates, targets, networks. `total` is the number of steps taken.
     """
     sets = digit_sets(seed, networks, standardized, device=device)
-    total = EPOCHS * math.ceil(sets.x.shape[1] / BATCH)
+    total = EPOCHS * -(-sets.train.x.shape[1] // BATCH)
     moments = np.unique(np.geomspace(1, total, 34).round().astype(int))
     rows = []
     for hidden in HIDDEN.values():
@@ -37,15 +37,12 @@ def compute(*, networks=12, seed=0, device="cpu"):
 
             def look(step, model=model, seen=seen):
                 if step in moments:
-                    seen.append(score(model, sets.validation_x, sets.validation_y))
+                    seen.append(score(model, sets.validation))
 
-            descend(model, sets, rate, epochs=EPOCHS, seed=seed, callback=look)
-            seen = torch.stack(seen).cpu().numpy()
-            for r in range(len(RATES)):
-                for target in TARGETS:
-                    there = seen[:, r] >= target
-                    rows.append(np.where(there.any(0), moments[there.argmax(0)], 0))
-    steps = np.stack(rows).reshape(len(HIDDEN), len(FUNCTIONS), len(RATES), len(TARGETS), networks)
+            descend(model, sets.train, rate, seed=seed, epochs=EPOCHS, batch=BATCH, callback=look)
+            there = torch.stack(seen).cpu().numpy()[:, :, None] >= np.array(TARGETS)[:, None]
+            rows.append(np.where(there.any(0), moments[there.argmax(0)], 0))
+    steps = np.stack(rows).reshape(len(HIDDEN), len(FUNCTIONS), *rows[0].shape)
     return {"steps": steps, "total": np.array(total)}
 
 
@@ -70,19 +67,19 @@ def _at_best(result) -> np.ndarray:
     return np.where(steps == 0, np.nan, steps)
 
 
-def _ratio(slow: np.ndarray, fast: np.ndarray) -> tuple[float, tuple[float, float]] | None:
-    """Geometric mean of slow / fast over paired networks with its interval; None if one never got there."""
-    log = np.log(slow / fast)
-    if np.isnan(log).any():
-        return None
-    low, high = mean_interval(log)
-    return math.exp(log.mean()), (math.exp(low), math.exp(high))
+def _ratios(result) -> list[list]:
+    """Steps of tanh / steps of ReLU and the interval: rows of hidden layers, columns of targets.
 
-
-def _ratios(result, name: str) -> list[list]:
-    """Steps of an activation / steps of ReLU: rows of hidden layers, columns of targets."""
-    at, other = _at_best(result), list(FUNCTIONS).index(name)
-    return [[_ratio(one[other, t], one[0, t]) for t in range(len(TARGETS))] for one in at]
+    None if a network never got there.
+    """
+    at = _at_best(result)
+    return [
+        [
+            None if np.isnan(fast + slow).any() else ratio(slow, fast)
+            for fast, slow in zip(relu, tanh, strict=True)
+        ]
+        for relu, tanh, _ in at
+    ]
 
 
 LOOK = {"relu": ("alive", "o"), "tanh": ("saturated", "s"), "sigmoid": ("saturated", "v")}
@@ -124,7 +121,7 @@ def draw(result) -> Figure:
         ax.axhline(y, color=style.ink(), lw=1)
         ax.text(-0.35, y * 1.06, text, va="bottom", fontsize=9.5)
     for d, offset in enumerate((-0.09, 0.09)):
-        for t, found in enumerate(_ratios(result, "tanh")[d]):
+        for t, found in enumerate(_ratios(result)[d]):
             if found is not None:
                 middle, ends = found
                 ax.vlines(t + offset, *ends, color=colours["saturated"], lw=1.5)
@@ -139,21 +136,19 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    axes = (list(HIDDEN), [NAMES[f] for f in FUNCTIONS], RATES, TARGETS, range(result["steps"].shape[-1]))
-    depth, function, rate, target, network = np.meshgrid(*axes, indexing="ij")
-    return {
-        "network": depth.ravel(),
-        "activation": function.ravel(),
-        "learning_rate": rate.ravel(),
-        "target": target.ravel(),
-        "replica": network.ravel(),
-        "steps": result["steps"].ravel(),
+    axes = {
+        "network": list(HIDDEN),
+        "activation": [NAMES[f] for f in FUNCTIONS],
+        "learning_rate": RATES,
+        "target": TARGETS,
+        "replica": range(result["steps"].shape[-1]),
     }
+    return long_table(axes, steps=result["steps"])
 
 
 def _times(result, depth: int) -> str:
     """By how much tanh's steps differ from ReLU's, to the target shown, in words."""
-    found = _ratios(result, "tanh")[depth][SHOWN]
+    found = _ratios(result)[depth][SHOWN]
     return "an unknown number of times" if found is None else f"{number(found[0], 2)} times"
 
 
@@ -172,7 +167,7 @@ def caption(result) -> str:
 
 
 def alt(result) -> str:
-    found = [one for row in _ratios(result, "tanh") for one in row if one is not None]
+    found = [one for row in _ratios(result) for one in row if one is not None]
     spread = (
         f"lies between {number(min(m for m, _ in found), 2)} and {number(max(m for m, _ in found), 2)}"
         if found
@@ -186,24 +181,20 @@ def alt(result) -> str:
 
 
 def claims(result) -> Iterator[Claim]:
-    ratios = _ratios(result, "tanh")
-    flat = [one for row in ratios for one in row if one is not None]
-    if len(flat) < len(HIDDEN) * len(TARGETS):  # one of them never got there: nothing is measured
-        flat = [(1.0, (1 / result["total"], float(result["total"])))]
-        ratios = [[flat[0]] * len(TARGETS)] * len(HIDDEN)
-    estimate, interval = ratios[1][SHOWN]
-    shallow, ends = ratios[0][SHOWN]
-    yield Claim(
+    steps = np.nan_to_num(
+        _at_best(result)[:, :, SHOWN], nan=float(result["total"])
+    )  # never: at least so many
+    shallow, ends = ratio(steps[0, 1], steps[0, 0])
+    yield Claim.of_ratio(
+        steps[1, 1],
+        steps[1, 0],
         id="relu-six-times",
         statement="ReLU learns six times faster than tanh",
         sources=("Stanford CS231n, course notes", "Krizhevsky, Sutskever & Hinton 2012, figure 1"),
         verdict="refuted",
         measure=f"steps of tanh / steps of ReLU to {percent(TARGETS[SHOWN])} validation accuracy on "
         "digits, three hidden layers, each at its best learning rate; geometric mean",
-        estimate=estimate,
-        interval=interval,
-        n=int((np.arange(result["steps"].shape[-1]) % 4 > 0).sum()),
-        holds=max(high for _, (_, high) in flat) < SIX / 2,
+        holds=all(one is not None and one[1][1] < SIX / 2 for row in _ratios(result) for one in row),
         finding="Not in fully connected networks on digits: with one hidden layer the ratio is "
         f"{number(shallow, 2)} {between(ends, 2)}, and at no accuracy and no depth tried does its interval "
         f"reach {SIX / 2:g}. The factor of 6 was measured for a convolutional network with four layers on "

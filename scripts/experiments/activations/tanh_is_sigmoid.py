@@ -4,18 +4,17 @@ Chapter: activations.
 """
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number, percent, wilson
-from unitgain.datasets import digits
+from experiments.evidence import Claim, between, long_table, number, percent, ratio
+from experiments.trials import descend, generator, generators, standardized
+from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import train
-from unitgain.transforms import StandardScaler
 
 SIZES = (64, 32, 32, 10)
 ARMS = ("tanh", "the same function in sigmoids", "sigmoid, its own start")
@@ -31,49 +30,34 @@ def compute(*, networks=6, points=100_000, seed=0, device="cpu"):
 
     And how both learn: `loss` (arms, rates, epochs, networks) of full batches.
     """
-    generator = torch.Generator().manual_seed(seed)
-    x = 20 * (2 * torch.rand(points, generator=generator, dtype=torch.float64) - 1)
+    x = 20 * (2 * torch.rand(points, generator=generator(seed, "data"), dtype=torch.float64) - 1)
     x = x.to(device)
     difference = (torch.tanh(x) - (2 * torch.sigmoid(2 * x) - 1)).abs()
 
-    data, label = digits(device=device)
-    keep = torch.randperm(len(data), generator=generator)[:EXAMPLES].to(device)
-    data, label = StandardScaler().fit(data).transform(data)[keep], label[keep]
-    seeds = [seed + 1000 * (k + 1) for k in range(networks)]
-    losses, logits = [], []
+    pixels, labels = digits(device=device)
+    keep = torch.randperm(len(labels), generator=generator(seed, "split"))[:EXAMPLES].to(device)
+    examples = Examples(standardized(pixels, pixels)[keep], labels[keep])
+    exact = network("tanh", (networks,), seed, device, torch.float64)
+    with torch.no_grad():
+        ours, theirs = (one(examples.x.double()) for one in (exact, in_sigmoids(exact)))
+    losses = []
     for arm, rates in zip(ARMS, RATES, strict=True):
-        starts = [torch.Generator().manual_seed(s) for _ in rates for s in seeds]
-        made = [torch.Generator().manual_seed(s) for s in seeds]
-        if arm == ARMS[1]:
-            pair = [network("tanh", made, torch.float64, device)]
-            pair.append(in_sigmoids(pair[0]))
-            with torch.no_grad():
-                ours, theirs = (one(data.double()) for one in pair)
-            logits.append((ours - theirs).abs().amax((-2, -1)))
-            model = in_sigmoids(network("tanh", starts, torch.float32, device))
-        else:
-            model = network("tanh" if arm == "tanh" else "sigmoid", starts, torch.float32, device)
-        lr = torch.tensor(rates, device=device).repeat_interleave(networks)[:, None, None]
-        optimizer = SGD(model.parameters(), lr=lr)
-        history = train(model, data, label, loss="cross_entropy", optimizer=optimizer, epochs=EPOCHS)
-        losses.append(torch.as_tensor(history).unflatten(-1, (len(rates), networks)).movedim(0, 1))
+        model = network("sigmoid" if arm == ARMS[2] else "tanh", (len(rates), networks), seed, device)
+        model = in_sigmoids(model) if arm == ARMS[1] else model
+        history = descend(model, examples, torch.tensor(rates)[:, None], seed=seed, epochs=EPOCHS)
+        losses.append(history.movedim(0, 1))
     return {
         "difference": difference,
-        "logits": logits[0],
+        "logits": (ours - theirs).abs().amax((-2, -1)),
         "loss": torch.stack(losses).nan_to_num(1e3).clamp(max=1e3),
     }
 
 
-def network(activation: str, generators: list, dtype: torch.dtype, device: str) -> MLP:
-    """Networks side by side, one a generator."""
-    return MLP(
-        SIZES,
-        activation,
-        replicas=len(generators),
-        generator=generators,
-        dtype=dtype,
-        device=device,
-    )
+def network(activation: str, replicas: tuple[int, ...], seed: int, device, dtype=torch.float32) -> MLP:
+    """Networks (…, networks), which differ in the last dimension only."""
+    *times, networks = replicas
+    draws = generators(seed, networks, times=prod(times))
+    return MLP(SIZES, activation, replicas=replicas, generator=draws, dtype=dtype, device=device)
 
 
 @torch.no_grad()
@@ -112,9 +96,7 @@ def _of_best(result) -> np.ndarray:
 def _slower(result, arm: int) -> tuple[float, tuple[float, float]]:
     """How many times the steps of tanh: the geometric mean over networks, and its interval."""
     steps = _of_best(result)
-    ratio = np.log(steps[arm] / steps[0])
-    low, high = mean_interval(ratio)
-    return float(np.exp(ratio.mean())), (float(np.exp(low)), float(np.exp(high)))
+    return ratio(steps[arm], steps[0])
 
 
 def draw(result) -> Figure:
@@ -145,15 +127,10 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    arm, rate, network = np.meshgrid(
-        range(len(ARMS)), range(len(RATES[0])), range(result["loss"].shape[-1]), indexing="ij"
-    )
-    return {
-        "arm": np.array(ARMS)[arm.ravel()],
-        "rate": np.array(RATES)[arm.ravel(), rate.ravel()],
-        "network": network.ravel(),
-        "steps": _taken(result).ravel(),
-    }
+    steps = _taken(result)
+    axes = {"arm": ARMS, "rate": range(len(RATES[0])), "network": range(steps.shape[-1])}
+    rates = np.array(RATES)[:, :, None]  # an arm's own
+    return long_table(axes, rate=np.broadcast_to(rates, steps.shape), steps=steps)
 
 
 def caption(result) -> str:
@@ -181,15 +158,13 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     agree = result["difference"] <= ROUNDING
     slower, interval = _slower(result, 1)
-    yield Claim(
+    yield Claim.of_fraction(
+        agree,
         id="tanh-is-sigmoid",
         statement="The tanh neuron is a scaled sigmoid neuron: tanh(x) = 2σ(2x) − 1",
         sources=("Stanford CS231n, course notes",),
         verdict="confirmed",
         measure="share of random x on [−20, 20] where both sides agree within four roundings of 1 in float64",
-        estimate=float(agree.mean()),
-        interval=wilson(agree),
-        n=len(agree),
         holds=agree.all() and result["logits"].max() < 1e-12,
         finding=(
             f"The largest difference is {number(result['difference'].max(), 2)}; the outputs of whole "

@@ -8,15 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from experiments import style
-from experiments.activations._shapes_neuron import (
-    POSITIVE,
-    SOLVED,
-    Problems,
-    best_rates,
-    inputs,
-    problems,
-    walk,
-)
+from experiments.activations._shared.neuron import POSITIVE, SOLVED, best_rates, inputs, problems, walk
 from experiments.evidence import number, percent
 
 STEPS = 120
@@ -31,21 +23,21 @@ def compute(*, networks=200, seed=0, device="cpu"):
     Of many sets of examples the one with the most usual numbers of steps; all are in `steps` (2, networks).
     """
     made = problems(networks, seed, device)
-    made = Problems(made.u, torch.tensor(START, dtype=torch.float64, device=device).expand(networks, 3))
+    start = torch.tensor(START, dtype=torch.float64, device=device)[:, None].expand(-1, networks)
     steps, paths, losses = [], [], []
     for offset in (0.0, POSITIVE):
-        x, error = inputs(made, offset, bias=True)
+        x, error = inputs(made._replace(error=start), offset, bias=True)
         taken, rate = best_rates(x, error, 1, seed)
         path, _ = walk(x, error, 1, rate, STEPS, seed)
-        loss = torch.einsum("pnk,tpk->tpn", x, path).square().mean(-1)
+        loss = torch.einsum("knp,tkp->tnp", x, path).square().mean(1)
         steps.append(taken)
         paths.append(path)
         losses.append(loss / loss[0])
     log = torch.stack(steps).double().log()
     usual = (log - log.median(dim=1, keepdim=True).values).abs().sum(0).argmin()
     return {
-        "path": torch.stack(paths)[:, :, usual],
-        "loss": torch.stack(losses)[:, :, usual],
+        "path": torch.stack(paths)[..., usual],
+        "loss": torch.stack(losses)[..., usual],
         "steps": torch.stack(steps),
     }
 

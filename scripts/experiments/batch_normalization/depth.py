@@ -7,43 +7,43 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
 from experiments import style
-from experiments.evidence import between, mean_interval, percent
-from experiments.replicas import generators
-from unitgain.datasets import digits, split
+from experiments.batch_normalization._shared.training import CLASSES, digit_parts
+from experiments.evidence import between, long_table, mean_interval, percent
+from experiments.trials import descend, generators, score
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import accuracy, train
-from unitgain.transforms import StandardScaler
 
 DEPTHS = (4, 8, 16, 32)
-ARMS = {  # normalized, residual
-    "no normalization": (False, False),
-    "batch normalization": (True, False),
-    "batch norm, residual": (True, True),
-}
+ARMS = "no normalization", "batch normalization", "batch norm, residual"
 RATES = (0.1, 0.3)
 WIDTH, BATCH, STEPS = 32, 32, 120
 
 
 class Stack(nn.Module):
-    """An `MLP` whose hidden layers but the first are h ← f(z) or h ← h + f(z), z normalized or not.
+    """MLPs (arms, …) whose hidden layers but the first are h ← f(z), h ← f(N(z)) or h ← h + f(N(z)).
 
-    The normalization has no γ and β and always uses the statistics of the batch.
+    The normalization N has no γ and β and always uses the statistics of the batch.
     """
 
-    def __init__(self, model: MLP, normalized: bool, residual: bool) -> None:
+    def __init__(self, model: MLP) -> None:
         super().__init__()
-        self.model, self.normalized, self.residual = model, normalized, residual
+        self.model = model
+        self.residual = torch.tensor([0.0, 0.0, 1.0], device=model.layers[0].weight.device).view(
+            3, 1, 1, 1, 1
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         first, *blocks, last = self.model.layers
         h = first(x.mT)
         for layer in blocks:
-            z = layer(h)
-            if self.normalized:  # a channel for every unit of every network
-                z = batch_norm(z.reshape(1, -1, z.shape[-1]), None, None, training=True).view(z.shape)
-            h = h + z.relu() if self.residual else z.relu()
+            plain, *others = layer(h)
+            f = torch.stack([plain, *map(normalized, others)]).relu()
+            h = torch.addcmul(f, self.residual, h)
         return last(h).mT
+
+
+def normalized(z: Tensor) -> Tensor:
+    """Every unit of every network over the examples, the last dimension."""
+    return batch_norm(z.view(1, -1, z.shape[-1]), None, None, training=True).view(z.shape)
 
 
 def compute(*, networks=3, moments=4, seed=0, device="cpu"):
@@ -51,34 +51,22 @@ def compute(*, networks=3, moments=4, seed=0, device="cpu"):
 
     The first `moments` depths are tried.
     """
-    parts = split(*digits(device=device), generator=torch.Generator().manual_seed(seed))
-    scaler = StandardScaler().fit(parts.train.x)
-    x, check = scaler.transform(parts.train.x), scaler.transform(parts.validation.x)
-    rate = torch.tensor(RATES, device=device)[:, None, None, None]
+    parts = digit_parts(seed, device)
     found = {"train": [], "held_out": []}
-    for normalized, residual in ARMS.values():
-        for depth in DEPTHS[:moments]:
-            draws = generators(seed, networks, times=len(RATES))
-            model = MLP(
-                (64, *[WIDTH] * (depth + 1), 10),
-                weight="he_normal",
-                bias=None,
-                replicas=(len(RATES), networks),
-                generator=draws,
-                device=device,
-            )
-            stack = Stack(model, normalized, residual)
-            optimizer = SGD(stack.parameters(), lr=rate)
-            order = torch.Generator().manual_seed(seed)
-            for _ in range(STEPS):
-                rows = torch.randint(len(x), (BATCH,), generator=order).to(x.device)
-                train(
-                    stack, x[rows], parts.train.y[rows], loss="cross_entropy", optimizer=optimizer, epochs=1
-                )
-            with torch.no_grad():
-                found["train"].append(accuracy(stack(x), parts.train.y))
-                found["held_out"].append(accuracy(stack(check), parts.validation.y))
-    return {key: torch.stack(rows).unflatten(0, (len(ARMS), -1)) for key, rows in found.items()}
+    for depth in DEPTHS[:moments]:
+        model = MLP(
+            (64, *[WIDTH] * (depth + 1), CLASSES),
+            weight="he_normal",
+            bias=None,
+            replicas=(len(ARMS), len(RATES), networks),
+            generator=generators(seed, networks, times=len(ARMS) * len(RATES)),
+            device=device,
+        )
+        stack = Stack(model)
+        descend(stack, parts.train, torch.tensor(RATES)[:, None], seed=seed, steps=STEPS, batch=BATCH)
+        found["train"].append(score(stack, parts.train))
+        found["held_out"].append(score(stack, parts.validation))
+    return {key: torch.stack(rows, 1) for key, rows in found.items()}
 
 
 def _at_best(result) -> np.ndarray:
@@ -112,15 +100,9 @@ def draw(result) -> Figure:
 
 def table(result) -> dict:
     right = _at_best(result)
-    arm, depth, network = np.meshgrid(
-        list(ARMS), DEPTHS[: right.shape[1]], range(right.shape[2]), indexing="ij"
-    )
-    return {
-        "network": arm.ravel(),
-        "layers": depth.ravel(),
-        "replica": network.ravel(),
-        "accuracy": right.ravel(),
-    }
+    _, depths, networks = right.shape
+    axes = {"network": list(ARMS), "layers": DEPTHS[:depths], "replica": range(networks)}
+    return long_table(axes, accuracy=right)
 
 
 def caption(result) -> str:

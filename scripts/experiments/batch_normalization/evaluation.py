@@ -8,15 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Generator, Tensor
 
 from experiments import style
-from experiments.batch_normalization._training import CLASSES, descend, digit_parts, drawn, score
-from experiments.evidence import Claim, between, mean_interval, number, percent
-from experiments.replicas import generators
+from experiments.batch_normalization._shared.training import CLASSES, digit_parts
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.trials import descend, generator, generators, score, stacked
 from unitgain.datasets import Examples
 from unitgain.models import MLP
-from unitgain.training import accuracy
 
 SIZES = (64, 32, 32, CLASSES)
 RATE, BATCH = 0.3, 32
@@ -44,24 +43,27 @@ def _refit(model: MLP, x: Tensor) -> None:
 
 @torch.no_grad()
 def _served(model: MLP, held: Examples, rows: Tensor) -> Tensor:
-    """Accuracy in training mode on batches of images, (batches, size) their row numbers."""
-    return torch.stack([accuracy(model(held.x[few]), held.y[few]) for few in rows]).mean(0)
+    """Mean accuracy in training mode on batches of images, (batches, size) their row numbers."""
+    many = MLP(SIZES, normalization="batch", replicas=(len(rows), *model.replicas), weight="zeros")
+    for copies, one in zip(many.to(held.x.device).parameters(), model.parameters(), strict=True):
+        copies.copy_(one)
+    return score(many, Examples(held.x[rows][:, None], held.y[rows][:, None])).mean(0)
 
 
-def _batches(held: Examples, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _batches(held: Examples, size: int, draw: Generator) -> tuple[Tensor, Tensor]:
     """Row numbers of batches at random and of batches of one class, (batches, size) each."""
     count = max(ROUNDS // size, 2)
-    mixed = torch.randint(len(held.x), (count, size), generator=generator)
+    mixed = torch.randint(len(held.x), (count, size), generator=draw)
+    of_class = [(held.y == label).nonzero().squeeze(-1) for label in range(CLASSES)]
     one = []
-    for _ in range(count):
-        first = held.y[torch.randint(len(held.y), (1,), generator=generator).to(held.y.device)]
-        same = (held.y == first).nonzero().squeeze(-1)
-        one.append(same[torch.randint(len(same), (size,), generator=generator).to(same.device)])
+    for first in torch.randint(len(held.y), (count,), generator=draw).tolist():
+        same = of_class[held.y[first]]
+        one.append(same[torch.randint(len(same), (size,), generator=draw).to(same.device)])
     return mixed.to(held.x.device), torch.stack(one)
 
 
 @torch.no_grad()
-def _arrive(model: MLP, training: Examples, momentum: float, moments, generator) -> tuple[Tensor, Tensor]:
+def _arrive(model: MLP, training: Examples, momentum: float, moments, draw) -> tuple[Tensor, Tensor]:
     """Running means of the first normalization after so many batches, the weights held still.
 
     Its distance from the mean over all training images beside the mean's size, (moments, networks), and what
@@ -72,10 +74,10 @@ def _arrive(model: MLP, training: Examples, momentum: float, moments, generator)
     goal, noise = first.running_mean.clone(), first.running_var.sum((-2, -1)) / BATCH
     size = goal.square().sum((-2, -1))
     _forget(model.train(), momentum)
-    stream = drawn(max(moments) * BATCH, training, generator)
     gaps = []
-    for step, x in enumerate(stream.x.split(BATCH), start=1):
-        model(x)
+    for step in range(1, max(moments) + 1):  # each image drawn from all, as the prediction has it
+        rows = torch.randint(len(training.x), (BATCH,), generator=draw).to(training.x.device)
+        first(model.layers[0](training.x[rows].mT))
         if step in moments:
             gaps.append(((first.running_mean - goal).square().sum((-2, -1)) / size).sqrt())
     left = torch.tensor([(1 - momentum) ** (2 * step) for step in moments]).to(size)[:, None]
@@ -90,7 +92,7 @@ def compute(*, networks=8, moments=9, seed=0, device="cpu"):
     training, with those refitted, and on the images as they were with the refitted ones: (3, shifts,
     networks).
     """
-    training, held = digit_parts(seed, device, standardized=False)
+    training, held, _ = digit_parts(seed, device, scale=lambda pixels, _: pixels / 16)
     model = MLP(
         SIZES,
         normalization="batch",
@@ -99,20 +101,14 @@ def compute(*, networks=8, moments=9, seed=0, device="cpu"):
         generator=generators(seed, networks),
         device=device,
     )
-    descend(model, training, RATE, steps=STEPS, batch=BATCH, seed=seed)
+    descend(model, training, RATE, seed=seed, steps=STEPS, batch=BATCH)
     trained = {key: value.clone() for key, value in model.state_dict().items()}
-    generator = torch.Generator().manual_seed(seed + 1)
-    found = {"evaluation": score(model.eval(), held)}
-    model.train()
-    rows = [_batches(held, size, generator) for size in SERVED]
-    found["served"] = torch.stack(
-        [torch.stack([_served(model, held, r) for r in kind]) for kind in zip(*rows, strict=True)]
-    )
-    arrived = [_arrive(model, training, m, MOMENTS[:moments], generator) for m in MOMENTUMS]
-    found |= {
-        key: torch.stack(rows)
-        for key, rows in zip(("gap", "expected"), zip(*arrived, strict=True), strict=True)
-    }
+    draw, found = generator(seed), {"evaluation": score(model.eval(), held)}
+    batches = (_batches(held, size, draw) for size in SERVED)
+    served = [[_served(model, held, rows) for rows in kinds] for kinds in batches]
+    found["served"] = torch.stack([torch.stack(kind) for kind in zip(*served, strict=True)])
+    arrived = [_arrive(model, training, momentum, MOMENTS[:moments], draw) for momentum in MOMENTUMS]
+    found["gap"], found["expected"] = stacked(arrived)
     drifted = []
     for shift in SHIFTS:
         moved = Examples(held.x + shift, held.y)
@@ -175,20 +171,20 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {key: [] for key in ("panel", "arm", "at", "network", "value")}
     seen = MOMENTS[: result["gap"].shape[1]]
+    parts = []
     for panel, arms, at, values in (
         ("eval() forgotten", ("mixed", "one digit"), SERVED, result["served"]),
         ("eval()", ("mixed",), (1,), result["evaluation"][None, None]),
-        ("way to go, measured", MOMENTUMS, seen, result["gap"]),
-        ("way to go, predicted", MOMENTUMS, seen, result["expected"]),
+        ("way to go, measured", map(str, MOMENTUMS), seen, result["gap"]),
+        ("way to go, predicted", map(str, MOMENTUMS), seen, result["expected"]),
         ("drift", ("as trained", "refitted", "refitted, original images"), SHIFTS, result["drifted"]),
     ):
-        arm, x, network = np.meshgrid([str(a) for a in arms], at, range(values.shape[-1]), indexing="ij")
-        columns["panel"] += [panel] * values.size
-        for name, column in zip(("arm", "at", "network", "value"), (arm, x, network, values), strict=True):
-            columns[name] += column.ravel().tolist()
-    return columns
+        networks = range(values.shape[-1])
+        parts.append(
+            long_table({"panel": [panel], "arm": [*arms], "at": at, "network": networks}, value=values[None])
+        )
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _way(result) -> int:
@@ -227,18 +223,16 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     mixed, one = result["evaluation"] - result["served"]
-    interval, many, same = (mean_interval(row) for row in (mixed[0], mixed[-1], one[-1]))
+    two, many, same = (mean_interval(row) for row in (mixed[0], mixed[-1], one[-1]))
     kept, refitted, _ = result["drifted"]
-    yield Claim(
+    yield Claim.of_mean(
+        mixed[0],
         id="bn-eval",
         statement="A network with batch normalization predicts worse when it is left in training mode",
         sources=("Unit Gain",),
         verdict="depends",
         measure="accuracy in evaluation mode minus in training mode, two held-out images predicted at a time",
-        estimate=float(mixed[0].mean(dtype=np.float64)),
-        interval=interval,
-        n=result["evaluation"].size,
-        holds=interval[0] > 0.2
+        holds=two[0] > 0.2
         and many[1] < 0.02
         and same[0] > 0.5
         and np.abs(result["gap"] / result["expected"] - 1)[:, :4].max() < 0.15

@@ -8,11 +8,10 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, between, mean_interval, number
-from experiments.replicas import generators
+from experiments.trials import generator, generators, standardized
 from unitgain.datasets import digits
 from unitgain.layers import BatchNorm
 from unitgain.models import MLP
-from unitgain.transforms import StandardScaler
 
 WIDTH, HIDDEN = 100, 4
 POSITIONS = {"before": "weighted inputs", "after": "a ReLU's outputs"}
@@ -29,12 +28,11 @@ def compute(*, networks=20, seed=0, device="cpu"):
     the mean |skew| of as many normal numbers.
     """
     raw, _ = digits(device=device)
-    x = StandardScaler().fit(raw).transform(raw)
+    x = standardized(raw, raw)
     found = {key: [] for key in ("skew", "kurtosis", "mean", "var", "alive")}
     pixel = raw[:, _typical(_shape(raw.T.double())[0])][:, None]
     examples = [(pixel[:, 0], BatchNorm(1, device=device)(pixel)[:, 0])]
     for position in POSITIONS:
-        draws = generators(seed, networks)
         model = MLP(
             (64, *[WIDTH] * HIDDEN, 10),
             "relu",
@@ -42,7 +40,7 @@ def compute(*, networks=20, seed=0, device="cpu"):
             position=position,
             weight="he_normal",
             replicas=networks,
-            generator=draws,
+            generator=generators(seed, networks),
             device=device,
         )
         ways = _around(model, x)
@@ -54,8 +52,7 @@ def compute(*, networks=20, seed=0, device="cpu"):
         found["alive"].append(ways[0].var(-1) > SMALLEST)
         unit = _typical(skew[0][0])
         examples.append(tuple(way[0, unit] for way in ways))
-    draw = torch.Generator().manual_seed(seed)
-    normal = torch.randn(200, len(x), generator=draw, dtype=torch.float64)
+    normal = torch.randn(200, len(x), generator=generator(seed), dtype=torch.float64)
     return {
         **{key: torch.stack(rows) for key, rows in found.items()},
         "example": torch.stack([torch.stack([way.double() for way in one]) for one in examples], 1).detach(),
@@ -63,21 +60,24 @@ def compute(*, networks=20, seed=0, device="cpu"):
     }
 
 
+@torch.no_grad()
 def _around(model: MLP, x: torch.Tensor) -> list[torch.Tensor]:
     """What the last normalization receives, and what it passes on: (networks, units, images) each."""
     seen: list[torch.Tensor] = []
     model.normalizations[-1].register_forward_hook(lambda _, arriving, out: seen.extend((*arriving, out)))
     model(x)
-    return [one.detach().double() for one in seen]
+    return [one.double() for one in seen]
 
 
 def _shape(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Skewness and excess kurtosis over the last dimension; 0 for what is constant."""
     c = values - values.mean(-1, keepdim=True)
-    var = c.square().mean(-1)
-    constant = var <= SMALLEST
-    c = c / var.clamp(min=SMALLEST).sqrt()[..., None]
-    return tuple(torch.where(constant, 0, moment) for moment in ((c**3).mean(-1), (c**4).mean(-1) - 3))
+    square = c * c
+    var = square.mean(-1)
+    third, fourth = (torch.linalg.vecdot(square, power) / c.shape[-1] for power in (c, square))
+    return tuple(
+        torch.where(var <= SMALLEST, 0, moment) for moment in (third / var**1.5, fourth / var**2 - 3)
+    )
 
 
 def _typical(skew: torch.Tensor) -> int:
@@ -117,22 +117,23 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {"position": [], "median_abs_skew_in": [], "median_abs_skew_out": [], "kurtosis_out": []}
-    for position, skew, kurtosis, alive in zip(
-        POSITIONS, result["skew"], result["kurtosis"], result["alive"], strict=True
-    ):
-        for arriving, out, tails, on in zip(*skew, kurtosis[1], alive, strict=True):
-            columns["position"].append(position)
-            columns["median_abs_skew_in"].append(float(np.median(np.abs(arriving[on]))))
-            columns["median_abs_skew_out"].append(float(np.median(np.abs(out[on]))))
-            columns["kurtosis_out"].append(float(np.median(tails[on])))
-    return columns
+    skew_in, skew_out = _medians(result, np.abs(result["skew"][:, 0])), _typical_skew(result)
+    return {
+        "position": np.repeat(list(POSITIONS), skew_in.shape[1]),
+        "median_abs_skew_in": skew_in.ravel(),
+        "median_abs_skew_out": skew_out.ravel(),
+        "kurtosis_out": _medians(result, result["kurtosis"][:, 1]).ravel(),
+    }
 
 
-def _medians(result, position: int) -> np.ndarray:
-    """Median |skew| of the units that come out of the normalization, for each network."""
-    skew, alive = np.abs(result["skew"][position, 1]), result["alive"][position]
-    return np.array([np.median(row[on]) for row, on in zip(skew, alive, strict=True)])
+def _medians(result, values: np.ndarray) -> np.ndarray:
+    """Medians over the units that vary, of values (positions, networks, units)."""
+    return np.nanmedian(np.where(result["alive"], values, np.nan), -1)
+
+
+def _typical_skew(result) -> np.ndarray:
+    """Median |skew| of what comes out of the normalization, (positions, networks)."""
+    return _medians(result, np.abs(result["skew"][:, 1]))
 
 
 def _changed(result) -> float:
@@ -144,7 +145,7 @@ def _changed(result) -> float:
 
 
 def caption(result) -> str:
-    before, after = _medians(result, 0), _medians(result, 1)
+    before, after = _typical_skew(result)
     return (
         "**Batch normalization moves and scales a distribution and leaves its shape: no unit's skew or "
         f"kurtosis changes by more than {number(_changed(result), 1)}.** In the last of {HIDDEN} hidden "
@@ -170,11 +171,12 @@ def alt(result) -> str:
 
 
 def claims(result) -> Iterator[Claim]:
-    before, after = _medians(result, 0), _medians(result, 1)
-    low, high = mean_interval(before)
+    before, after = _typical_skew(result)
+    low, _ = mean_interval(before)
     alive = result["alive"]
     mean, var = np.abs(result["mean"][alive]).max(), np.abs(result["var"][alive] - 1).max()
-    yield Claim(
+    yield Claim.of_mean(
+        before,
         id="bn-gaussian",
         statement="Batch normalization forces the activations throughout a network to take on a unit "
         "Gaussian distribution at the beginning of the training",
@@ -182,9 +184,6 @@ def claims(result) -> Iterator[Claim]:
         verdict="refuted",
         measure="median |skewness| of a layer's units behind batch normalization, before training; mean over "
         "networks",
-        estimate=float(before.mean()),
-        interval=(low, high),
-        n=len(before),
         holds=low > 5 * result["normal"]
         and mean_interval(after)[0] > low
         and _changed(result) < 1e-3

@@ -10,14 +10,12 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number, percent, wilson
-from experiments.replicas import generators
-from unitgain.datasets import digits
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.trials import descend, generator, generators, standardized
+from unitgain.datasets import Examples, digits
 from unitgain.layers import BatchNorm
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import cross_entropy, train
-from unitgain.transforms import StandardScaler
+from unitgain.training import cross_entropy
 
 SIZES = (64, 50, 50, 50, 10)
 BATCHES = (2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -34,40 +32,30 @@ def compute(*, networks=8, pairs=300, seed=0, device="cpu"):
     normalization of each layer removes, because it is the `mean` or because it points `along` the normalized
     values (before and after training, batches, layers, networks).
     """
-    generator = torch.Generator().manual_seed(seed)
     x, y = digits(device=device)
-    x = StandardScaler().fit(x).transform(x)
-    draws = generators(seed, networks)
+    images = Examples(standardized(x, x), y)
     model = MLP(
         SIZES,
         "relu",
         normalization="batch",
         weight="he_normal",
         replicas=networks,
-        generator=draws,
+        generator=generators(seed, networks),
         device=device,
     )
-    before = _removed(model, x, y, seed)
-    train(
-        model,
-        x,
-        y,
-        loss="cross_entropy",
-        optimizer=SGD(model.parameters(), lr=0.1),
-        epochs=EPOCHS,
-        batch_size=64,
-        generator=generator,
-    )
-    mean, along = torch.stack([before, _removed(model, x, y, seed)], 1)
-    off = torch.stack([_off(batch, pairs, generator, device) for batch in BATCHES[1:]])
+    before = _removed(model, images, seed)
+    descend(model, images, 0.1, seed=seed, epochs=EPOCHS, batch=64)
+    mean, along = torch.stack([before, _removed(model, images, seed)], 1)
+    draws = generator(seed)
+    off = torch.stack([_off(batch, pairs, draws, device) for batch in BATCHES[1:]])
     return {"off": off, "mean": mean, "along": along}
 
 
-def _off(batch: int, pairs: int, generator: torch.Generator, device) -> torch.Tensor:
+def _off(batch: int, pairs: int, draws: torch.Generator, device) -> torch.Tensor:
     """Relative distance of ‖∂L/∂y‖² by autograd from the identity, for random units (pairs,)."""
 
     def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
+        return torch.randn(*shape, generator=draws, dtype=torch.float64).to(device)
 
     norm = BatchNorm(pairs, eps=0.0, examples_dim=-1, device=device, dtype=torch.float64)
     y = (10 * draw(pairs, 1) + draw(pairs, 1).exp() * draw(pairs, batch)).requires_grad_()
@@ -89,37 +77,36 @@ def _terms(y: torch.Tensor, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     return g.square().sum(-1), g.sum(-1).square() / m, (g * normalized).sum(-1).square() / m
 
 
-def _removed(model: MLP, x, y, seed: int) -> torch.Tensor:
+def _removed(model: MLP, images: Examples, seed: int) -> torch.Tensor:
     """Shares that each layer's two terms have of the squared gradient, over its units and a few batches.
 
     Shape: (mean and along, batches, layers, networks).
     """
-    generator = torch.Generator().manual_seed(seed)
-    rows = []
+    draws, rows = generator(seed, "data"), []
     for batch in BATCHES:
         sums = 0
         for _ in range(DRAWS):
-            some = torch.randperm(len(x), generator=generator)[:batch].to(x.device)
-            sums = sums + torch.stack([torch.stack(one) for one in _layer_terms(model, x[some], y[some])], 1)
+            some = torch.randperm(len(images.x), generator=draws)[:batch].to(images.x.device)
+            sums = sums + _layer_terms(model, images.x[some], images.y[some])
         rows.append(sums[1:] / sums[0])
     return torch.stack(rows, 1)
 
 
-def _layer_terms(model: MLP, x, y) -> list[tuple[torch.Tensor, ...]]:
-    """The three terms of each normalization, summed over its units: (networks,) each."""
-    seen = []
+def _layer_terms(model: MLP, x, y) -> torch.Tensor:
+    """The three terms of each normalization, summed over its units: (terms, layers, networks)."""
+    arriving, leaving = [], []
 
     def keep(_, inputs, output):
-        output.retain_grad()
-        seen.append((inputs[0].detach(), output))
+        arriving.append(inputs[0].detach())
+        leaving.append(output)
 
     hooks = [norm.register_forward_hook(keep) for norm in model.normalizations]
-    cross_entropy(model(x), y).sum().backward()
+    loss = cross_entropy(model(x), y).sum()
     for hook in hooks:
         hook.remove()
-    return [
-        tuple(term.sum(-1) for term in _terms(arriving.double(), out.grad.double())) for arriving, out in seen
-    ]
+    gradients = torch.autograd.grad(loss, leaving)
+    terms = _terms(torch.stack(arriving).double(), torch.stack(gradients).double())
+    return torch.stack(terms).sum(-1)
 
 
 def draw(result) -> Figure:
@@ -153,17 +140,13 @@ def draw(result) -> Figure:
 
 def table(result) -> dict:
     _, batches, layers, networks = result["mean"].shape
-    when, batch, layer, network = np.meshgrid(
-        TRAINED, BATCHES[:batches], range(1, layers + 1), range(networks), indexing="ij"
-    )
-    return {
-        "when": when.ravel(),
-        "batch": batch.ravel(),
-        "layer": layer.ravel(),
-        "network": network.ravel(),
-        "mean": result["mean"].ravel(),
-        "along": result["along"].ravel(),
+    axes = {
+        "when": TRAINED,
+        "batch": BATCHES[:batches],
+        "layer": range(1, layers + 1),
+        "network": range(networks),
     }
+    return long_table(axes, mean=result["mean"], along=result["along"])
 
 
 def _share(result, batch: int, layer: int, after: int = 1) -> np.ndarray:
@@ -196,8 +179,8 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     exact = result["off"] < WITHIN
-    low, high = wilson(exact)
-    yield Claim(
+    yield Claim.of_fraction(
+        exact,
         id="bn-gradient-identity",
         statement="‖∂L/∂y‖² = γ²/σ² (‖g‖² − (1ᵀg)²/m − (gᵀŷ)²/m), where g = ∂L/∂z arrives at the output "
         "z = γŷ + β of a batch normalization of the m values y",
@@ -205,9 +188,6 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         measure=f"share of random units for which both sides agree to {number(WITHIN, 1)} in float64, in "
         f"batches of {BATCHES[1]} to {BATCHES[-1]}",
-        estimate=float(exact.mean()),
-        interval=(low, high),
-        n=exact.size,
         holds=bool(exact.all()) and _share(result, 2, 0).min() > 0.9,
         finding=f"They differ by {number(result['off'].max(), 1)} of γ²/σ² ‖g‖² at most. The two terms are "
         "projections: what would only shift the batch, or only stretch it, is removed, as the normalization "

@@ -12,17 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.batch_normalization._training import CLASSES, descend, digit_parts
-from experiments.evidence import Claim, between, mean_interval, number, percent
-from experiments.replicas import generators
-from unitgain.models import MLP
+from experiments.batch_normalization._shared.training import CLASSES, digit_parts, side_by_side
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent, ratio
+from experiments.trials import descend, generator
 
-ARMS = {  # normalized, noisy
-    "without": (False, False),
-    "without, noise": (False, True),
-    "batch norm": (True, False),
-    "batch norm, noise": (True, True),
-}
+ARMS = "without", "without, noise", "batch norm", "batch norm, noise"
 PLAIN, NOISY_PLAIN, NORM, NOISY_NORM = range(4)
 MEAN, SCALE, JITTER = 0.5, 1.25, 0.1
 WIDTH, BATCH = 24, 32
@@ -47,41 +41,26 @@ NETWORKS = {
 
 
 class Noisy(nn.Module):
-    """`norm`, then noise whose mean and scale change at every pass: a U(±MEAN) and a U(1, SCALE) a unit.
+    """`norm`, then for the second of each two networks noise whose mean and scale change at every pass.
 
-    Each example gets its own around them: a mean moved by U(±JITTER), a scale with standard deviation JITTER.
+    They are a U(±MEAN) and a U(1, SCALE) a unit. Each example gets its own around them: a mean moved by
+    U(±JITTER), a scale with standard deviation JITTER. From (kinds, clean and noisy, …) to the same.
     """
 
-    def __init__(self, norm: nn.Module, generator: torch.Generator) -> None:
+    def __init__(self, norm: nn.Module, draws: torch.Generator) -> None:
         super().__init__()
-        self.norm, self.generator = norm, generator
+        self.norm, self.draws = norm, draws
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(x)
-        (mean, scale), (shift, stretch) = (
-            torch.rand(2, *shape, generator=self.generator).to(y) for shape in ((*y.shape[:-1], 1), y.shape)
-        )
-        mean = MEAN * (2 * mean - 1) + JITTER * (2 * shift - 1)
-        scale = 1 + (SCALE - 1) * scale + JITTER * 12**0.5 * (stretch - 0.5)
-        return scale * y + mean
+        clean, y = self.norm(x).unbind(1)
 
+        def uniform(low: float, high: float, examples: int) -> Tensor:
+            return torch.empty(*y.shape[:-1], examples).uniform_(low, high, generator=self.draws).to(y)
 
-def _model(one: Network, arm: str, networks: int, seed: int, device) -> MLP:
-    normalized, noisy = ARMS[arm]
-    model = MLP(
-        (64, *[WIDTH] * one.layers, CLASSES),
-        one.activation,
-        normalization="batch" if normalized else None,
-        replicas=(len(one.rates), networks),
-        weight=one.weight,
-        generator=generators(seed, networks, times=len(one.rates)),
-        device=device,
-    )
-    if noisy:
-        norms = model.normalizations if normalized else [nn.Identity() for _ in range(one.layers)]
-        draws = torch.Generator().manual_seed(seed + 1)
-        model.normalizations = nn.ModuleList(Noisy(norm, draws) for norm in norms)
-    return model
+        n, spread = y.shape[-1], 3**0.5 * JITTER
+        mean = uniform(-MEAN, MEAN, 1) + uniform(-JITTER, JITTER, n)
+        scale = uniform(1, SCALE, 1) + uniform(-spread, spread, n)
+        return torch.stack([clean, torch.addcmul(mean, scale, y)], 1)
 
 
 def _shift(before: list[Tensor], after: list[Tensor]) -> Tensor:
@@ -97,28 +76,28 @@ def compute(*, networks=6, seed=0, device="cpu"):
     `shift`: of the inputs of the layers after the first, by one step, a median over the training, likewise at
     most 10.
     """
-    training, _ = digit_parts(seed, device)
+    images = digit_parts(seed, device).train
     found = {"loss": [], "shift": []}
     for one in NETWORKS.values():
-        for arm in ARMS:
-            model = _model(one, arm, networks, seed, device)
-            seen, shifts = [], []
+        sizes, replicas = (64, *[WIDTH] * one.layers, CLASSES), (2, len(one.rates), networks)
+        options = {"replicas": replicas, "weight": one.weight, "seed": seed, "device": device}
+        model = side_by_side((None, "batch"), sizes, one.activation, **options)
+        draws = generator(seed, "noise")
+        model.normalizations = nn.ModuleList(Noisy(norm, draws) for norm in model.normalizations)
+        seen, shifts = [], []
 
-            def look(step: int, model=model, seen=seen, shifts=shifts) -> None:
-                if step % EVERY < 2:
-                    with torch.no_grad():
-                        seen.append(model.hidden(training.x[:PROBE]))
-                    if step % EVERY == 1:
-                        shifts.append(_shift(*seen[-2:]))
+        def look(step: int, model=model, seen=seen, shifts=shifts) -> None:
+            if step % EVERY < 2:
+                with torch.no_grad():
+                    seen.append(model.hidden(images.x[:PROBE]))
+                if step % EVERY == 1:
+                    shifts.append(_shift(*seen[-2:]))
 
-            rate = torch.tensor(one.rates, device=device)[:, None, None, None]
-            loss = descend(model, training, rate, steps=STEPS, batch=BATCH, seed=seed, callback=look)
-            found["loss"].append(loss.permute(1, 2, 0))
-            found["shift"].append(torch.stack(shifts).quantile(0.5, dim=0))
-    return {
-        key: torch.stack(rows).unflatten(0, (len(NETWORKS), len(ARMS))).nan_to_num(nan=10).clamp(max=10)
-        for key, rows in found.items()
-    }
+        rate = torch.tensor(one.rates)[:, None]
+        loss = descend(model, images, rate, seed=seed, steps=STEPS, batch=BATCH, callback=look)
+        found["loss"].append(loss.movedim(0, -1).flatten(0, 1))
+        found["shift"].append(torch.stack(shifts).quantile(0.5, dim=0).flatten(0, 1))
+    return {key: torch.stack(rows).nan_to_num(nan=10).clamp(max=10) for key, rows in found.items()}
 
 
 def _at_best(result) -> dict[str, np.ndarray]:
@@ -158,7 +137,7 @@ def draw(result) -> Figure:
         left.axhline(GOAL, color=style.GRID, lw=0.8, ls=(0, (1, 2)))
         left.set(title=title, ylim=(0, 2.6), ylabel="training loss", xlim=(0, steps[-1] + 5))
         right.set(xscale="log", xlim=(0.005, 1), ylim=(-3.5, 0.5))
-        right.set_yticks(range(0, -len(ARMS), -1), list(ARMS))
+        right.set_yticks(range(0, -len(ARMS), -1), ARMS)
         for label, (key, _) in zip(right.get_yticklabels(), looks, strict=True):
             label.set_color(colours[key])
         right.tick_params(axis="y", length=0)
@@ -174,9 +153,8 @@ def draw(result) -> Figure:
 def table(result) -> dict:
     at = _at_best(result)
     steps = _steps(at["loss"])
-    network, arm, replica = np.meshgrid(list(NETWORKS), list(ARMS), range(steps.shape[-1]), indexing="ij")
-    columns = {"network": network.ravel(), "arm": arm.ravel(), "replica": replica.ravel()}
-    return columns | {"steps_to_goal": steps.ravel(), "shift": at["shift"].ravel()}
+    axes = {"network": list(NETWORKS), "arm": ARMS, "replica": range(steps.shape[-1])}
+    return long_table(axes, steps_to_goal=steps, shift=at["shift"])
 
 
 def _said(steps: np.ndarray, limit: int) -> str:
@@ -219,12 +197,13 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     at = _at_best(result)
     steps, shift, limit = _steps(at["loss"]), at["shift"], result["loss"].shape[-1]
-    faster = np.log(steps[:, PLAIN] / steps[:, NOISY_NORM])
-    sigmoids, relus = (tuple(float(np.exp(end)) for end in mean_interval(row)) for row in faster)
-    more = [mean_interval(np.log(rows[NOISY_NORM] / rows[PLAIN])) for rows in shift]
-    steadied = [mean_interval(np.log(rows[PLAIN] / rows[NORM])) for rows in shift]
+    (_, sigmoids), (slower, relus) = (ratio(rows[PLAIN], rows[NOISY_NORM]) for rows in steps)
+    more = [ratio(rows[NOISY_NORM], rows[PLAIN]) for rows in shift]
+    steadied = [ratio(rows[PLAIN], rows[NORM]) for rows in shift]
     equal = [mean_interval(rows[NOISY_PLAIN] - rows[NOISY_NORM]) for rows in steps]
-    yield Claim(
+    yield Claim.of_ratio(
+        steps[0, PLAIN],
+        steps[0, NOISY_NORM],
         id="bn-not-covariate-shift",
         statement="Batch normalization does not help by reducing covariate shift: with noise that brings the "
         "shift back, a network still learns faster than without normalization",
@@ -232,17 +211,13 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure="steps to the same loss without normalization over those with batch normalization and noise "
         "after it; three layers of sigmoids, geometric mean",
-        estimate=float(np.exp(faster[0].mean())),
-        interval=sigmoids,
-        n=steps.shape[-1],
         holds=sigmoids[0] > 2
         and relus[1] < 1.25
-        and min(low for low, _ in more) > 0
-        and min(low for low, _ in steadied) > 0
+        and min(low for _, (low, _) in more + steadied) > 1
         and min(low for low, _ in equal) > 0,
         finding="With sigmoids it does, though the noise shifts the inputs "
-        f"{number(np.exp(np.log(shift[0, NOISY_NORM] / shift[0, PLAIN]).mean()), 2)} times as much as no "
-        f"normalization. With eight layers of ReLUs the factor is {number(np.exp(faster[1].mean()), 2)} "
+        f"{number(more[0][0], 2)} times as much as no "
+        f"normalization. With eight layers of ReLUs the factor is {number(slower, 2)} "
         f"{between(relus, 2)}: slower, or no faster. There the noise itself does the harm: without "
         f"normalization it takes {_said(steps[1, NOISY_PLAIN], limit)} steps, with "
         f"{_said(steps[1, NOISY_NORM], limit)}. At equal noise batch normalization wins in both networks, "

@@ -5,13 +5,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.batch_normalization._training import CLASSES, descend, digit_parts, score
-from experiments.evidence import mean_interval, percent
-from experiments.replicas import generators
-from unitgain.datasets import circles
-from unitgain.models import MLP
+from experiments.batch_normalization._shared.training import CLASSES, digit_parts, side_by_side
+from experiments.evidence import long_table, mean_interval, percent
+from experiments.trials import descend, generators, score, stacked
+from unitgain.datasets import Examples, Split, circles
 from unitgain.optimizers import Adam
-from unitgain.training import accuracy, train
 
 ARMS = {"none": None, "batch": "batch", "layer": "layer", "RMS": "rms"}
 SIZES = (64, 32, 32, 32, CLASSES)
@@ -19,43 +17,38 @@ RATES = (0.05, 0.3)
 BATCHES = (2, 4, 8, 32, 128)
 SIGMAS = (0.001, 0.01, 0.1, 1.0)
 BATCH = 32
-HE = (None,)  # instead of a σ: the weights by He's rule
 STEPS, EPOCHS = 100, 200  # on the digits, on all points of the circles
 POINTS = 100
 
 
-def _digits(normalization, sigmas, batch: int, parts, networks: int, seed: int, device) -> list[torch.Tensor]:
-    """Accuracies on the training and the held-out digits, (sigmas, rates, networks); σ None: He's rule."""
-    replicas = len(sigmas), len(RATES), networks
-    model = MLP(
-        SIZES,
-        normalization=normalization,
-        replicas=replicas,
-        weight="he_normal" if sigmas == HE else "normal",
-        generator=[draw for _ in sigmas for _ in RATES for draw in generators(seed, networks)],
-        device=device,
-    )
-    if sigmas != HE:
+def _digits(sigmas, batch: int, parts: Split, networks: int, seed: int, device) -> list[torch.Tensor]:
+    """Accuracies on the training and the held-out digits, (arms, sigmas, rates, networks).
+
+    First weights N(0, σ²), or by He's rule where there are no sigmas.
+    """
+    weight, replicas = "normal" if sigmas else "he_normal", (len(sigmas) or 1, len(RATES), networks)
+    options = {"replicas": replicas, "weight": weight, "seed": seed, "device": device}
+    model = side_by_side(list(ARMS.values()), SIZES, **options)
+    if sigmas:
         with torch.no_grad():
             for layer in model.layers:
                 layer.weight *= torch.tensor(sigmas, device=device)[:, None, None, None, None]
-    rate = torch.tensor(RATES, device=device)[:, None, None, None]
-    descend(model, parts[0], rate, steps=STEPS, batch=batch, seed=seed)
+    descend(model, parts.train, torch.tensor(RATES)[:, None], seed=seed, steps=STEPS, batch=batch)
     model.eval()
-    return [score(model, examples) for examples in parts]
+    return [score(model, examples) for examples in parts[:2]]
 
 
-def _circles(normalization, networks: int, seed: int, device) -> torch.Tensor:
-    """Accuracy on fresh circles at [10, 10], each network with its own data."""
-    sets = [circles(2 * POINTS, center=10.0, generator=draw) for draw in generators(seed, networks)]
-    x, y = (torch.stack(tensors).to(device) for tensors in zip(*sets, strict=True))
-    draws = generators(seed + 1, networks)
-    model = MLP((2, 32, 1), normalization=normalization, replicas=networks, generator=draws, device=device)
-    optimizer = Adam(model.parameters(), lr=0.02)
-    n, loss = POINTS, "binary_cross_entropy"
-    train(model, x[:, :n], y[:, :n], loss=loss, optimizer=optimizer, epochs=EPOCHS)
-    with torch.no_grad():
-        return accuracy(model.eval()(x[:, n:]), y[:, n:])
+def _circles(networks: int, seed: int, device) -> torch.Tensor:
+    """Accuracies on fresh circles at [10, 10], (arms, networks), each network with its own data."""
+    x, y = stacked(
+        circles(2 * POINTS, center=10.0, generator=draw) for draw in generators(seed, networks, "data")
+    )
+    x, y, options = x.to(device), y.to(device), {"replicas": (networks,), "seed": seed, "device": device}
+    model = side_by_side(list(ARMS.values()), (2, 32, 1), weight="glorot_uniform", **options)
+    training, fresh = (Examples(x[:, part], y[:, part]) for part in (slice(POINTS), slice(POINTS, None)))
+    loss = "binary_cross_entropy"
+    descend(model, training, 0.02, seed=seed, epochs=EPOCHS, optimizer=Adam, loss=loss)
+    return score(model.eval(), fresh)
 
 
 def compute(*, networks=5, moments=5, seed=0, device="cpu"):
@@ -64,14 +57,10 @@ def compute(*, networks=5, moments=5, seed=0, device="cpu"):
     And on the `circles`, (arms, networks). The first `moments` batch sizes are tried.
     """
     parts = digit_parts(seed, device)
-    found = {"training": [], "held": [], "circles": []}
-    for normalization in ARMS.values():
-        runs = [(HE, batch) for batch in BATCHES[:moments]] + [(SIGMAS, BATCH)]
-        sweeps = [_digits(normalization, *run, parts, networks, seed, device) for run in runs]
-        for key, rows in zip(("training", "held"), zip(*sweeps, strict=True), strict=True):
-            found[key].append(torch.cat(rows))
-        found["circles"].append(_circles(normalization, networks, seed, device))
-    return {key: torch.stack(rows) for key, rows in found.items()}
+    runs = [((), batch) for batch in BATCHES[:moments]] + [(SIGMAS, BATCH)]
+    training, held = zip(*(_digits(*run, parts, networks, seed, device) for run in runs), strict=True)
+    far = _circles(networks, seed, device)
+    return {"training": torch.cat(training, 1), "held": torch.cat(held, 1), "circles": far}
 
 
 def _at_best(result) -> np.ndarray:
@@ -126,9 +115,8 @@ def draw(result) -> Figure:
 def table(result) -> dict:
     setting = [f"batches of {size}" for size in _batches(result)] + [f"σ = {sigma:g}" for sigma in SIGMAS]
     right = np.concatenate([_at_best(result), result["circles"][:, None]], axis=1)
-    axes = np.meshgrid(list(ARMS), [*setting, "circles"], range(right.shape[-1]), indexing="ij")
-    names = ("normalization", "setting", "network", "accuracy")
-    return {name: values.ravel() for name, values in zip(names, (*axes, right), strict=True)}
+    axes = {"normalization": list(ARMS), "setting": [*setting, "circles"], "network": range(right.shape[-1])}
+    return long_table(axes, accuracy=right)
 
 
 def caption(result) -> str:

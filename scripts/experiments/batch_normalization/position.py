@@ -4,6 +4,7 @@ Chapter: batch-normalization.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,14 +13,12 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number, percent
-from experiments.replicas import generators
+from experiments.batch_normalization._shared.training import Each, side_by_side
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.trials import descend, generators, score, stacked
 from unitgain.datasets import Examples, circles, classification_table, digits, spirals, wild_scales
 from unitgain.diagnostics import activity
-from unitgain.layers import BatchNorm
-from unitgain.models import MLP
 from unitgain.optimizers import Adam
-from unitgain.training import accuracy, train
 
 ARMS = ("none", "on the input", "before", "after")
 BEFORE, AFTER = 2, 3
@@ -36,8 +35,11 @@ class Task(NamedTuple):
     whole: bool = False  # every step on all points
 
 
+read = cache(digits)
+
+
 def _images(generator: torch.Generator) -> Examples:
-    x, y = digits()
+    x, y = read()
     rows = torch.randperm(len(x), generator=generator)[:EXAMPLES]
     return Examples(x[rows], y[rows])
 
@@ -60,19 +62,19 @@ TASKS = {
 CENTRED, SHIFTED = 0, 1
 
 
-def _network(arm: str, sizes, networks: int, seed: int, device) -> nn.Module:
-    inside = arm if arm in ("before", "after") else None
-    model = MLP(
-        sizes,
-        normalization="batch" if inside else None,
-        position=inside or "before",
-        replicas=networks,
-        generator=generators(seed + 1, networks),
-        device=device,
-    )
-    if arm != "on the input":
-        return model
-    return nn.Sequential(BatchNorm(sizes[0], replicas=networks, affine=False, device=device), model)
+def _networks(sizes, networks: int, seed: int, device) -> nn.Module:
+    """Networks (arms, networks), which take inputs (arms, networks, n, features)."""
+
+    def where(arm: str, units: int, **options) -> Each:
+        kinds = ["batch" if one == arm else None for one in ARMS]
+        return Each(kinds, units, (networks,), device=device, **options)
+
+    none, options = [None] * len(ARMS), {"replicas": (networks,), "seed": seed, "device": device}
+    model = side_by_side(none, sizes, weight="glorot_uniform", **options)
+    for layer, units in enumerate(sizes[1:-1]):
+        model.normalizations[layer] = where("before", units)
+        model.activations[layer] = nn.Sequential(model.activations[layer], where("after", units))
+    return nn.Sequential(where("on the input", sizes[0], examples_dim=-2, affine=False), model)
 
 
 def compute(*, networks=10, seed=0, device="cpu"):
@@ -83,26 +85,16 @@ def compute(*, networks=10, seed=0, device="cpu"):
     """
     found = {"accuracy": [], "extreme": []}
     for task in TASKS.values():
-        sets = [task.examples(draw) for draw in generators(seed, networks)]
-        x, y = (torch.stack(tensors).to(device) for tensors in zip(*sets, strict=True))
-        n = x.shape[1] // 2
-        for arm in ARMS:
-            model = _network(arm, task.sizes, networks, seed, device)
-            share = activity(model, x[:, :n])[0].share
-            train(
-                model,
-                x[:, :n],
-                y[:, :n],
-                loss=task.loss,
-                optimizer=Adam(model.parameters(), lr=RATE),
-                epochs=STEPS if task.whole else EPOCHS,
-                batch_size=None if task.whole else BATCH,
-                generator=torch.Generator().manual_seed(seed),
-            )
-            with torch.no_grad():
-                found["accuracy"].append(accuracy(model.eval()(x[:, n:]), y[:, n:]))
-            found["extreme"].append(((share < 0.01) | (share > 0.99)).float().mean(-1))
-    return {key: torch.stack(rows).unflatten(0, (len(TASKS), len(ARMS))) for key, rows in found.items()}
+        x, y = stacked(task.examples(draw) for draw in generators(seed, networks, "data"))
+        x, y, n = x.to(device).expand(len(ARMS), *x.shape), y.to(device), x.shape[1] // 2
+        training, fresh = Examples(x[..., :n, :], y[:, :n]), Examples(x[..., n:, :], y[:, n:])
+        model = _networks(task.sizes, networks, seed, device)
+        share = activity(model, training.x)[0].share
+        how = {"epochs": STEPS} if task.whole else {"epochs": EPOCHS, "batch": BATCH}
+        descend(model, training, RATE, seed=seed, optimizer=Adam, loss=task.loss, **how)
+        found["accuracy"].append(score(model.eval(), fresh))
+        found["extreme"].append(((share < 0.01) | (share > 0.99)).float().mean(-1))
+    return {key: torch.stack(rows) for key, rows in found.items()}
 
 
 def draw(result) -> Figure:
@@ -129,9 +121,9 @@ def _names() -> list[str]:
 
 
 def table(result) -> dict:
-    task, arm, network = np.meshgrid(_names(), ARMS, range(result["accuracy"].shape[-1]), indexing="ij")
-    columns = {"task": task.ravel(), "batch_normalization": arm.ravel(), "network": network.ravel()}
-    return columns | {key: result[key].ravel() for key in ("accuracy", "extreme")}
+    networks = range(result["accuracy"].shape[-1])
+    axes = {"task": _names(), "batch_normalization": ARMS, "network": networks}
+    return long_table(axes, accuracy=result["accuracy"], extreme=result["extreme"])
 
 
 def _gap(result) -> np.ndarray:
@@ -172,23 +164,20 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     gaps = _gap(result)
-    gap, interval = gaps[SHIFTED], mean_interval(gaps[SHIFTED])
     others = [mean_interval(gaps[task]) for task in _elsewhere(result)]
     listed = ", ".join(
         f"{name} {number(100 * gaps[task].mean(), 2)} {between(mean_interval(100 * gaps[task]), 2)}"
         for task, name in enumerate(_names())
         if task != SHIFTED
     )
-    yield Claim(
+    yield Claim.of_mean(
+        gaps[SHIFTED],
         id="bn-before-after",
         statement="Batch normalization works before the activation, and also works well after it",
         sources=("Ekman, Learning Deep Learning, chapter 5",),
         verdict="depends",
         measure="accuracy on circles at [10, 10] with batch normalization before the ReLU minus after it",
-        estimate=float(gap.mean(dtype=np.float64)),
-        interval=interval,
-        n=len(gap),
-        holds=interval[0] > 0.05
+        holds=mean_interval(gaps[SHIFTED])[0] > 0.05
         and others[CENTRED][0] < 0.01
         and max(np.abs(gaps[task].mean()) for task in _elsewhere(result)) < 0.06,
         finding="Far from 0, after the ReLU is too late: "

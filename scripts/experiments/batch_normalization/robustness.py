@@ -12,10 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.batch_normalization._training import CLASSES, descend, digit_parts, score
-from experiments.evidence import Claim, between, mean_interval, number, percent
-from experiments.replicas import generators
-from unitgain.models import MLP
+from experiments.batch_normalization._shared.training import CLASSES, digit_parts, side_by_side
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.trials import descend, score
 
 ARMS = {"without": None, "batch normalization": "batch"}
 SIZES = (64, 32, 32, 32, CLASSES)
@@ -28,46 +27,31 @@ STEPS, BATCH = 150, 32
 GOOD = 0.8  # accuracy of a network that trains
 
 
-def _weights(weights: list[torch.Tensor], sigmas) -> list[torch.Tensor]:
-    """The same normal draws times each σ: (sigmas, 1, networks, out, in) a layer."""
-    scale = torch.tensor(sigmas)[:, None, None, None, None]
-    return [scale * w.cpu() for w in weights]
-
-
 def compute(*, networks=5, seed=0, device="cpu"):
     """Accuracies after training, on training and on held-out images, in evaluation mode.
 
     `sigma_training` and `sigma_held`: (arms, sigmas, tried rates, networks), the weights N(0, σ²);
     `rate_held`: (arms, rates, networks), the weights by He's rule.
     """
-    training, held = digit_parts(seed, device)
-    found = {"sigma_training": [], "sigma_held": [], "rate_held": []}
-    draws = {
-        rule: MLP(SIZES, replicas=networks, weight=rule, generator=generators(seed, networks))
-        for rule in ("normal", "he_normal")
+    training, held, _ = digit_parts(seed, device)
+    sweep = len(SIGMAS), len(TRIED)
+    sigma = torch.tensor(SIGMAS).repeat_interleave(len(TRIED))  # then He's rule, for each of the RATES
+    rate = torch.tensor([*TRIED * len(SIGMAS), *RATES])[:, None]
+    replicas = (len(rate), networks)
+    model = side_by_side(
+        list(ARMS.values()), SIZES, replicas=replicas, weight="normal", seed=seed, device=device
+    )
+    for layer in model.layers:
+        he = torch.full((len(RATES),), math.sqrt(2 / layer.in_features))
+        layer.weight.data *= torch.cat([sigma, he]).to(device)[:, None, None, None]
+    descend(model, training, rate, seed=seed, steps=STEPS, batch=BATCH)
+    model.eval()
+    on_training, on_held = score(model, training), score(model, held)
+    return {
+        "sigma_training": on_training[:, : len(sigma)].unflatten(1, sweep),
+        "sigma_held": on_held[:, : len(sigma)].unflatten(1, sweep),
+        "rate_held": on_held[:, len(sigma) :],
     }
-    for normalization in ARMS.values():
-        for rule, sigmas, rates in (("normal", SIGMAS, TRIED), ("he_normal", (1.0,), RATES)):
-            model = MLP(
-                SIZES,
-                normalization=normalization,
-                replicas=(len(sigmas), len(rates), networks),
-                weight="zeros",
-                device=device,
-            )
-            with torch.no_grad():
-                first = _weights([layer.weight for layer in draws[rule].layers], sigmas)
-                for layer, weight in zip(model.layers, first, strict=True):
-                    layer.weight.copy_(weight)
-            rate = torch.tensor(rates, device=device)[:, None, None, None]
-            descend(model, training, rate, steps=STEPS, batch=BATCH, seed=seed)
-            model.eval()
-            if rule == "normal":
-                found["sigma_training"].append(score(model, training))
-                found["sigma_held"].append(score(model, held))
-            else:
-                found["rate_held"].append(score(model, held)[0])
-    return {key: torch.stack(values) for key, values in found.items()}
 
 
 def _at_best(result) -> np.ndarray:
@@ -125,20 +109,15 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {key: [] for key in ("sweep", "arm", "sigma", "rate", "network", "accuracy")}
-    he = [float("nan")]
-    sweeps = (("sigma", SIGMAS, TRIED, "sigma_held"), ("rate", he, RATES, "rate_held"))
-    for sweep, sigmas, rates, key in sweeps:
-        right = result[key].reshape(len(ARMS), len(sigmas), len(rates), -1)
-        arm, sigma, rate, network = np.meshgrid(
-            list(ARMS), sigmas, rates, range(right.shape[-1]), indexing="ij"
-        )
-        columns["sweep"] += [sweep] * right.size
-        for name, values in zip(
-            ("arm", "sigma", "rate", "network", "accuracy"), (arm, sigma, rate, network, right), strict=True
-        ):
-            columns[name] += values.ravel().tolist()
-    return columns
+    parts = []
+    for sweep, sigmas, rates, key in (
+        ("sigma", SIGMAS, TRIED, "sigma_held"),
+        ("rate", [math.nan], RATES, "rate_held"),
+    ):
+        networks = range(result[key].shape[-1])
+        axes = {"sweep": [sweep], "arm": list(ARMS), "sigma": sigmas, "rate": rates, "network": networks}
+        parts.append(long_table(axes, accuracy=result[key].reshape(*map(len, axes.values()))))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _widths(result) -> list[str]:
@@ -173,20 +152,17 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     plain, norm = _decades(_at_best(result))
-    gain = norm - plain
     plain_rate, norm_rate = _decades(result["rate_held"])
-    interval = mean_interval(gain)
-    yield Claim(
+    yield Claim.of_difference(
+        norm,
+        plain,
         id="bn-robust",
         statement="Networks with batch normalization are far less sensitive to bad initialization",
         sources=("Stanford CS231n, course notes",),
         verdict="confirmed",
         measure="decades of the first weights' σ over which the network trains, with batch normalization "
         "minus without, each at the best of three rates",
-        estimate=float(gain.mean()),
-        interval=interval,
-        n=len(gain),
-        holds=interval[0] > 1
+        holds=mean_interval(norm - plain)[0] > 1
         and norm.mean() > 2 * plain.mean()
         and mean_interval(norm_rate - plain_rate)[0] > 0,
         finding=f"Of the four decades from σ = 0.001 to 10 the network trains over {number(norm.mean())} "

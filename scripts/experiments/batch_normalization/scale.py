@@ -10,13 +10,12 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number, percent
-from experiments.replicas import generators
-from unitgain.datasets import digits
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.trials import descend, generators, standardized
+from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
-from unitgain.training import cross_entropy, train
-from unitgain.transforms import StandardScaler
+from unitgain.training import cross_entropy
 
 SIZES = (64, 32, 32, 10)
 FACTORS = (1e-3, 1e-2, 0.1, 10.0, 100.0, 1e3)  # a, of BN((aW)x)
@@ -37,11 +36,10 @@ def compute(*, networks=4, seed=0, device="cpu"):
     norm (steps) of each normalized layer (…, layers, decay off and on, starts, networks).
     """
     x, y = digits(device=device)
-    x, y = StandardScaler().fit(x).transform(x)[:IMAGES], y[:IMAGES]
-    exact = [_scaled(x, y, eps, networks, seed, device) for eps in (EPSILON, 0.0)]
-    return {key: torch.stack([one[key] for one in exact]) for key in exact[0]} | _trained(
-        x, y, networks, seed, device
-    )
+    images = Examples(standardized(x, x)[:IMAGES], y[:IMAGES])
+    exact = [_scaled(*images, eps, networks, seed, device) for eps in (EPSILON, 0.0)]
+    found = {key: torch.stack([one[key] for one in exact]) for key in exact[0]}
+    return found | _trained(images, networks, seed, device)
 
 
 def _scaled(x, y, eps: float, networks: int, seed: int, device) -> dict[str, torch.Tensor]:
@@ -80,16 +78,15 @@ def _size(matrix: torch.Tensor) -> torch.Tensor:
     return matrix.norm(dim=(-2, -1))
 
 
-def _trained(x, y, networks: int, seed: int, device) -> dict[str, torch.Tensor]:
+def _trained(images: Examples, networks: int, seed: int, device) -> dict[str, torch.Tensor]:
     replicas = (2, len(STARTS), networks)
-    draws = generators(seed, networks, times=2 * len(STARTS))
     model = MLP(
         SIZES,
         "relu",
         normalization="batch",
         weight="he_normal",
         replicas=replicas,
-        generator=draws,
+        generator=generators(seed, networks, times=2 * len(STARTS)),
         device=device,
     )
     weights = [layer.weight for layer in model.layers[:-1]]
@@ -106,15 +103,14 @@ def _trained(x, y, networks: int, seed: int, device) -> dict[str, torch.Tensor]:
         if step:
             gradients.append(torch.stack([_size(weight.grad).double().square() for weight in weights]))
 
-    train(
+    descend(
         model,
-        x,
-        y,
-        loss="cross_entropy",
-        optimizer=SGD(groups, lr=RATE),
+        images,
+        RATE,
+        seed=seed,
         epochs=EPOCHS,
-        batch_size=BATCH,
-        generator=torch.Generator().manual_seed(seed),
+        batch=BATCH,
+        optimizer=lambda _, lr: SGD(groups, lr=lr),
         callback=keep,
     )
     return {"norm": torch.stack(norms), "gradient": torch.stack(gradients)}
@@ -171,18 +167,14 @@ def table(result) -> dict:
     line = predicted(result["norm"], result["gradient"])
     steps, layers, _, _, networks = line.shape
     at = np.arange(0, steps, max(1, steps // 40))
-    step, layer, decay, start, network = np.meshgrid(
-        at, np.arange(1, layers + 1), (0.0, DECAY), STARTS, range(networks), indexing="ij"
-    )
-    return {
-        "step": step.ravel(),
-        "layer": layer.ravel(),
-        "weight_decay": decay.ravel(),
-        "first_weights": start.ravel(),
-        "network": network.ravel(),
-        "squared_norm": result["norm"][at].ravel(),
-        "predicted": line[at].ravel(),
+    axes = {
+        "step": at,
+        "layer": range(1, layers + 1),
+        "weight_decay": (0.0, DECAY),
+        "first_weights": STARTS,
+        "network": range(networks),
     }
+    return long_table(axes, squared_norm=result["norm"][at], predicted=line[at])
 
 
 def _off(result) -> float:
@@ -224,10 +216,10 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     gradient, cosine = result["scaled_gradient"], result["scaled_cosine"]
     worst = gradient[1].max(0)  # of a network, without ε
-    low, high = mean_interval(worst)
     turned = _settled(result)[:, 1]
     without = _settled(result)[:, 0]
-    yield Claim(
+    yield Claim.of_mean(
+        worst,
         id="bn-scale-invariant",
         statement="Batch normalization makes a layer invariant to the scale of its weights, BN((aW)x) = "
         "BN(Wx), and larger weights lead to smaller gradients, by 1/a",
@@ -235,9 +227,6 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         measure=f"largest relative distance of a · ∂L/∂(aW) from ∂L/∂W for a from {FACTORS[0]:g} to "
         f"{FACTORS[-1]:g}, with ε = 0 in float64; mean over networks",
-        estimate=float(worst.mean()),
-        interval=(low, high),
-        n=len(worst),
         holds=gradient[1].max() < 1e-10
         and result["scaled_output"][1].max() < 1e-10
         and cosine[1].max() < 1e-10

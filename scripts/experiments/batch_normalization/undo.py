@@ -6,13 +6,10 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import between, mean_interval, number, percent
-from experiments.replicas import generators
-from unitgain.datasets import digits
+from experiments.trials import descend, generators, standardized
+from unitgain.datasets import Examples, digits
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import train
-from unitgain.transforms import StandardScaler
 
 SIZES = (64, 40, 40, 40, 10)
 RATE, BATCH, EPOCHS = 0.1, 64, 20
@@ -26,27 +23,17 @@ def compute(*, networks=6, seed=0, device="cpu"):
     All (layers, networks, units).
     """
     x, y = digits(device=device)
-    x = StandardScaler().fit(x).transform(x)
-    draws = generators(seed, networks)
+    x = standardized(x, x)
     model = MLP(
         SIZES,
         "relu",
         normalization="batch",
         weight="he_normal",
         replicas=networks,
-        generator=draws,
+        generator=generators(seed, networks),
         device=device,
     )
-    train(
-        model,
-        x,
-        y,
-        loss="cross_entropy",
-        optimizer=SGD(model.parameters(), lr=RATE),
-        epochs=EPOCHS,
-        batch_size=BATCH,
-        generator=torch.Generator().manual_seed(seed),
-    )
+    descend(model, Examples(x, y), RATE, seed=seed, epochs=EPOCHS, batch=BATCH)
     norms = model.normalizations
     found = {
         "gamma": [norm.weight for norm in norms],

@@ -13,19 +13,18 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter1d
 
 from experiments import style
+from experiments.batch_normalization._shared.training import CLASSES, digit_parts
 from experiments.evidence import between, mean_interval, percent
-from experiments.replicas import generators
-from unitgain.datasets import digits, split
+from experiments.trials import descend, generators, score, stacked
+from unitgain.datasets import Examples
 from unitgain.initializers import uniform_
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
 from unitgain.plots import unit_states
-from unitgain.training import accuracy, train
-from unitgain.transforms import StandardScaler
+from unitgain.training import accuracy
 
 ARMS = {None: "without", "batch": "with batch normalization"}
 HIDDEN, WIDTH = 8, 40
-SIZES = (64, *[WIDTH] * HIDDEN, 10)
+SIZES = (64, *[WIDTH] * HIDDEN, CLASSES)
 RATE, BATCH, EPOCHS = 0.1, 50, 6
 WORDS = {"always_on": "always on", "dead": "never on", "alive": "on for some"}
 SHOWN = 10  # units of the last hidden layer
@@ -50,56 +49,41 @@ def compute(*, networks=5, frames=80, seed=0, device="cpu"):
     of the images that activates each unit (arms, moments, units), and the `accuracy` (arms, moments) on these
     images, at each `step`; of every network the accuracy on `held_out` images (arms, networks).
     """
-    parts = split(*digits(device=device), generator=torch.Generator().manual_seed(seed))
-    scaler = StandardScaler().fit(parts.train.x)
-    x, y = scaler.transform(parts.train.x), parts.train.y
-    total = EPOCHS * -(-len(x) // BATCH)
+    images, held, _ = digit_parts(seed, device)
+    total = EPOCHS * -(-len(images.x) // BATCH)
     moments = np.unique((np.linspace(0, 1, frames) ** 1.5 * total).round().astype(int))  # denser at first
     found = {"counts": [], "share": [], "accuracy": [], "held_out": []}
     for normalization in ARMS:
-        draws = generators(seed, networks)
-        model = _model(normalization, draws, device)
-        kept = []
+        model, kept = _model(normalization, generators(seed, networks), device), []
 
         def keep(step, model=model, kept=kept):
             if step in moments:
                 kept.append([parameter.detach().clone() for parameter in model.parameters()])
 
-        train(
-            model,
-            x,
-            y,
-            loss="cross_entropy",
-            optimizer=SGD(model.parameters(), lr=RATE),
-            epochs=EPOCHS,
-            batch_size=BATCH,
-            generator=torch.Generator().manual_seed(seed),
-            callback=keep,
-        )
-        with torch.no_grad():
-            held_out = accuracy(model.eval()(scaler.transform(parts.validation.x)), parts.validation.y)
-            made = {"normalization": normalization, "replicas": len(moments), "weight": "zeros"}
-            film = MLP(SIZES, "relu", **made, device=device)
-            shown = int(held_out.argsort(stable=True)[networks // 2])
-            for parameter, *at in zip(film.parameters(), *kept, strict=True):
-                parameter.copy_(torch.stack(at)[:, shown])
-            z = _received(film, x)
-            found["accuracy"].append(accuracy(film(x), y))
-        counts = [[np.histogram(unit, EDGES)[0] for unit in at[:SHOWN]] for at in z.cpu().double().numpy()]
-        found["counts"].append(torch.from_numpy(np.array(counts)))
-        found["share"].append((z > 0).float().mean(-1))
+        descend(model, images, RATE, seed=seed, epochs=EPOCHS, batch=BATCH, callback=keep)
+        held_out = score(model.eval(), held)
+        shown = int(held_out.argsort(stable=True)[networks // 2])
+        film = MLP(SIZES, "relu", normalization=normalization, weight="zeros", device=device)
+        seen = [_seen(film, [values[shown] for values in at], images) for at in kept]
+        for key, rows in zip(("counts", "share", "accuracy"), stacked(seen), strict=True):
+            found[key].append(rows)
         found["held_out"].append(held_out)
-    stacked = {key: torch.stack(rows) for key, rows in found.items()}
-    return {"step": torch.from_numpy(moments), "images": torch.tensor(len(x)), **stacked}
+    films = {key: torch.stack(rows) for key, rows in found.items()}
+    return {"step": torch.from_numpy(moments), "images": torch.tensor(len(images.x)), **films}
 
 
-def _received(model: MLP, x: torch.Tensor) -> torch.Tensor:
-    """What the last hidden layer's activation receives: (replicas, units, n)."""
-    seen = []
-    hook = model.activations[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    model(x)
+@torch.no_grad()
+def _seen(model: MLP, parameters: list[torch.Tensor], images: Examples) -> tuple[torch.Tensor, ...]:
+    """One moment of a network: counts, shares and accuracy."""
+    for parameter, value in zip(model.parameters(), parameters, strict=True):
+        parameter.copy_(value)
+    arriving = []
+    hook = model.activations[-1].register_forward_pre_hook(lambda _, inputs: arriving.append(*inputs))
+    right = accuracy(model(images.x), images.y)
     hook.remove()
-    return seen[0]
+    (z,) = arriving
+    counts = np.array([np.histogram(unit, EDGES)[0] for unit in z[:SHOWN].cpu().double().numpy()])
+    return torch.from_numpy(counts), (z > 0).float().mean(-1), right
 
 
 def _shapes(counts: np.ndarray) -> np.ndarray:

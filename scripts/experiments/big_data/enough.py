@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
-from experiments.replicas import generators
-from unitgain.datasets import mnist
+from experiments.evidence import long_table, mean_interval, percent
+from experiments.trials import descend, generator, generators, score
+from unitgain.datasets import Examples, mnist
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
-from unitgain.training import accuracy, train
 from unitgain.transforms import StandardScaler
 
 COUNTS = (10, 40, 100, 400, 1000, 2000, 4000)
@@ -28,10 +27,10 @@ class Standardize(nn.Module):
 
     def __init__(self, mean, scale):
         super().__init__()
-        self.mean, self.scale = mean.float().unsqueeze(-2), scale.float().unsqueeze(-2)
+        self.shift, self.gain = (part.float().unsqueeze(-2) for part in (-mean / scale, 1 / scale))
 
     def forward(self, x):
-        return (x - self.mean) / self.scale
+        return torch.addcmul(self.shift, x, self.gain)
 
 
 def of_first(x) -> torch.Tensor:
@@ -57,9 +56,9 @@ def compute(*, networks=6, rows=1000, seed=0, device="cpu"):
     `vary` are `unseen`, constant so far; the `accuracy` after training on `rows` examples.
     """
     x, y = mnist(device=device)
-    x, held = x.float(), torch.arange(len(x)) % 5 == 4
+    held = torch.arange(len(x)) % 5 == 4
     file = x[~held]
-    orders = [torch.randperm(len(file), generator=g) for g in generators(seed, networks)]
+    orders = [torch.randperm(len(file), generator=draw) for draw in generators(seed, networks, "data")]
     shuffled = torch.stack([of_first(file[order]) for order in orders], 2)
     as_it_lies = of_first(file).unsqueeze(2).expand_as(shuffled)
     mean, scale = torch.stack([as_it_lies, shuffled], 1)  # (orders, counts, networks, features)
@@ -68,21 +67,19 @@ def compute(*, networks=6, rows=1000, seed=0, device="cpu"):
     vary = truth.var_ > 0
     error = ((mean - truth.mean_) / truth.scale_)[..., vary].square().mean(-1).sqrt()
 
-    replicas, generator = mean.shape[:-1], torch.Generator().manual_seed(seed)
-    draws = generators(seed, networks, times=2 * len(COUNTS))
+    replicas, draws = mean.shape[:-1], generators(seed, networks, times=2 * len(COUNTS))
     network = MLP((784, HIDDEN, 10), weight="he_normal", replicas=replicas, generator=draws, device=device)
     model = nn.Sequential(Standardize(mean, scale), network)
-    optimizer = Adam(network.parameters(), lr=RATE)
-    settings = {"loss": "cross_entropy", "optimizer": optimizer, "epochs": EPOCHS, "batch_size": BATCH}
-    training, fresh = some(~held, rows, generator), some(held, rows, generator)
-    train(model, x[training], y[training], generator=generator, **settings)
-    with torch.no_grad():
-        right = accuracy(model(x[fresh]), y[fresh])
+    training, fresh = (
+        some(which, rows, generator(seed, stream)) for which, stream in ((~held, "split"), (held, "fresh"))
+    )
+    examples = Examples(x[training], y[training])
+    descend(model, examples, RATE, seed=seed, epochs=EPOCHS, batch=BATCH, optimizer=Adam)
     return {
         "error": error,
         "unseen": (scale[..., vary] == 1).sum(-1),
         "vary": vary.sum(),
-        "accuracy": right,
+        "accuracy": score(model, Examples(x[fresh], y[fresh])),
         "trained": torch.tensor(len(training)),
     }
 
@@ -124,14 +121,9 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {"shuffled": [], "rows": [], "network": [], "error": [], "unseen": [], "accuracy": []}
-    for k, i, j in np.ndindex(result["error"].shape):
-        columns["shuffled"].append(k)
-        columns["rows"].append(COUNTS[i])
-        columns["network"].append(j)
-        for name in ("error", "unseen", "accuracy"):
-            columns[name].append(result[name][k, i, j])
-    return columns
+    found = {name: result[name] for name in ("error", "unseen", "accuracy")}
+    networks = range(result["error"].shape[-1])
+    return long_table({"shuffled": (0, 1), "rows": COUNTS, "network": networks}, **found)
 
 
 def caption(result) -> str:

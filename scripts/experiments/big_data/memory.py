@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
 
 from experiments import style
-from experiments.evidence import number
+from experiments.evidence import long_table, number
+from experiments.trials import generator
 from unitgain.transforms import PCA, StandardScaler
 
 FEATURES, CHUNK = 100, 4096
@@ -24,15 +24,15 @@ BUFFER = 2**19  # numbers that the scaler takes to float64 at a time
 
 
 class Peak(TorchDispatchMode):
-    """The most bytes that tensors made inside have held at a time."""
+    """The most bytes that tensors made inside have held at a time; the `file` is not in memory."""
 
-    def __init__(self):
+    def __init__(self, file):
         super().__init__()
-        self.held, self.bytes = {}, 0
+        self.held, self.bytes = {id(file.untyped_storage()): 0}, 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        for tensor in tree_iter(result):
+        for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, torch.Tensor):
                 storage = tensor.untyped_storage()
                 if id(storage) not in self.held:
@@ -42,23 +42,23 @@ class Peak(TorchDispatchMode):
         return result
 
 
-def draws(n, generator, device):
-    return torch.randn(n, FEATURES, generator=generator).to(device)
+def read(rows, device):
+    return rows.to(device, copy=True)
 
 
-def formula(n, generator, device):
-    x = draws(n, generator, device)
+def formula(file, device):
+    x = read(file, device)
     return (x - x.mean(0)).square().mean(0)
 
 
-def at_once(n, generator, device):
-    return StandardScaler().fit(draws(n, generator, device)).var_
+def at_once(file, device):
+    return StandardScaler().fit(read(file, device)).var_
 
 
-def streamed(n, generator, device, kind=StandardScaler):
+def streamed(file, device, kind=StandardScaler):
     transform = kind()
-    for start in range(0, n, CHUNK):
-        transform.partial_fit(draws(min(CHUNK, n - start), generator, device))
+    for start in range(0, len(file), CHUNK):
+        transform.partial_fit(read(file[start : start + CHUNK], device))
     return transform.covariance_ if kind is PCA else transform.var_
 
 
@@ -79,17 +79,18 @@ def predicted(n) -> dict[str, np.ndarray]:
 def compute(*, rows=262_144, seed=0, device="cpu"):
     """Peak `bytes` (ways, numbers of rows), and the standard deviations `sd` (ways but PCA, features)."""
     counts = [max(rows // 4**k, 2) for k in reversed(range(STEPS_OF_4))]
-    peaks, results = [], {}
-    for name, way in WAYS.items():
+    file = torch.randn(counts[-1], FEATURES, generator=generator(seed))
+    peaks, variances = [], []
+    for way in WAYS.values():
         for n in counts:
-            with Peak() as peak:
-                result = way(n, torch.Generator().manual_seed(seed), device)
+            with Peak(file) as peak:
+                found = way(file[:n], device)
             peaks.append(peak.bytes)
-        results[name] = result
+        variances.append(found)
     return {
         "rows": torch.tensor(counts),
         "bytes": torch.tensor(peaks).view(len(WAYS), len(counts)),
-        "sd": torch.stack([results[name].double().sqrt() for name in ("formula", "at_once", "streamed")]),
+        "sd": torch.stack([found.double().sqrt() for found in variances[:-1]]),
     }
 
 
@@ -114,13 +115,12 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {"way": [], "rows": [], "bytes": [], "predicted_bytes": []}
-    for (name, line), seen in zip(predicted(result["rows"]).items(), result["bytes"], strict=False):
-        columns["way"] += [name] * len(seen)
-        columns["rows"] += result["rows"].tolist()
-        columns["bytes"] += seen.tolist()
-        columns["predicted_bytes"] += line.tolist()
-    return columns
+    lines = predicted(result["rows"])
+    return long_table(
+        {"way": list(lines), "rows": result["rows"]},
+        bytes=result["bytes"][: len(lines)],
+        predicted_bytes=np.stack(list(lines.values())),
+    )
 
 
 def _differ(result) -> float:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import median_interval, number, percent
+from experiments.trials import generator
 from unitgain.transforms import StandardScaler
 
 CHUNKS = 32
@@ -25,22 +26,22 @@ def tree(parts: list[StandardScaler]) -> StandardScaler:
     return tree(parts[:half]).merge(tree(parts[half:]))
 
 
-def merged(chunks, generator) -> torch.Tensor:
+def merged(chunks, draws) -> torch.Tensor:
     """Standard deviations from a stream in order, a random order, a tree: (3, features)."""
     stream, shuffled = StandardScaler(), StandardScaler()
-    for chunk in chunks:
-        stream.partial_fit(chunk)
     parts = [StandardScaler().fit(chunk) for chunk in chunks]
-    for k in torch.randperm(len(chunks), generator=generator):
+    for part in parts:
+        stream.merge(part)  # as `partial_fit` of the chunk does
+    for k in torch.randperm(len(chunks), generator=draws):
         shuffled.merge(parts[k])
     return torch.stack([one.var_.sqrt() for one in (stream, shuffled, tree(parts))])
 
 
 def from_sums(chunks, dtype) -> torch.Tensor:
     """The standard deviation from the sums of x and x²; 0 where the difference is negative."""
-    n = sum(map(len, chunks))
-    mean = sum(chunk.to(dtype).sum(0) for chunk in chunks) / n
-    square = sum(chunk.to(dtype).square().sum(0) for chunk in chunks) / n
+    n, chunks = sum(map(len, chunks)), [chunk.to(dtype) for chunk in chunks]
+    mean = sum(chunk.sum(0) for chunk in chunks) / n
+    square = sum(chunk.square().sum(0) for chunk in chunks) / n
     return (square - mean.square()).clamp(min=0).sqrt().double()
 
 
@@ -71,15 +72,15 @@ def compute(*, tables=24, rows=65_536, seed=0, device="cpu"):
     `sums` (dtypes, offsets, tables), `merge` (orders, offsets, tables); `average` (drifts, tables) where the
     chunks' own standard deviations are averaged, and `merge_drift` (orders, drifts, tables).
     """
-    generator = torch.Generator().manual_seed(seed)
-    z = torch.randn(rows, tables, generator=generator).to(device)
+    draws = generator(seed)
+    z = torch.randn(rows, tables, generator=draws).to(device)
     found = {"sums": [], "merge": [], "average": [], "merge_drift": []}
     for offset in OFFSETS:
         x = z + offset
         truth, chunks = exact(x, offset), x.chunk(CHUNKS)
         sums = torch.stack([from_sums(chunks, dtype) for dtype in SUMS])
         found["sums"].append((sums / truth - 1).abs())
-        found["merge"].append((merged(chunks, generator) / truth - 1).abs())
+        found["merge"].append((merged(chunks, draws) / truth - 1).abs())
     place = torch.arange(CHUNKS).repeat_interleave(-(-rows // CHUNKS))[:rows].double()
     place = ((place - place.mean()) / place.std(correction=0)).float()
     for drift in DRIFTS:
@@ -87,7 +88,7 @@ def compute(*, tables=24, rows=65_536, seed=0, device="cpu"):
         truth, chunks = exact(x), x.chunk(CHUNKS)
         average = torch.stack([exact(chunk) for chunk in chunks]).mean(0)
         found["average"].append((average / truth - 1).abs())
-        found["merge_drift"].append((merged(chunks, generator) / truth - 1).abs())
+        found["merge_drift"].append((merged(chunks, draws) / truth - 1).abs())
     return {
         "sums": torch.stack(found["sums"], 1),
         "merge": torch.stack(found["merge"], 1),

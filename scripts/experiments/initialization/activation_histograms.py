@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments.evidence import number, percent
-from experiments.initialization import _ladder as ladder
-from unitgain.activations import activation
+from experiments.initialization._shared import ladder
+from experiments.trials import generator
 from unitgain.initializers import normal_
 
 AXES = (
@@ -22,17 +22,13 @@ def compute(*, networks=8, points=50, seed=0, device="cpu"):
     """Histograms of the activations, `tanh` and `relu` (titles, layers, bins), and the root mean square of
     each network's, `rms` (functions, titles, layers, networks); inputs N(0, 1).
     """
-    generator = torch.Generator().manual_seed(seed)
-    x = normal_(torch.empty(networks, ladder.WIDTH, points), generator=generator).to(device)
-    weights = ladder.first_weights(networks, seed, generator)
-    found, sizes = {}, []
-    with torch.no_grad():
-        for name, axis in zip(ladder.FUNCTIONS, AXES, strict=True):
-            f = activation(name)
-            passes = [[f(z) for z in ladder.weighted_inputs(f, layers, x)] for layers in weights]
-            found[name] = np.array([[axis.counts(h) for h in layers] for layers in passes])
-            sizes.append(torch.stack([torch.stack([ladder.rms(h) for h in layers]) for layers in passes]))
-    return {**found, "rms": torch.stack(sizes)}
+    x = normal_(torch.empty(networks, ladder.WIDTH, points), generator=generator(seed, "data")).to(device)
+
+    @torch.no_grad()
+    def activations(f, layers):
+        return [f(z) for z in ladder.weighted_inputs(f, layers, x)]
+
+    return ladder.measure(activations, AXES, networks, seed)
 
 
 def _ends(result) -> np.ndarray:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import mean_interval, percent
+from experiments.trials import generator, standardized
 from unitgain.datasets import digits
 from unitgain.initializers import normal_, uniform_
-from unitgain.transforms import StandardScaler
 
 N = 64  # inputs, as many as the digits have pixels
 EXAMPLES = 200
@@ -29,24 +29,24 @@ def compute(*, neurons=2_000, seed=0, device="cpu"):
     """Mean squares over the examples of each unit's weighted input, over n Var(w) Var(x), `square` (cases,
     units); and what they are on average when the failed assumption is put right, `corrected` (cases,).
     """
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed)
 
     def normal(*shape: int) -> Tensor:
-        return normal_(torch.empty(shape), generator=generator).to(device)
+        return normal_(torch.empty(shape), generator=draw).to(device)
 
     x, w = normal(neurons, EXAMPLES, N), normal(neurons, 1, N) / N**0.5
-    uniform = uniform_(torch.empty(neurons, 1, N), 0, 1, generator=generator).to(device)
+    uniform = uniform_(torch.empty(neurons, 1, N), 0, (12 / N) ** 0.5, generator=draw).to(device)
     encoder = normal(neurons, N, N) / N**0.5  # each unit has its own, and is one of the decoder's
     decoder = encoder[:, :, :1].mT @ encoder
     pixels = digits(device=device).x
-    scaled = StandardScaler().fit(pixels).transform(pixels)
+    nothing, uniform, decoder = _over_derived(torch.cat([w, uniform, decoder], 1), x)
     squares = {
-        "nothing": _over_derived(w, x),
-        "inputs depend on each other": _over_derived(w, scaled),
-        "inputs off centre": _over_derived(w, x.relu()),
-        "weights depend on inputs": _over_derived(decoder, x),
-        "inputs off centre, more": _over_derived(w, pixels),
-        "weights off centre": _over_derived(uniform * (12 / N) ** 0.5, x),  # of variance 1/n, as the others
+        "nothing": nothing,
+        "inputs depend on each other": _over_derived(w, standardized(pixels, pixels))[0],
+        "inputs off centre": _over_derived(w, x.relu_())[0],
+        "weights depend on inputs": decoder,
+        "inputs off centre, more": _over_derived(w, pixels)[0],
+        "weights off centre": uniform,  # of variance 1/n, as the others
     }
     of_pixels = pixels.square().mean(0).sum() / pixels.var(0).sum()
     corrected = [1, 1, math.pi / (math.pi - 1), 2 + 1 / N, of_pixels.item(), 4]
@@ -54,9 +54,9 @@ def compute(*, neurons=2_000, seed=0, device="cpu"):
 
 
 def _over_derived(w: Tensor, x: Tensor) -> Tensor:
-    """The mean square of w · x for each unit, over Σ Var(w) Var(x) with Var(w) = 1/n: `(units,)`."""
-    s = (x @ w.mT)[..., 0] if x.ndim > 2 else w[:, 0] @ x.T
-    return s.square().mean(1) / x.var(-2).mean()
+    """Mean squares of w · x, w (units, kinds, n), over Σ Var(w) Var(x), Var(w) = 1/n: (kinds, units)."""
+    s = w @ x.mT if x.ndim > 2 else w.flatten(0, 1) @ x.T
+    return s.square().mean(-1).view(w.shape[:2]).T / x.var(-2).mean()
 
 
 def draw(result) -> Figure:

@@ -7,10 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, percent
+from experiments.evidence import Claim, long_table, mean_interval, percent
+from experiments.trials import generator, standardized
 from unitgain.datasets import digits
 from unitgain.initializers import he_normal_
-from unitgain.transforms import StandardScaler
 
 BIASES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 SMALL = BIASES.index(0.01)
@@ -24,25 +24,22 @@ def compute(*, networks=20, points=500, seed=0, device="cpu"):
 
     And what the normal distribution says of the first layer's pairs, `predicted` (biases,).
     """
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed)
     pixels = digits(device=device).x
-    chosen = torch.randperm(len(pixels), generator=generator)[:points]
-    x = StandardScaler().fit(pixels).transform(pixels)[chosen].T
+    chosen = torch.randperm(len(pixels), generator=draw)[:points]
+    x = standardized(pixels, pixels)[chosen].T
     shape = networks, WIDTH, WIDTH
-    weights = [he_normal_(torch.empty(shape), generator=generator).to(device) for _ in range(LAYERS)]
-    active, dead = [], []
+    first, *later = (he_normal_(torch.empty(shape), generator=draw).to(device) for _ in range(LAYERS))
+    z, firing = first @ x, []
     for bias in BIASES:
-        h, shares, never = x, [], []
-        for w in weights:
-            h = (w @ h + bias).relu()
-            on = (h > 0).float().mean(-1)  # of each unit
-            shares.append(on.mean(-1))
-            never.append((on == 0).float().mean(-1))
-        active.append(torch.stack(shares))
-        dead.append(torch.stack(never))
+        layers = [(z + bias).relu_()]
+        for w in later:
+            layers.append((w @ layers[-1] + bias).relu_())
+        firing.append(torch.stack([(h > 0).float().mean(-1) for h in layers]))
+    share = torch.stack(firing)  # (biases, layers, networks, units)
     spread = (2 * x.double().square().mean(0)).sqrt()  # of a unit's weighted input over the weights
     predicted = torch.stack([torch.special.ndtr(bias / spread).mean() for bias in BIASES])
-    return {"active": torch.stack(active), "dead": torch.stack(dead), "predicted": predicted}
+    return {"active": share.mean(-1), "dead": (share == 0).float().mean(-1), "predicted": predicted}
 
 
 def draw(result) -> Figure:
@@ -79,9 +76,8 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    bias, layer = np.meshgrid(BIASES, range(1, LAYERS + 1), indexing="ij")
-    columns = {"active": result["active"].mean(-1).ravel(), "dead": result["dead"].mean(-1).ravel()}
-    return {"bias": bias.ravel(), "layer": layer.ravel(), **columns}
+    columns = {key: result[key].mean(-1) for key in ("active", "dead")}
+    return long_table({"bias": BIASES, "layer": range(1, LAYERS + 1)}, **columns)
 
 
 def _shares(result, bias: float) -> tuple[float, float, float]:
@@ -115,19 +111,16 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     share = result["active"][SMALL, 0]
-    low, high = mean_interval(share)
     none, small, (all_on, later, dead) = (_shares(result, bias) for bias in (0.0, 0.01, 3.0))
     gain = mean_interval(share - result["active"][0, 0])
-    yield Claim(
+    yield Claim.of_mean(
+        share,
         id="bias-01",
         statement="A bias of 0.01 ensures that all ReLU units fire in the beginning",
         sources=("Stanford CS231n, course notes",),
         verdict="refuted",
         measure="share of pairs of unit and example that are active in the first layer with biases of 0.01",
-        estimate=float(share.mean(dtype=np.float64)),
-        interval=(low, high),
-        n=len(share),
-        holds=high < 0.55 and gain[1] < 0.01 and none[0] > 0.45,
+        holds=mean_interval(share)[1] < 0.55 and gain[1] < 0.01 and none[0] > 0.45,
         finding=f"From {percent(none[0], 1)} without biases to {percent(small[0], 1)}: weighted inputs "
         f"spread over more than ±1, and 0.01 is little beside that. With a bias of 3, {percent(all_on, 1)} "
         f"of the first layer's pairs are active, but {percent(later)} of the third layer's, where "

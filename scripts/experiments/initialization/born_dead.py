@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, between, number, percent, wilson
+from experiments.evidence import Claim, between, long_table, number, percent, wilson
+from experiments.trials import generator
 from unitgain.initializers import he_normal_
 from unitgain.theory import born_dead_probability
 
@@ -25,13 +26,13 @@ def compute(*, networks=4_000, seed=0, device="cpu"):
 
     Inputs and weights are normal, of He's variance, and biases 0.
     """
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed)
     found = {"one": [], "all": []}
     for width in WIDTHS:
-        h = torch.randn(networks, FEATURES, POINTS, generator=generator).to(device)
+        h = torch.randn(networks, FEATURES, POINTS, generator=draw).to(device)
         for depth in range(1, DEPTHS[-1] + 1):
-            w = he_normal_(torch.empty(networks, width, h.shape[1]), generator=generator).to(device)
-            h = (w @ h).relu()
+            w = he_normal_(torch.empty(networks, width, h.shape[1]), generator=draw).to(device)
+            h = (w @ h).relu_()
             if depth in DEPTHS:
                 found["one"].append((h[:, :, 0] == 0).all(1))
                 found["all"].append((h == 0).all(2).all(1))
@@ -73,16 +74,14 @@ def _label(ax: Axes, width: int, line: np.ndarray, depths: np.ndarray) -> None:
 
 
 def table(result) -> dict:
-    width, depth = np.meshgrid(WIDTHS, DEPTHS, indexing="ij")
     ends = {key: np.apply_along_axis(wilson, -1, result[key]) for key in ("one", "all")}
-    return {
-        "width": width.ravel(),
-        "hidden_layers": depth.ravel(),
-        "predicted": predicted(DEPTHS).ravel(),
-        **{f"on_{key}": result[key].mean(-1).ravel() for key in ends},
-        **{f"on_{key}_low": pair[..., 0].ravel() for key, pair in ends.items()},
-        **{f"on_{key}_high": pair[..., 1].ravel() for key, pair in ends.items()},
-    }
+    return long_table(
+        {"width": WIDTHS, "hidden_layers": DEPTHS},
+        predicted=predicted(DEPTHS),
+        **{f"on_{key}": result[key].mean(-1) for key in ends},
+        **{f"on_{key}_low": pair[..., 0] for key, pair in ends.items()},
+        **{f"on_{key}_high": pair[..., 1] for key, pair in ends.items()},
+    )
 
 
 def _off(result) -> float:
@@ -125,16 +124,14 @@ def claims(result) -> Iterator[Claim]:
     low, high = wilson(hits)
     expected = born_dead_probability(*NAMED).item()
     every = _named(result, "all")
-    yield Claim(
+    yield Claim.of_fraction(
+        hits,
         id="born-dead",
         statement="A fresh ReLU network with L layers of n units is dead on a given input with probability "
         "1 − (1 − 2⁻ⁿ)ᴸ",
         sources=("Lu, Shin, Su & Karniadakis 2019, theorem 3.3",),
         verdict="confirmed",
         measure=f"share of networks dead on one input, {width} units and {depth} layers",
-        estimate=float(hits.mean()),
-        interval=(low, high),
-        n=len(hits),
         holds=expected - CLOSE < low and high < expected + CLOSE and _off(result) < CLOSE,
         finding=f"Predicted {number(expected)}, measured {number(hits.mean())}; over widths {WIDTHS[0]} to "
         f"{WIDTHS[-1]} and depths {DEPTHS[0]} to {DEPTHS[-1]} no share is further off than "

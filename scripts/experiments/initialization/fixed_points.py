@@ -1,6 +1,7 @@
 """Which activations keep a signal of variance 1, layer after layer?  Chapter: initialization."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import torch
@@ -8,8 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.trials import generator
 from unitgain.activations import ACTIVATIONS, gain
+from unitgain.initializers import lecun_normal_
 from unitgain.theory import variance_map
 
 WIDTH, DEPTH = 240, 100
@@ -31,13 +34,13 @@ def compute(*, networks=16, points=8, seed=0, device="cpu"):
     Normal inputs of the curve's variance; weights N(0, 1/width), which at equal widths is both Glorot's rule
     and LeCun's, the same for all curves; no biases.
     """
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed)
     functions, starts = zip(*CURVES, strict=True)
-    x = torch.randn(networks, WIDTH, points, generator=generator).repeat(1, 1, len(CURVES))
+    x = torch.randn(networks, WIDTH, points, generator=draw).repeat(1, 1, len(CURVES))
     h = (x * torch.tensor(starts).sqrt().repeat_interleave(points)).to(device)
     found = {"mean": [], "variance": []}
     for _ in range(DEPTH):
-        w = torch.randn(networks, WIDTH, WIDTH, generator=generator).to(device) / WIDTH**0.5
+        w = lecun_normal_(torch.empty(networks, WIDTH, WIDTH), generator=draw).to(device)
         columns = zip(functions, (w @ h).split(points, -1), strict=True)
         h = torch.cat([ACTIVATIONS[name](z) for name, z in columns], -1)
         variance, mean = torch.var_mean(h.unflatten(-1, (-1, points)), (1, 3), correction=0)
@@ -46,6 +49,7 @@ def compute(*, networks=16, points=8, seed=0, device="cpu"):
     return {key: torch.stack(rows).permute(2, 0, 1) for key, rows in found.items()}
 
 
+@cache
 def predicted() -> np.ndarray:
     """Mean squares of the layers' outputs: (curves, layers)."""
     lines = []
@@ -87,18 +91,17 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    curve, layer = np.meshgrid(range(len(CURVES)), range(1, DEPTH + 1), indexing="ij")
     ends = np.apply_along_axis(mean_interval, -1, result["variance"])
-    return {
-        "activation": np.array([name for name, _ in CURVES])[curve].ravel(),
-        "input_variance": np.array([start for _, start in CURVES])[curve].ravel(),
-        "layer": layer.ravel(),
-        "mean": result["mean"].mean(-1).ravel(),
-        "variance": result["variance"].mean(-1).ravel(),
-        "low": ends[..., 0].ravel(),
-        "high": ends[..., 1].ravel(),
-        "predicted_mean_square": predicted().ravel(),
-    }
+    names, starts = zip(*CURVES, strict=True)
+    columns = long_table(
+        {"activation": names, "layer": range(1, DEPTH + 1)},
+        mean=result["mean"].mean(-1),
+        variance=result["variance"].mean(-1),
+        low=ends[..., 0],
+        high=ends[..., 1],
+        predicted_mean_square=predicted(),
+    )
+    return {"activation": columns.pop("activation"), "input_variance": np.repeat(starts, DEPTH), **columns}
 
 
 def _tips(name: str) -> float:
@@ -151,15 +154,13 @@ def _selu(result) -> Claim:
     variance, mean = (result[key][SELU].mean(0) for key in ("variance", "mean"))  # over the layers
     low, high = mean_interval(variance)
     settled = result["variance"][:LECUN, SETTLED:].mean((1, 2))
-    return Claim(
+    return Claim.of_mean(
+        variance,
         id="selu-fixed-point",
         statement="SELU keeps mean 0 and variance 1, with weights of variance 1/inputs",
         sources=("Klambauer, Unterthiner, Mayr & Hochreiter 2017, theorem 1",),
         verdict="confirmed",
         measure=f"variance of the outputs, mean over {DEPTH} layers of {WIDTH} units; inputs N(0, 1)",
-        estimate=float(variance.mean()),
-        interval=(low, high),
-        n=len(variance),
         holds=low > 0.95 and high < 1.05 and np.abs(mean.mean()) < 0.02 and np.abs(settled - 1).max() < 0.1,
         finding=f"The mean is {number(mean.mean(), 1)} {between(mean_interval(mean), 1)}. This fixed point "
         f"attracts: from input variances 10 and 0.1 the layers after the {SETTLED}th have variance "
@@ -169,18 +170,15 @@ def _selu(result) -> Claim:
 
 def _lecun(result) -> Claim:
     first = result["variance"][LECUN, 0]
-    low, high = mean_interval(first)
     at_1 = ACTIVATIONS["lecun_tanh"](torch.tensor(1.0, dtype=torch.float64)).item()
-    return Claim(
+    return Claim.of_mean(
+        first,
         id="lecun-tanh",
         statement="1.7159 tanh(2z/3) passes on variance 1 as variance 1, since it maps ±1 to ±1",
         sources=("LeCun, Bottou, Orr & Müller 1998, section 4.4",),
         verdict="refuted",
         measure=f"variance of a layer's outputs where its weighted inputs are N(0, 1), {WIDTH} units",
-        estimate=float(first.mean()),
-        interval=(low, high),
-        n=len(first),
-        holds=high < 0.9 and _variance(result, LECUN, DEPTH) < 0.6,
+        holds=mean_interval(first)[1] < 0.9 and _variance(result, LECUN, DEPTH) < 0.6,
         finding=f"At 1 the function is {number(at_1, 5)}, as designed, but the variance is the mean of f(z)² "
         "and not f(1)²: the curve flattens, and large z lose more than small ones gain. Layer after layer "
         f"it settles at {number(_variance(result, LECUN, DEPTH))}. To keep variance 1, multiply the weights "
@@ -190,20 +188,17 @@ def _lecun(result) -> Claim:
 
 def _tanh(result) -> Claim:
     last = result["variance"][TANH, -1]
-    low, high = mean_interval(last)
     depths = (10, 50, DEPTH)
     listed = ", ".join(number(_variance(result, TANH, d), 2) for d in depths)
     expected = ", ".join(number(1 / (2 * d), 2) for d in depths)
-    return Claim(
+    return Claim.of_mean(
+        last,
         id="tanh-glorot-decay",
         statement="With Glorot's weights, tanh keeps the variance of the signal",
         sources=("Glorot & Bengio 2010, section 4.2.1, which takes tanh for linear",),
         verdict="refuted",
         measure=f"variance of the outputs of layer {DEPTH}, inputs N(0, 1), {WIDTH} units a layer",
-        estimate=float(last.mean()),
-        interval=(low, high),
-        n=len(last),
-        holds=high < 0.02 and _off(result, TANH) < 0.3,
+        holds=mean_interval(last)[1] < 0.02 and _off(result, TANH) < 0.3,
         finding=f"It falls as 1/(2 · layer): at layers {', '.join(map(str, depths))} it is {listed}, where "
         f"the rule says {expected}. That is slow, unlike the exponential fall of too small weights: the "
         "smaller the signal, the more linear is tanh.",

@@ -1,6 +1,7 @@
 """Do Glorot's weights suit a sigmoid as well as tanh?  Chapter: initialization."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import torch
@@ -8,7 +9,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
+from experiments.evidence import Claim, long_table, number, percent
+from experiments.initialization._shared.rms import rms
+from experiments.trials import generator
 from unitgain.initializers import glorot_normal_, normal_
 from unitgain.theory import chi, variance_map
 
@@ -29,26 +32,21 @@ def compute(*, networks=60, seed=0, device="cpu"):
     """Root mean squares over the units: `signal`, of the activations, and `difference`, between the weighted
     inputs of two nearly equal examples, over that in the first layer (functions, layers, networks).
     """
-    generator = torch.Generator().manual_seed(seed)
-    x, step = (normal_(torch.empty(networks, WIDTH, 1), generator=generator) for _ in range(2))
-    pair = torch.cat([x, x + NEAR * step], -1).to(device).double()
-    shape = networks, WIDTH, WIDTH
-    weights = [
-        glorot_normal_(torch.empty(shape), generator=generator).to(device).double() for _ in range(DEPTH)
-    ]
+    draw = generator(seed)
+    x, step = (normal_(torch.empty(networks, WIDTH, 1), generator=draw) for _ in range(2))
+    h = torch.cat([x, x + NEAR * step] * len(FUNCTIONS), -1).to(device).double()
     signal, difference = [], []
-    for f in FUNCTIONS.values():
-        h, sizes, gaps = pair, [], []
-        for w in weights:
-            z = w @ h
-            h = f(z)
-            sizes.append(h.square().mean((-2, -1)).sqrt())
-            gaps.append((z[..., 1] - z[..., 0]).square().mean(-1).sqrt())
-        signal.append(torch.stack(sizes))
-        difference.append(torch.stack(gaps) / gaps[0])
-    return {"signal": torch.stack(signal), "difference": torch.stack(difference)}
+    for _ in range(DEPTH):
+        w = glorot_normal_(torch.empty(networks, WIDTH, WIDTH), generator=draw)
+        z = w.to(device).double() @ h
+        h = torch.cat([f(pair) for f, pair in zip(FUNCTIONS.values(), z.split(2, -1), strict=True)], -1)
+        signal.append(h.unflatten(-1, (-1, 2)).square().mean((1, 3)).sqrt())
+        difference.append((z[..., 1::2] - z[..., ::2]).square().mean(1).sqrt())
+    signal, difference = (torch.stack(layers).permute(2, 0, 1) for layers in (signal, difference))
+    return {"signal": signal, "difference": difference / difference[:, :1]}
 
 
+@cache
 def _predicted() -> tuple[np.ndarray, np.ndarray]:
     """Both (functions, layers), for layers without end: the first layer's variance is 1."""
     signal, difference = [], []
@@ -67,7 +65,7 @@ def draw(result) -> Figure:
     look = {"fmt": "o", "ms": 3.6, "mew": 0, "elinewidth": 1, "color": key}
     for ax, rows, lines in zip(axes, (result["signal"], result["difference"]), _predicted(), strict=True):
         for sizes, line, title in zip(rows, lines, FUNCTIONS, strict=True):
-            middle, low, high = _rms(sizes)
+            middle, low, high = rms(sizes).T
             ax.plot(layers, line, color=style.ink(), lw=0.8)
             ax.errorbar(layers, middle, (middle - low, high - middle), **look)
             beside = {"tanh": "top", "sigmoid": "center"}.get(title, "bottom") if ax is axes[1] else "center"
@@ -80,35 +78,27 @@ def draw(result) -> Figure:
     return fig
 
 
-def _rms(sizes: np.ndarray) -> np.ndarray:
-    """Root mean squares of `sizes` (layers, networks) and their intervals: (3, layers)."""
-    rows = [(np.square(row).mean(), *mean_interval(row**2)) for row in sizes]
-    return np.sqrt(np.maximum(rows, 0)).T
-
-
 def _factor(result, function: str) -> np.ndarray:
     """By how much a deeper layer multiplies what differs: root mean square and interval."""
     gaps = result["difference"][list(FUNCTIONS).index(function)]
-    return _rms((gaps[-1] / gaps[FROM - 1])[None])[:, 0] ** (1 / (DEPTH - FROM))
+    return rms(gaps[-1] / gaps[FROM - 1], DEPTH - FROM)
 
 
 def table(result) -> dict:
     signal, difference = _predicted()
-    found = np.array([[_rms(rows) for rows in result[name]] for name in ("signal", "difference")])
-    return {
-        "function": np.repeat(list(FUNCTIONS), DEPTH),
-        "layer": np.tile(np.arange(1, DEPTH + 1), len(FUNCTIONS)),
-        "signal_predicted": signal.ravel(),
-        "signal": found[0, :, 0].ravel(),
-        "difference_predicted": difference.ravel(),
-        "difference": found[1, :, 0].ravel(),
-    }
+    return long_table(
+        {"function": list(FUNCTIONS), "layer": range(1, DEPTH + 1)},
+        signal_predicted=signal,
+        signal=rms(result["signal"])[..., 0],
+        difference_predicted=difference,
+        difference=rms(result["difference"])[..., 0],
+    )
 
 
 def _off(result) -> float:
     """Largest relative distance of a factor a layer of what differs from its prediction."""
-    measured = np.stack([_rms(rows)[0] for rows in result["difference"]])
-    return float(np.abs((measured[:, -1] / _predicted()[1][:, -1]) ** (1 / (DEPTH - 1)) - 1).max())
+    measured = rms(result["difference"][:, -1], DEPTH - 1)[:, 0]
+    return float(np.abs(measured / _predicted()[1][:, -1] ** (1 / (DEPTH - 1)) - 1).max())
 
 
 def caption(result) -> str:
@@ -124,10 +114,8 @@ def caption(result) -> str:
 
 
 def alt(result) -> str:
-    ends = {
-        title: number(_rms(rows)[0, -1], 2)
-        for title, rows in zip(FUNCTIONS, result["difference"], strict=True)
-    }
+    last = rms(result["difference"][:, -1])[:, 0]
+    ends = {title: number(end, 2) for title, end in zip(FUNCTIONS, last, strict=True)}
     return (
         "Left, the size of the activations over ten layers: that of the sigmoid stays at about one half, "
         "those of tanh and of the centred sigmoid fall slowly. Right, on a logarithmic axis, what differs "

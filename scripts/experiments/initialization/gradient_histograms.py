@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from experiments.evidence import Claim, mean_interval, number
-from experiments.initialization import _ladder as ladder
-from unitgain.activations import activation
+from experiments.evidence import Claim, number
+from experiments.initialization._shared import ladder
+from experiments.initialization._shared.rms import rms
+from experiments.trials import generator
 from unitgain.initializers import normal_
 
 AXES = (
@@ -32,20 +33,15 @@ def compute(*, networks=40, points=20, seed=0, device="cpu"):
 
     Inputs N(0, 1), and N(0, 1) is what comes back to the last layer.
     """
-    generator = torch.Generator().manual_seed(seed)
-    shape = networks, ladder.WIDTH, points
-    x, back = (normal_(torch.empty(shape), generator=generator).to(device) for _ in range(2))
-    weights = ladder.first_weights(networks, seed, generator)
-    found, sizes = {}, []
-    for name, axis in zip(ladder.FUNCTIONS, AXES, strict=True):
-        passes = []
-        for layers in weights:
-            z = ladder.weighted_inputs(activation(name), layers, x)
-            passes.append([*torch.autograd.grad(z[-1], z[:-1], back), back])
-        found[name] = np.array([[axis.counts(g) for g in layers] for layers in passes])
-        sizes.append(torch.stack([torch.stack([ladder.rms(g) for g in layers]) for layers in passes]))
-    size = torch.stack(sizes)
-    return {**found, "rms": size / size[:, :, -1:]}
+    draw, shape = generator(seed, "data"), (networks, ladder.WIDTH, points)
+    x, back = (normal_(torch.empty(shape), generator=draw).to(device) for _ in range(2))
+
+    def gradients(f, layers):
+        z = ladder.weighted_inputs(f, layers, x)
+        return [*torch.autograd.grad((z[-1] * back).sum(), z[:-1]), back]
+
+    found = ladder.measure(gradients, AXES, networks, seed)
+    return found | {"rms": found["rms"] / found["rms"][:, :, -1:]}
 
 
 def _ends(result) -> np.ndarray:
@@ -62,11 +58,9 @@ def table(result) -> dict:
     return ladder.table(result["rms"], predicted, "gradient")
 
 
-def _factor(result, title: int) -> tuple[float, tuple[float, float]]:
-    """By how much a ReLU layer multiplies the gradient, as a root mean square over the networks."""
-    square = result["rms"][1, title, 0] ** 2
-    low, high = (max(end, 0) ** (0.5 / (ladder.DEPTH - 1)) for end in mean_interval(square))
-    return float(square.mean() ** (0.5 / (ladder.DEPTH - 1))), (low, high)
+def _factor(result, title: int) -> np.ndarray:
+    """By how much a ReLU layer multiplies the gradient, as a root mean square over the networks; interval."""
+    return rms(result["rms"][1, title, 0], ladder.DEPTH - 1)
 
 
 def caption(result) -> str:
@@ -95,7 +89,7 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     expected = 1 / math.sqrt(6)
-    (keras, _), (he, _), (estimate, interval) = (_factor(result, title) for title in (2, 3, 4))
+    (keras, *_), (he, *_), (estimate, low, high) = (_factor(result, title).tolist() for title in (2, 3, 4))
     yield Claim(
         id="default-torch",
         statement="PyTorch's default weights shrink the gradient of a ReLU network by 1/√6 in every layer",
@@ -104,10 +98,10 @@ def claims(result) -> Iterator[Claim]:
         measure="factor by which one layer multiplies the gradient's root mean square over the networks, "
         f"through {ladder.DEPTH - 1} layers of nn.Linear({ladder.WIDTH}, {ladder.WIDTH}) and ReLU",
         estimate=estimate,
-        interval=interval,
+        interval=(low, high),
         n=result["rms"].shape[-1],
         holds=abs(estimate - expected) < 0.01
-        and interval[0] - 0.01 < expected < interval[1] + 0.01
+        and low - 0.01 < expected < high + 0.01
         and abs(keras - math.sqrt(0.5)) < 0.05,
         finding=f"Measured {estimate:.3f}, 1/√6 is {expected:.3f}. nn.Linear draws U(−1/√n, 1/√n), of "
         "variance 1/(3n), the rule that Glorot and Bengio found wanting. Keras's default, Glorot's uniform "

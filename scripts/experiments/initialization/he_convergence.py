@@ -4,17 +4,19 @@ Chapter: initialization.
 """
 
 import math
+from functools import partial
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import number
-from experiments.initialization._deep_digits import BATCH, CLASSES, descend, standardized_digits
-from unitgain.models import MLP
+from experiments.evidence import long_table, number
+from experiments.initialization._shared.networks import BATCH, CLASSES, Depths, each, standardized_digits
+from experiments.trials import descend, generators
+from unitgain.initializers import glorot_normal_, he_normal_
+from unitgain.optimizers import SGD
 
-RULES = {"He": "he_normal", "Glorot": "glorot_normal"}
+RULES = {"He": he_normal_, "Glorot": glorot_normal_}
 DEPTHS = (22, 30)  # layers with weights
 WIDTH = 40
 RATE, MOMENTUM = 0.008, 0.9
@@ -24,21 +26,28 @@ STARTED = 2.0  # a loss that is clearly below guessing's, 2.30
 
 
 def compute(*, networks=4, seed=0, device="cpu"):
-    """`loss` before every step: (depths, rules, networks, steps), at most 10 where a network diverges."""
-    data, losses = standardized_digits(device), []
-    for depth in DEPTHS:
-        sizes = 64, *[WIDTH] * (depth - 1), CLASSES
-        generator = torch.Generator().manual_seed(seed)
-        model = MLP(sizes, "relu", replicas=(len(RULES), networks), weight="zeros")
-        for rule, name in enumerate(RULES.values()):
-            drawn = MLP(sizes, "relu", replicas=networks, weight=name, generator=generator)
-            with torch.no_grad():
-                for parameter, values in zip(model.parameters(), drawn.parameters(), strict=True):
-                    parameter[rule] = values
-        model.to(device)
-        loss = descend(model, data, RATE, steps=STEPS, seed=seed, momentum=MOMENTUM)
-        losses.append(loss.permute(1, 2, 0))
-    return {"loss": torch.stack(losses).nan_to_num(nan=10).clamp(max=10)}
+    """`loss` before every step: (depths, rules, networks, steps), at most 10 where a network diverges.
+
+    Both rules scale the same numbers.
+    """
+    model = Depths(
+        [depth - 1 for depth in DEPTHS],
+        WIDTH,
+        "relu",
+        (len(RULES), networks),
+        weight=each(*RULES.values()),
+        generator=generators(seed, 1, times=len(RULES)),
+    )
+    loss = descend(
+        model.to(device),
+        standardized_digits(device),
+        RATE,
+        seed=seed,
+        steps=STEPS,
+        batch=BATCH,
+        optimizer=partial(SGD, momentum=MOMENTUM),
+    )
+    return {"loss": loss.permute(1, 2, 3, 0).nan_to_num(nan=10).clamp(max=10)}
 
 
 def _smooth(loss: np.ndarray) -> np.ndarray:
@@ -71,15 +80,9 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    axes = DEPTHS, list(RULES), range(result["loss"].shape[2]), range(0, result["loss"].shape[3], 10)
-    depth, rule, network, step = np.meshgrid(*axes, indexing="ij")
-    return {
-        "layers": depth.ravel(),
-        "weights": rule.ravel(),
-        "replica": network.ravel(),
-        "step": step.ravel(),
-        "loss": result["loss"][..., ::10].ravel(),
-    }
+    loss = result["loss"][..., ::10]
+    axes = {"layers": DEPTHS, "weights": list(RULES), "replica": range(loss.shape[2])}
+    return long_table({**axes, "step": range(0, result["loss"].shape[3], 10)}, loss=loss)
 
 
 def _count(started: np.ndarray) -> str:

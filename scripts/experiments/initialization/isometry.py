@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.trials import generator
 from unitgain.activations import ACTIVATIONS, derivative
 from unitgain.initializers import lecun_normal_, orthogonal_
 
@@ -32,12 +33,12 @@ def compute(*, networks=24, seed=0, device="cpu"):
     Of the map itself where it is linear, else of its Jacobian at an input from N(0, 1). And `smallest` for
     the linear Gaussian map (depths, networks), through its inverse: float64 loses it in the map itself.
     """
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(networks, WIDTH, 1, dtype=torch.float64, generator=generator)
+    own = generator(seed)
+    x = torch.randn(networks, WIDTH, 1, dtype=torch.float64, generator=own)
 
     def draw(rule) -> list[Tensor]:
         weights = (x.new_empty(networks, WIDTH, WIDTH) for _ in range(DEPTHS[-1]))
-        return [rule(w, generator=generator).to(device) for w in weights]
+        return [rule(w, generator=own).to(device) for w in weights]
 
     layers = [draw(rule) for rule in RULES.values()]
     values = [_values(name, rows, x.to(device)) for name in FUNCTIONS for rows in layers]
@@ -45,7 +46,7 @@ def compute(*, networks=24, seed=0, device="cpu"):
     for depth, w in enumerate(layers[-1], start=1):
         inverse = inverse @ torch.linalg.inv(w)
         if depth in DEPTHS:
-            smallest.append(1 / torch.linalg.matrix_norm(inverse, 2))
+            smallest.append(torch.linalg.eigvalsh(inverse.mT @ inverse)[:, -1].rsqrt())
     return {
         "values": torch.stack(values).unflatten(0, (len(FUNCTIONS), len(RULES))).clamp(min=FLOOR),
         "smallest": torch.stack(smallest),
@@ -56,8 +57,9 @@ def _values(name: str, layers: Sequence[Tensor], x: Tensor) -> Tensor:
     f, slope, gain = ACTIVATIONS[name], derivative(name), FUNCTIONS[name][1]
     h, jacobian, found = x, torch.eye(WIDTH, dtype=x.dtype, device=x.device), []
     for depth, w in enumerate(layers, start=1):
-        z = gain * w @ h
-        h, jacobian = f(z), slope(z) * (gain * w @ jacobian)
+        w = gain * w
+        z = w @ h
+        h, jacobian = f(z), slope(z) * (w @ jacobian)
         if depth in DEPTHS:
             found.append(torch.linalg.svdvals(jacobian))
     return torch.stack(found)
@@ -122,16 +124,10 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    axes = ([title for title, _ in FUNCTIONS.values()], list(RULES), DEPTHS, (0, 25, 50, 75, 100))
-    function, rule, depth, share = np.meshgrid(*axes, indexing="ij")
-    quantiles = np.quantile(result["values"], 1 - np.array(axes[-1]) / 100, axis=-1).mean(-1)
-    return {
-        "network": function.ravel(),
-        "weights": rule.ravel(),
-        "layers": depth.ravel(),
-        "larger_are_percent": share.ravel(),
-        "singular_value": np.moveaxis(quantiles, 0, -1).ravel(),
-    }
+    titles, larger = [title for title, _ in FUNCTIONS.values()], np.array([0, 25, 50, 75, 100])
+    quantiles = np.quantile(result["values"], 1 - larger / 100, axis=-1).mean(-1)
+    axes = {"network": titles, "weights": list(RULES), "layers": DEPTHS, "larger_are_percent": larger}
+    return long_table(axes, singular_value=np.moveaxis(quantiles, 0, -1))
 
 
 def caption(result) -> str:
@@ -170,7 +166,8 @@ def claims(result) -> Iterator[Claim]:
     measured, predicted = _slope(result)
     gaussian = result["values"][0, 1, -1]
     seen = np.log10(gaussian[:, 0] / gaussian[:, -1]).mean()
-    yield Claim(
+    yield Claim.of_mean(
+        decades,
         id="orthogonal",
         statement="A deep linear network with orthogonal weights keeps all lengths and angles; with Gaussian "
         "weights it does not",
@@ -178,9 +175,6 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         measure=f"powers of ten between the largest and the smallest singular value, {DEPTHS[-1]} Gaussian "
         f"layers of {WIDTH} units, variance 1/inputs",
-        estimate=float(decades.mean()),
-        interval=(low, high),
-        n=len(decades),
         holds=off < 1e-9 and low > 10 and abs(measured / predicted - 1) < CLOSE,
         finding=f"With orthogonal weights every singular value is 1 to within {number(off, 1)}, at every "
         f"depth. With Gaussian ones the largest is 10 to the power {number(decades.mean())} "

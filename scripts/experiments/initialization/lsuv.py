@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, number, percent, wilson
-from experiments.initialization._deep_digits import standardized_digits
+from experiments.evidence import Claim, long_table, number, percent
+from experiments.initialization._shared.networks import standardized_digits
+from experiments.trials import generator
 from unitgain.activations import ACTIVATIONS
 from unitgain.initializers import glorot_normal_, initialize, lsuv_, normal_
 from unitgain.models import MLP
@@ -35,18 +36,18 @@ def compute(*, networks=8, points=200, seed=0, device="cpu"):
     others `fresh` and, of these, within units and between digits, `apart`: (functions, layers, networks).
     """
     x, _ = standardized_digits(device)
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)).to(x.device)
+    order = torch.randperm(len(x), generator=generator(seed, "split")).to(x.device)
     x, other = x[order[: 2 * points]].double().split(points)
     found = {key: [] for key in ("rescalings", "start", "fitted", "fresh", "apart")}
     for f in FUNCTIONS.values():
-        generator = torch.Generator().manual_seed(seed)
+        draw = generator(seed, "weights")
         sizes, options = (64, *[WIDTH] * DEPTH), {"replicas": networks, "dtype": x.dtype, "device": device}
         model, starts = MLP(sizes, f, weight="zeros", **options), []
         for start in STARTS.values():
-            initialize(model, start, generator=generator)
+            initialize(model, start, generator=draw)
             starts.append(_variances(model, x)[0])
         found["start"].append(torch.stack(starts))
-        rescalings = lsuv_(model, x, tolerance=TOLERANCE, generator=generator)
+        rescalings = lsuv_(model, x, tolerance=TOLERANCE, generator=draw)
         found["rescalings"].append(torch.tensor([*rescalings.values()]))
         found["fitted"].append(_variances(model, x)[0])
         fresh, apart = _variances(model, other)
@@ -62,8 +63,9 @@ def _variances(model: MLP, x: Tensor) -> tuple[Tensor, Tensor]:
     h, all_, apart = x.mT, [], []
     for layer, act in zip(model.layers, [*model.activations, None], strict=True):
         z = layer(h)
-        all_.append(z.var((-2, -1), correction=0))
-        apart.append(z.var(-1, correction=0).mean(-1))
+        of_units, means = torch.var_mean(z, -1, correction=0)
+        apart.append(of_units.mean(-1))
+        all_.append(apart[-1] + means.var(-1, correction=0))
         h = act(z) if act else z
     return torch.stack(all_), torch.stack(apart)
 
@@ -103,16 +105,11 @@ def table(result) -> dict:
         "LSUV, others",
         "LSUV, between digits",
     )
-    function, row, layer = np.meshgrid(list(FUNCTIONS), rows, range(1, DEPTH + 1), indexing="ij")
     after = [result[key][:, None] for key in ("fitted", "fresh", "apart")]
-    rescalings = np.broadcast_to(result["rescalings"][:, None], layer.shape)
-    return {
-        "activation": function.ravel(),
-        "weights": row.ravel(),
-        "layer": layer.ravel(),
-        "variance": _typical(np.concatenate([result["start"], *after], axis=1)).ravel(),
-        "rescalings_by_lsuv": rescalings.ravel(),
-    }
+    variance = _typical(np.concatenate([result["start"], *after], axis=1))
+    rescalings = np.broadcast_to(result["rescalings"][:, None], variance.shape)
+    axes = {"activation": list(FUNCTIONS), "weights": rows, "layer": range(1, DEPTH + 1)}
+    return long_table(axes, variance=variance, rescalings_by_lsuv=rescalings)
 
 
 def _off(result, key: str) -> float:
@@ -158,16 +155,14 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     most = result["rescalings"].max(-1, keepdims=True)  # of a layer, for each kind of network
     right = (np.abs(result["fitted"] - 1).max(1) <= TOLERANCE) & (most <= HANDFUL)
-    yield Claim(
+    yield Claim.of_fraction(
+        right,
         id="lsuv",
         statement="LSUV needs a handful of rescalings a layer to bring the variance of its outputs to 1",
         sources=("Mishkin & Matas 2016, section 3",),
         verdict="confirmed",
         measure=f"share of networks of {len(FUNCTIONS)} kinds with every layer's variance within "
         f"{TOLERANCE:g} of 1 after at most {HANDFUL} rescalings a layer",
-        estimate=float(right.mean()),
-        interval=wilson(right),
-        n=right.size,
         holds=right.all(),
         finding=f"{_in_words(result).capitalize()} at most. Biases are 0, so a "
         "layer's outputs are proportional to its weights and one division by their standard deviation is "

@@ -11,7 +11,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number, percent
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.trials import generator
 from unitgain.activations import derivative
 from unitgain.theory import chi, critical_weight_var, variance_fixed_point
 
@@ -30,7 +31,7 @@ def compute(*, networks=24, points=8, seed=0, device="cpu"):
 
     The inputs have the variance that the layers keep. Also what the theory says, over the `plane`.
     """
-    generator = torch.Generator().manual_seed(seed)
+    own = generator(seed)
     b, w = (t.flatten() for t in torch.meshgrid(torch.tensor(BIASES), torch.tensor(WEIGHTS), indexing="ij"))
     q = variance_fixed_point(torch.tanh, w, b).float()
     slope = derivative(torch.tanh)
@@ -39,13 +40,11 @@ def compute(*, networks=24, points=8, seed=0, device="cpu"):
         return variances.sqrt().repeat_interleave(points).to(device)
 
     def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator).to(device)
+        return torch.randn(*shape, generator=own).to(device)
 
     def growth() -> torch.Tensor:
-        z, layers = (
-            [columns(q) * draw(WIDTH, points).repeat(1, len(q))],
-            draw(DEPTH, WIDTH, WIDTH) / WIDTH**0.5,
-        )
+        z = [columns(q) * draw(WIDTH, points).repeat(1, len(q))]
+        layers = draw(DEPTH, WIDTH, WIDTH) / WIDTH**0.5
         for layer in layers:
             z.append(columns(w) * (layer @ z[-1].tanh()) + columns(b) * draw(WIDTH, 1))
         gradient = last = draw(WIDTH, points).repeat(1, len(q))
@@ -108,16 +107,14 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    bias, weight = np.meshgrid(BIASES, WEIGHTS, indexing="ij")
     ends = np.apply_along_axis(mean_interval, -1, result["growth"])
-    return {
-        "bias_var": bias.ravel(),
-        "weight_var": weight.ravel(),
-        "predicted": predicted(WEIGHTS).ravel(),
-        "measured": result["growth"].mean(-1).ravel(),
-        "low": ends[..., 0].ravel(),
-        "high": ends[..., 1].ravel(),
-    }
+    return long_table(
+        {"bias_var": BIASES, "weight_var": WEIGHTS},
+        predicted=predicted(WEIGHTS),
+        measured=result["growth"].mean(-1),
+        low=ends[..., 0],
+        high=ends[..., 1],
+    )
 
 
 def _off(result) -> float:
@@ -158,7 +155,8 @@ def claims(result) -> Iterator[Claim]:
     rows, expected = result["growth"][AMONG][list(NAMED)], predicted(WEIGHTS)[AMONG][list(NAMED)]
     ends = [mean_interval(row) for row in rows]
     named = ", ".join(f"{WEIGHTS[i]:g}" for i in NAMED)
-    yield Claim(
+    yield Claim.of_mean(
+        found,
         id="mean-field",
         statement="From two variances, of weights and of biases, theory says where a deep tanh network's "
         "gradients vanish and where they explode",
@@ -166,9 +164,6 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         measure="weight variance × inputs at which the gradient neither grows nor shrinks, for biases of "
         f"variance {BIASES[AMONG]:g}",
-        estimate=float(found.mean()),
-        interval=(low, high),
-        n=len(found),
         holds=(1 - CLOSE) * theory < low
         and high < (1 + CLOSE) * theory
         and ends[0][1] < 1 < ends[2][0]

@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
+from experiments.evidence import Claim, long_table, number, percent
+from experiments.initialization._shared.rms import rms
+from experiments.trials import generator
 from unitgain.theory import signal_factor
 
 SIZES = {0.01: "0.01 · randn", 0.1: "0.1 · randn", 1.0: "randn"}
@@ -25,36 +27,36 @@ def compute(*, networks=32, seed=0, device="cpu"):
 
     The inputs have mean square 1.
     """
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed)
     scale = torch.tensor([*SIZES], dtype=torch.float64, device=device)
     found = {}
     for width, share in zip(WIDTHS, SHARE, strict=True):
         pass_on = _matrix if width in WIDTHS[:MATRICES] else _distribution
-        h = _normal(max(2, int(share * networks)), width, 1, generator=generator, device=device)
+        h = _normal(max(2, int(share * networks)), width, 1, draw=draw, device=device)
         h = (h / h.square().mean(1, keepdim=True).sqrt()).expand(-1, -1, len(scale))
         layers = []
         for _ in range(DEPTH):
-            z = scale * pass_on(h, generator)
+            z = scale * pass_on(h, draw)
             layers.append(z.square().mean(1).sqrt().T)
             h = z.relu_()
         found[f"size_{width}"] = torch.stack(layers, 1)
     return found
 
 
-def _normal(*shape: int, generator, device) -> Tensor:
-    return torch.randn(shape, generator=generator).to(device).double()
+def _normal(*shape: int, draw, device) -> Tensor:
+    return torch.randn(shape, generator=draw).to(device).double()
 
 
-def _matrix(h: Tensor, generator) -> Tensor:
+def _matrix(h: Tensor, draw) -> Tensor:
     """W h for every network's own W ~ N(0, 1)."""
     networks, width, _ = h.shape
-    return _normal(networks, width, width, generator=generator, device=h.device) @ h
+    return _normal(networks, width, width, draw=draw, device=h.device) @ h
 
 
-def _distribution(h: Tensor, generator) -> Tensor:
+def _distribution(h: Tensor, draw) -> Tensor:
     """The same without W: given h, the components of W h are independent and normal with variance ‖h‖²."""
     networks, width, _ = h.shape
-    return _normal(networks, width, 1, generator=generator, device=h.device) * h.norm(dim=1, keepdim=True)
+    return _normal(networks, width, 1, draw=draw, device=h.device) * h.norm(dim=1, keepdim=True)
 
 
 def _predicted() -> np.ndarray:
@@ -65,13 +67,8 @@ def _predicted() -> np.ndarray:
 
 def _measured(result) -> np.ndarray:
     """Root mean square over the networks of the factor a layer, and its interval (widths, sizes, 3)."""
-    rows = []
-    for width in WIDTHS:
-        size = result[f"size_{width}"]
-        square = (size[:, -1] / size[:, 0]) ** 2
-        ends = np.array([(np.mean(row), *mean_interval(row)) for row in square])
-        rows.append(np.maximum(ends, 1e-300) ** (0.5 / (DEPTH - 1)))
-    return np.array(rows)
+    sizes = (result[f"size_{width}"] for width in WIDTHS)
+    return np.array([rms(size[:, -1] / size[:, 0], DEPTH - 1) for size in sizes])
 
 
 def draw(result) -> Figure:
@@ -118,10 +115,9 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    width, size = np.meshgrid(WIDTHS, list(SIZES), indexing="ij")
-    middle, low, high = _measured(result).reshape(-1, 3).T
-    columns = {"predicted": _predicted().ravel(), "factor": middle, "low": low, "high": high}
-    return {"width": width.ravel(), "weight_sd": size.ravel(), **columns}
+    factor, low, high = np.moveaxis(_measured(result), -1, 0)
+    axes = {"width": WIDTHS, "weight_sd": list(SIZES)}
+    return long_table(axes, predicted=_predicted(), factor=factor, low=low, high=high)
 
 
 def _off(result) -> float:

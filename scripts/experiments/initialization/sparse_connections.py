@@ -13,8 +13,9 @@ from matplotlib.ticker import NullLocator
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number, percent
-from experiments.initialization._deep_digits import BATCH, CLASSES, descend, score, standardized_digits
+from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.initialization._shared.networks import BATCH, CLASSES, each, standardized_digits
+from experiments.trials import descend, generator, score
 from unitgain.initializers import Initializer, he_normal_, normal_, sparse_
 from unitgain.models import MLP
 
@@ -25,13 +26,13 @@ RATE, STEPS = 0.1, 100
 UNIT, SMALL_SD = CONNECTIONS**-0.5, 0.01
 
 
-def torch_sparse_(tensor: Tensor, std: float = UNIT, generator=None) -> Tensor:
+def torch_sparse_(tensor: Tensor, std: float = UNIT, *, generator: torch.Generator) -> Tensor:
     """torch.nn.init.sparse_ with CONNECTIONS from every input; it draws from the global generator."""
-    seed = int(torch.randint(2**31, (), generator=generator))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.set_rng_state(generator.get_state())
         for one in tensor.detach().view(-1, *tensor.shape[-2:]):
             nn.init.sparse_(one, sparsity=max(0, 1 - CONNECTIONS / tensor.shape[-2]), std=std)
+        generator.set_state(torch.get_rng_state())
     return tensor
 
 
@@ -54,25 +55,22 @@ def compute(*, networks=12, points=100, seed=0, device="cpu"):
     Connections of the units of a square layer (kinds, networks, units); variance of a layer's outputs for
     inputs N(0, 1) (kinds, numbers of inputs, networks); accuracy after training (starts, networks).
     """
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed)
 
     def layer(rule: Initializer, inputs: int) -> Tensor:
-        return rule(torch.empty(networks, OUTPUTS, inputs), generator=generator).to(device)
+        return rule(torch.empty(networks, OUTPUTS, inputs), generator=draw).to(device)
 
     connections = torch.stack([(layer(rule, OUTPUTS) != 0).sum(-1) for rule in LAYERS.values()])
     variance = []
     for rule in LAYERS.values():
-        x = (torch.randn(n, points, generator=generator).to(device) for n in INPUTS)
+        x = (torch.randn(n, points, generator=draw).to(device) for n in INPUTS)
         outputs = (layer(rule, n) @ one for n, one in zip(INPUTS, x, strict=True))
         variance.append(torch.stack([z.var((-2, -1)) for z in outputs]))
-    model = MLP((64, *HIDDEN, CLASSES), "relu", replicas=(len(STARTS), networks), weight="zeros")
-    for k, rule in enumerate(STARTS.values()):
-        for one in model.layers:
-            rule(one.weight.detach()[k], generator=generator)
+    weights = {"weight": each(*STARTS.values()), "generator": [generator(seed, "weights")] * len(STARTS)}
+    model = MLP((64, *HIDDEN, CLASSES), "relu", replicas=(len(STARTS), networks), **weights).to(device)
     data = standardized_digits(device)
-    descend(model.to(device), data, RATE, steps=STEPS, seed=seed)
-    accuracy = score(model, data, len(data.x))
-    return {"connections": connections, "variance": torch.stack(variance), "accuracy": accuracy}
+    descend(model, data, RATE, seed=seed, steps=STEPS, batch=BATCH)
+    return {"connections": connections, "variance": torch.stack(variance), "accuracy": score(model, data)}
 
 
 def predicted() -> np.ndarray:
@@ -129,16 +127,14 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    kind, inputs = np.meshgrid(list(LAYERS), INPUTS, indexing="ij")
     ends = np.apply_along_axis(mean_interval, -1, result["variance"])
-    return {
-        "layer": kind.ravel(),
-        "inputs": inputs.ravel(),
-        "predicted": predicted().ravel(),
-        "variance": result["variance"].mean(-1).ravel(),
-        "low": ends[..., 0].ravel(),
-        "high": ends[..., 1].ravel(),
-    }
+    return long_table(
+        {"layer": list(LAYERS), "inputs": INPUTS},
+        predicted=predicted(),
+        variance=result["variance"].mean(-1),
+        low=ends[..., 0],
+        high=ends[..., 1],
+    )
 
 
 def _spread(result, kind: int) -> str:
@@ -188,7 +184,8 @@ def claims(result) -> Iterator[Claim]:
     ours, theirs = _growth(result, 0), _growth(result, 1)
     low, high = mean_interval(ours)
     lag = mean_interval(_lag(result))
-    yield Claim(
+    yield Claim.of_mean(
+        ours,
         id="sparse",
         statement="Connecting every unit to about ten inputs makes its signal independent of the number of "
         "inputs",
@@ -196,9 +193,6 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=f"variance of a layer's outputs with {INPUTS[-1]:,} inputs over that with {INPUTS[0]}, "
         f"{CONNECTIONS} connections a unit",
-        estimate=float(ours.mean()),
-        interval=(low, high),
-        n=len(ours),
         holds=low > 0.8
         and high < 1.25
         and mean_interval(theirs)[0] > 5

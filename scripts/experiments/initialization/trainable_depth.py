@@ -1,17 +1,20 @@
 """How deep may a tanh network be, at which first weights, and does theory know?  Chapter: initialization."""
 
 import math
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from experiments import style
-from experiments.evidence import number, percent
-from experiments.initialization._deep_digits import BATCH, descend, score, standardized_digits
+from experiments.evidence import long_table, number, percent
+from experiments.initialization._shared.networks import BATCH, Depths, standardized_digits
+from experiments.trials import descend, generator, score
+from unitgain.datasets import Examples
 from unitgain.initializers import normal_
-from unitgain.models import MLP
 from unitgain.theory import critical_weight_var, depth_scales
 
 WIDTH = 64
@@ -29,19 +32,23 @@ def compute(*, networks=10, moments=6, points=400, seed=0, device="cpu"):
     `networks` weight variances, evenly spaced, at each of `moments` depths; accuracy on
     `points` digits.
     """
-    data, weight_vars, found = standardized_digits(device), _weight_vars(networks), []
-    for depth in _depths(moments):
-        generator = torch.Generator().manual_seed(seed)
-        model = MLP((64, *[WIDTH] * depth, 10), "tanh", replicas=networks, weight="zeros")
-        for layer in model.layers:
-            normal_(layer.weight, generator=generator)
-            normal_(layer.bias, std=math.sqrt(BIAS), generator=generator)
-            with torch.no_grad():
-                layer.weight.mul_((weight_vars / layer.in_features).sqrt()[:, None, None])
-        model.to(device)
-        descend(model, data, RATE, steps=STEPS, seed=seed)
-        found.append(score(model, data, points))
-    return {"accuracy": torch.stack(found)}
+    x, y = standardized_digits(device)
+
+    def rule(weight: Tensor, *, generator: torch.Generator) -> Tensor:
+        std = (_weight_vars(networks) / weight.shape[-1]).sqrt()
+        return normal_(weight, generator=generator).mul_(std[:, None, None])
+
+    model = Depths(
+        _depths(moments),
+        WIDTH,
+        "tanh",
+        (networks,),
+        weight=rule,
+        bias=partial(normal_, std=math.sqrt(BIAS)),
+        generator=generator(seed, "weights"),
+    ).to(device)
+    descend(model, Examples(x, y), RATE, seed=seed, steps=STEPS, batch=BATCH)
+    return {"accuracy": score(model, Examples(x[:points], y[:points]))}
 
 
 def _weight_vars(count: int) -> torch.Tensor:
@@ -132,13 +139,9 @@ def draw(result) -> Figure:
 
 def table(result) -> dict:
     weight_vars, depths = _axes(result)
-    depth, weight_var = np.meshgrid(depths, weight_vars, indexing="ij")
-    return {
-        "hidden_layers": depth.ravel(),
-        "weight_var": weight_var.ravel(),
-        "accuracy": result["accuracy"].ravel(),
-        "xi_c": np.broadcast_to(_scales(weight_vars), depth.shape).ravel(),
-    }
+    accuracy, scales = result["accuracy"], _scales(weight_vars)
+    axes = {"hidden_layers": depths, "weight_var": weight_vars}
+    return long_table(axes, accuracy=accuracy, xi_c=np.broadcast_to(scales, accuracy.shape))
 
 
 def _range(result) -> str:

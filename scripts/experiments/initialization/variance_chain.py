@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
+from experiments.evidence import Claim, number, percent
+from experiments.initialization._shared.rms import rms
+from experiments.trials import generator
 from unitgain.activations import activation
 from unitgain.initializers import he_normal_, lecun_normal_, normal_
 from unitgain.theory import gradient_factor, signal_factor
@@ -36,39 +38,38 @@ def compute(*, networks=60, seed=0, device="cpu"):
     the first; and of the `gradient` on its way through He's convolutions, (2, networks, 10), with weights
     0.01 · randn and with his.
     """
-    generator = torch.Generator().manual_seed(seed)
-    signal = []
+    draw = generator(seed)
+    signal, w = [], torch.empty(networks, WIDTH, WIDTH)
     for name, rule, _ in CASES.values():
         f = activation(name)
-        z = normal_(torch.empty(networks, WIDTH, 1), generator=generator).to(device)
-        sizes = []
-        for _ in range(DEPTH + 1):
+        z = normal_(torch.empty(networks, WIDTH, 1), generator=draw).to(device)
+        sizes = [z.square().mean((-2, -1)).sqrt()]
+        for _ in range(DEPTH):
+            z = rule(w, generator=draw).to(device) @ f(z)
             sizes.append(z.square().mean((-2, -1)).sqrt())
-            w = rule(torch.empty(networks, WIDTH, WIDTH), generator=generator).to(device)
-            z = w @ f(z)
         signal.append(torch.stack(sizes) / sizes[0])
     fans = torch.tensor(CHANNELS) * KERNEL**2
     stds = torch.stack([torch.full(fans.shape, SMALL), (2 / fans).sqrt()])
-    gradient = [_gradients(stds, generator, device) for _ in range(max(2, networks // 10))]
+    gradient = [_gradients(stds, draw, device) for _ in range(max(2, networks // 10))]
     return {"signal": torch.stack(signal), "gradient": torch.stack(gradient, 1)}
 
 
-def _gradients(stds: Tensor, generator, device) -> Tensor:
+def _gradients(stds: Tensor, draw, device) -> Tensor:
     """Sizes of the gradient that convolutions 2, …, 10 return, and last that which the tenth receives.
 
     Weights N(0, std²), with the same draws for each row of `stds` (…, 10), no biases; no pooling, and small
     images that wrap around, so that every number reaches as many outputs as He's equation 14 counts.
     """
-    first, last = (normal_(torch.empty(1, c, SIDE, SIDE), generator=generator) for c in (3, CHANNELS[-1]))
+    first, last = (normal_(torch.empty(1, c, SIDE, SIDE), generator=draw) for c in (3, CHANNELS[-1]))
     shapes = [(after, before, KERNEL, KERNEL) for before, after in pairwise((3, *CHANNELS))]
-    draws = [normal_(torch.empty(shape), generator=generator).to(device) for shape in shapes]
+    weights = [normal_(torch.empty(shape), generator=draw).to(device) for shape in shapes]
     sizes = []
     for row in stds.tolist():
         x, seen = first.to(device), []
-        for w, std in zip(draws, row, strict=True):
-            x = functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="circular"), std * w).relu()
+        for w, std in zip(weights, row, strict=True):
+            x = (std * functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="circular"), w)).relu()
             seen.append(x.requires_grad_())
-        gradients = torch.autograd.grad(x, seen, last.to(device))
+        gradients = torch.autograd.grad((x * last.to(device)).sum(), seen)
         sizes.append(torch.stack([g.double().square().mean().sqrt() for g in gradients]))
     return torch.stack(sizes)
 
@@ -86,17 +87,9 @@ def _convolutions() -> np.ndarray:
     return np.append(factors.flip(0).cumprod(0).flip(0).numpy(), 1)
 
 
-def _rms(sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Root mean square over the networks, and its interval."""
-    low, high = (max(end, 0) ** 0.5 for end in mean_interval(sizes**2))
-    return float(np.square(sizes).mean() ** 0.5), (low, high)
-
-
-def _factor(result, case: int) -> tuple[float, tuple[float, float]]:
-    """The factor a layer, by the root mean square over the networks of the product of all."""
-    middle, ends = _rms(result["signal"][case, -1])
-    low, high = (end ** (1 / DEPTH) for end in ends)
-    return middle ** (1 / DEPTH), (low, high)
+def _factor(result, case: int) -> np.ndarray:
+    """The factor a layer, by the root mean square over the networks of the product of all; interval."""
+    return rms(result["signal"][case, -1], DEPTH)
 
 
 def draw(result) -> Figure:
@@ -138,8 +131,7 @@ def draw(result) -> Figure:
 
 def _dots(ax: Axes, x: np.ndarray, rows: np.ndarray, *, hollow: bool) -> None:
     """Root mean squares of `rows` (x, networks) with their intervals."""
-    found = [_rms(row) for row in rows]
-    middle, (low, high) = np.array([one[0] for one in found]), np.array([one[1] for one in found]).T
+    middle, low, high = rms(rows).T
     key = style.palette()["standardized"]
     look = {"fmt": "o", "ms": 4, "mec": key, "mfc": "none" if hollow else key, "color": key, "elinewidth": 1}
     ax.errorbar(x, middle, (middle - low, high - middle), **look)
@@ -155,19 +147,18 @@ def table(result) -> dict:
     lines += [("gradient, convolutions", case, 2, line, rows.T) for case, line, rows in both]
     for what, case, first, line, rows in lines:
         for layer, (expected, row) in enumerate(zip(line, rows, strict=True), start=first):
-            middle, ends = _rms(row)
-            for name, value in zip(columns, (what, case, layer, expected, middle, *ends), strict=True):
+            for name, value in zip(columns, (what, case, layer, expected, *rms(row)), strict=True):
                 columns[name].append(value)
     return columns
 
 
 def _shrinks(result) -> tuple[float, float]:
     """How many times smaller the gradient comes out of He's convolutions: predicted and measured."""
-    return 1 / _convolutions()[0], 1 / _rms(result["gradient"][0, :, 0])[0]
+    return 1 / _convolutions()[0], 1 / rms(result["gradient"][0, :, 0])[0]
 
 
 def caption(result) -> str:
-    (linear, _), (he, _), (half, _) = (_factor(result, case) for case in range(len(CASES)))
+    linear, he, half = (_factor(result, case)[0] for case in range(len(CASES)))
     predicted, measured = _shrinks(result)
     return (
         f"**Weights of variance 1/n multiply a linear layer's signal by {linear:.3f} and a ReLU layer's by "
@@ -181,7 +172,7 @@ def caption(result) -> str:
 
 
 def alt(result) -> str:
-    (linear, _), (he, _), (half, _) = (_factor(result, case) for case in range(len(CASES)))
+    linear, he, half = (_factor(result, case)[0] for case in range(len(CASES)))
     predicted, measured = _shrinks(result)
     return (
         f"Left, on a logarithmic axis over {DEPTH} layers: a level line for linear layers with variance 1/n "
@@ -192,7 +183,8 @@ def alt(result) -> str:
 
 
 def claims(result) -> Iterator[Claim]:
-    (linear, one), (he, two), (half, third) = (_factor(result, case) for case in range(len(CASES)))
+    factors = (_factor(result, case).tolist() for case in range(len(CASES)))
+    (linear, *one), (he, *two), (half, *third) = factors
     n, (predicted, measured) = result["signal"].shape[-1], _shrinks(result)
     how = f", through {DEPTH} layers of {WIDTH} units, as a root mean square over the networks"
     yield Claim(
@@ -202,7 +194,7 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         measure=f"factor by which a linear layer multiplies the size of the signal{how}",
         estimate=linear,
-        interval=one,
+        interval=tuple(one),
         n=n,
         holds=abs(linear - 1) < 0.01
         and one[0] < 1.003
@@ -226,16 +218,16 @@ def claims(result) -> Iterator[Claim]:
         measure="factor by which a ReLU layer with weights of variance 2/n multiplies the size of the "
         f"signal{how}",
         estimate=he,
-        interval=two,
+        interval=tuple(two),
         n=n,
         holds=abs(he - 1) < 0.01
         and two[0] < 1.005
         and two[1] > 0.995
         and abs(predicted - 16_729) < 1
         and 0.75 < measured / predicted < 1.33
-        and 0.75 < _rms(result["gradient"][1, :, 0])[0] < 1.33,
+        and 0.75 < rms(result["gradient"][1, :, 0])[0] < 1.33,
         finding=f"Measured {he:.3f} a layer. He's example has ten convolutions of 64 to 512 channels: by his "
         f"equation 14 the gradient shrinks 1/{number(predicted, 5)} from the tenth to the second with "
         f"weights of size 0.01; measured 1/{number(measured, 3)}. With his weights "
-        f"{_rms(result['gradient'][1, :, 0])[0]:.2f} of it is left.",
+        f"{rms(result['gradient'][1, :, 0])[0]:.2f} of it is left.",
     )

@@ -10,12 +10,15 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import percent
-from experiments.initialization._deep_digits import BATCH, CLASSES, descend, score, standardized_digits
+from experiments.evidence import long_table, percent
+from experiments.initialization._shared.networks import BATCH, CLASSES, by_part, standardized_digits
+from experiments.trials import descend, generator, generators, score
 from unitgain.activations import activation, gain
+from unitgain.datasets import Examples
 from unitgain.diagnostics import observe
 from unitgain.initializers import glorot_normal_, he_normal_, lecun_normal_, lsuv_, uniform_
 from unitgain.models import MLP
+from unitgain.optimizers import SGD
 from unitgain.training import cross_entropy
 
 NAMES = {
@@ -49,31 +52,28 @@ def compute(*, tables=7, networks=3, points=400, seed=0, device="cpu"):
     accuracy are taken on `points` digits.
     """
     data = standardized_digits(device)
-    x, y = (t[:points] for t in data)
-    model = _models(list(NAMES)[:tables], x, networks, seed)
-    signal, gradient = _changes(model, x, y)
-    descend(model, data, RATE, steps=STEPS, seed=seed, momentum=MOMENTUM)
-    return {"signal": signal, "gradient": gradient, "accuracy": score(model, data, points)}
+    some = Examples(data.x[:points], data.y[:points])
+    model = _models(list(NAMES)[:tables], some.x, networks, seed)
+    signal, gradient = _changes(model, *some)
+    momentum = partial(SGD, momentum=MOMENTUM)
+    descend(model, data, RATE, seed=seed, steps=STEPS, batch=BATCH, optimizer=momentum)
+    return {"signal": signal, "gradient": gradient, "accuracy": score(model, some)}
 
 
 def _models(names: list[str], x: Tensor, networks: int, seed: int) -> MLP:
     """Networks (activations, rules, networks), from the same random numbers; LSUV's are fitted to x."""
-    functions, gains = [activation(name) for name in names], [gain(name) for name in names]
-
-    def activate(z: Tensor) -> Tensor:
-        return torch.stack([f(part) for f, part in zip(functions, z, strict=True)])
-
+    activate, gains = by_part(*map(activation, names)), [gain(name) for name in names]
     sizes, options = (64, *[WIDTH] * LAYERS, CLASSES), {"weight": "zeros", "device": x.device}
     model = MLP(sizes, activate, replicas=(len(names), len(RULES), networks), **options)
     fitted = MLP(sizes, activate, replicas=(len(names), networks), **options)
-    lsuv_(fitted, x, generator=torch.Generator().manual_seed(seed))
+    lsuv_(fitted, x, generator=generator(seed, "weights"))
     rules = torch_default_, glorot_normal_, he_normal_, *(partial(lecun_normal_, gain=g) for g in gains)
-    generators = [torch.Generator().manual_seed(seed) for _ in rules]
+    draws = generators(seed, 1, times=len(rules))
     with torch.no_grad():
         for layer, last in zip(model.layers, fitted.layers, strict=True):
             drawn = [
-                rule(torch.empty_like(layer.weight[0, 0]), generator=generator)
-                for rule, generator in zip(rules, generators, strict=True)
+                rule(torch.empty_like(layer.weight[0, 0]), generator=draw)
+                for rule, draw in zip(rules, draws, strict=True)
             ]
             layer.weight[:, :3] = torch.stack(drawn[:3])
             layer.weight[:, 3] = torch.stack(drawn[3:])
@@ -84,7 +84,7 @@ def _models(names: list[str], x: Tensor, networks: int, seed: int) -> MLP:
 def _changes(model: MLP, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Powers of ten between the first hidden layer's size and the last's: of signal and gradient."""
     with observe(model, layers=[f"layers.{k}" for k in range(LAYERS)]) as seen:
-        cross_entropy(model(x), y.expand(*model.replicas, -1)).sum().backward()
+        cross_entropy(model(x), y).sum().backward()
     first, last = seen.last.layers[0], seen.last.layers[-1]
     sizes = [(one.mean.square() + one.std.square()).mean(-1).sqrt() for one in (first, last)]
     changes = sizes[1] / sizes[0], first.gradient / last.gradient
@@ -127,16 +127,13 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    shape = result["accuracy"].shape
-    name, rule, network = np.meshgrid(list(NAMES)[: shape[0]], RULES, range(shape[2]), indexing="ij")
-    return {
-        "activation": name.ravel(),
-        "first_weights": rule.ravel(),
-        "replica": network.ravel(),
-        "signal_powers_of_ten": result["signal"].ravel(),
-        "gradient_powers_of_ten": result["gradient"].ravel(),
-        "accuracy": result["accuracy"].ravel(),
-    }
+    names, _, networks = result["accuracy"].shape
+    return long_table(
+        {"activation": list(NAMES)[:names], "first_weights": RULES, "replica": range(networks)},
+        signal_powers_of_ten=result["signal"],
+        gradient_powers_of_ten=result["gradient"],
+        accuracy=result["accuracy"],
+    )
 
 
 def _in_words(names: list[str]) -> str:

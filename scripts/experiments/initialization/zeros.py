@@ -13,11 +13,13 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import Claim, percent, wilson
-from unitgain.datasets import circles
+from experiments.initialization._shared.networks import by_part, each
+from experiments.trials import descend, generator, generators, score, stacked
+from unitgain.activations import activation
+from unitgain.datasets import Examples, circles
 from unitgain.initializers import constant_, glorot_uniform_, zeros_
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
-from unitgain.training import accuracy, train
 
 UNITS = 8
 STARTS = {  # drawn, in the order of TITLES; and ReLU, which stays where tanh stays
@@ -40,29 +42,40 @@ def compute(*, networks=40, seed=0, device="cpu"):
     Of each network: how far its weights and hidden biases have `moved` (starts, networks), how far its
     hidden units have come `apart` at most, over the length of their weights, and its final `accuracy`.
     """
-    generator = torch.Generator().manual_seed(seed)
-    data = [circles(POINTS, generator=generator, device=device) for _ in range(networks)]
-    x, y = torch.stack([one.x for one in data]), torch.stack([one.y for one in data])
-    found: dict[str, list] = {"path": [], "moved": [], "apart": [], "accuracy": []}
-    for function, rule in STARTS.values():
-        options = {"replicas": networks, "weight": rule, "generator": generator, "device": device}
-        model = MLP((2, UNITS, 1), function, **options)
-        *learned, _ = model.parameters()  # all but the last bias
-        before, seen = [p.detach().clone() for p in learned], []
-
-        def look(_, hidden=learned[0], seen=seen) -> None:
-            seen.append(hidden.detach().clone())
-
-        optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
-        settings = {"loss": "binary_cross_entropy", "epochs": EPOCHS, "batch_size": BATCH}
-        train(model, x, y, optimizer=optimizer, generator=generator, callback=look, **settings)
-        hidden = torch.stack(seen)
-        moves = [(p.detach() - old).abs().amax((-2, -1)) for p, old in zip(learned, before, strict=True)]
-        found["path"].append(hidden[:, 0])
-        found["moved"].append(torch.stack(moves).amax(0))
-        found["apart"].append(_apart(hidden).amax(0))
-        found["accuracy"].append(accuracy(model(x), y).detach())
-    return {key: torch.stack(values) for key, values in found.items()}
+    draws = generators(seed, networks, "data")
+    x, y = stacked(circles(POINTS, generator=draw, device=device) for draw in draws)
+    data = Examples(x.double(), y)  # in float32 rounding tells the units apart before the end
+    functions, rules = zip(*STARTS.values(), strict=True)
+    model = MLP(
+        (2, UNITS, 1),
+        by_part(*map(activation, functions)),
+        replicas=(len(STARTS), networks),
+        weight=each(*rules),
+        generator=[generator(seed, "weights")] * len(STARTS),
+        device=device,
+        dtype=torch.float64,
+    )
+    *learned, _ = (p.detach() for p in model.parameters())  # all but the last bias
+    before, seen = [p.clone() for p in learned], []
+    descend(
+        model,
+        data,
+        LEARNING_RATE,
+        seed=seed,
+        epochs=EPOCHS,
+        batch=BATCH,
+        optimizer=Adam,
+        loss="binary_cross_entropy",
+        callback=lambda _: seen.append(learned[0].clone()),
+    )
+    hidden = torch.stack(seen)  # (steps + 1, starts, networks, units, 2)
+    moves = [(p - old).abs().amax((-2, -1)) for p, old in zip(learned, before, strict=True)]
+    return {
+        "path": hidden[:, :, 0].transpose(0, 1),
+        "moved": torch.stack(moves).amax(0),
+        "apart": _apart(hidden).amax(0),
+        "accuracy": score(model, data),
+    }
 
 
 def _apart(weight: Tensor) -> Tensor:
@@ -129,17 +142,14 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     apart, moved, right = result["apart"], result["moved"], result["accuracy"].mean(-1)
     same = (apart[FROM_ZERO] < SAME).ravel()
-    low, high = wilson(same)
-    yield Claim(
+    yield Claim.of_fraction(
+        same,
         id="zeros",
         statement="A network whose weights all start at zero stays symmetric: its hidden units are all one",
         sources=("Stanford CS231n, course notes",),
         verdict="confirmed",
         measure="share of networks with tanh, ReLU or sigmoid whose hidden units are the same after training",
-        estimate=float(same.mean()),
-        interval=(low, high),
-        n=same.size,
-        holds=low > 0.95
+        holds=wilson(same)[0] > 0.95
         and not moved[FROZEN].any()
         and np.median(moved[ALIKE], -1).min() > 0.1
         and wilson(apart[ALIKE] < SAME)[0] > 0.95

@@ -1,7 +1,6 @@
 """What is the loss of a classifier that has learned nothing yet?  Chapter: losses."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -9,12 +8,11 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number
-from experiments.replicas import generators
+from experiments.trials import generators, standardized
 from unitgain.datasets import digits
-from unitgain.initializers import lecun_uniform_, normal_
+from unitgain.initializers import lecun_uniform_
 from unitgain.models import MLP
 from unitgain.training import cross_entropy
-from unitgain.transforms import StandardScaler
 
 CLASSES = 10
 SCALES = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # standard deviation of every weight
@@ -28,28 +26,26 @@ def compute(*, networks=200, seed=0, device="cpu"):
     PyTorch's own weights, Glorot's and He's.
     """
     x, y = digits(device=device)
-    x = StandardScaler().fit(x).transform(x)
-    losses, variances = [], []
+    x = standardized(x, x)
 
-    def measure(model):
-        logits = model(x).detach()
-        return cross_entropy(logits, y), logits.var(-1, correction=0).mean(-1)
-
-    def fresh(weight):
+    @torch.no_grad()
+    def logits(weight):
         draws = generators(seed, networks)
-        return MLP((64, 32, CLASSES), weight=weight, replicas=(networks,), generator=draws, device=device)
-
-    for scale in SCALES:
-        loss, variance = measure(fresh(partial(normal_, std=scale)))
-        losses.append(loss)
-        variances.append(variance)
+        model = MLP((64, 32, CLASSES), weight=weight, replicas=(networks,), generator=draws, device=device)
+        return model(x)
 
     def torch_uniform(tensor, *, generator=None):
         """How nn.Linear draws its weights, U(±1/√fan_in): a third of LeCun's variance."""
         return lecun_uniform_(tensor, generator=generator).div_(3**0.5)
 
-    rules = [measure(fresh(rule))[0] for rule in (torch_uniform, *RULES[1:])]
-    return {"loss": torch.stack(losses), "variance": torch.stack(variances), "by_rule": torch.stack(rules)}
+    z, gains = logits("normal"), [scale**2 for scale in SCALES]  # two layers, a ReLU and no biases
+    variance = z.var(-1, correction=0).mean(-1)
+    rules = [cross_entropy(logits(rule), y) for rule in (torch_uniform, *RULES[1:])]
+    return {
+        "loss": torch.stack([cross_entropy(gain * z, y) for gain in gains]),
+        "variance": torch.stack([gain**2 * variance for gain in gains]),
+        "by_rule": torch.stack(rules),
+    }
 
 
 def draw(result) -> Figure:
@@ -108,7 +104,8 @@ def claims(result) -> Iterator[Claim]:
     start = dict(zip(RULES, result["by_rule"], strict=True))
     chance, loss = np.log(CLASSES), start["torch"]
     wild = result["loss"][-1]
-    yield Claim(
+    yield Claim.of_mean(
+        loss,
         id="chance-loss",
         statement="The loss of a fresh classifier of C classes is ln C",
         sources=("Stanford CS231n, course notes, Learning",),
@@ -116,9 +113,6 @@ def claims(result) -> Iterator[Claim]:
         measure=(
             "mean loss on the ten digits of networks with PyTorch's weights, before training; ln 10 = 2.303"
         ),
-        estimate=float(loss.mean(dtype=np.float64)),
-        interval=mean_interval(loss),
-        n=len(loss),
         holds=abs(loss.mean() - chance) < 0.05 and mean_interval(wild)[0] > 2 * chance,
         finding=(
             f"It holds for small logits. Glorot's first weights give {start['glorot_uniform'].mean():.2f}, "

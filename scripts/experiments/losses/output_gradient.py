@@ -5,6 +5,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
+from experiments.trials import generator
 from unitgain.training import binary_cross_entropy, squared_error
 
 SHOWN = 60
@@ -16,8 +17,7 @@ def compute(*, points=2_000, seed=0, device="cpu"):
     `output` (points,) and the `gradient` (2, points), of the squared error and of the cross-entropy, by
     autograd.
     """
-    generator = torch.Generator().manual_seed(seed)
-    a = torch.rand(points, generator=generator, dtype=torch.float64).to(device)
+    a = torch.rand(points, generator=generator(seed), dtype=torch.float64).to(device)
     z = torch.logit(a, eps=1e-6).requires_grad_()
     y = torch.zeros(1, dtype=torch.float64, device=device)
     rows = z[:, None, None]  # one network an example

@@ -7,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
+from experiments.trials import generator
 
 LARGEST = 130.0  # lead of the wrong class over the right one
 RECIPES = (
@@ -20,8 +21,7 @@ EXACT = 1e-5  # relative error that float32 may have
 
 def compute(*, points=4_000, seed=0, device="cpu"):
     """Leads (points,) and relative errors (recipes, points) of the float32 loss; -1 where not finite."""
-    generator = torch.Generator().manual_seed(seed)
-    lead = LARGEST * torch.rand(points, generator=generator)
+    lead = LARGEST * torch.rand(points, generator=generator(seed))
     z = torch.stack([lead, torch.zeros(points)], dim=-1).to(device)  # the second class is right
     exact = -z.double().log_softmax(-1)[:, 1]
     naive = -(z.exp() / z.exp().sum(-1, keepdim=True))[:, 1].log()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import number
+from experiments.trials import generator
 from unitgain.activations import derivative
 from unitgain.optimizers import sgd_rule
 
@@ -33,9 +34,8 @@ def train(w: Tensor, b: Tensor, loss: str, steps: int) -> Tensor:
 
 def compute(*, seed=0, device="cpu"):
     """Outputs `squared_error` and `cross_entropy`, (steps + 1, starts)."""
-    generator = torch.Generator().manual_seed(seed)
     start = torch.tensor(STARTS, dtype=torch.float64).T
-    start = start + JITTER * torch.randn(start.shape, generator=generator, dtype=torch.float64)
+    start = start + JITTER * torch.randn(start.shape, generator=generator(seed), dtype=torch.float64)
     losses = ("squared_error", "cross_entropy")
     return {loss: train(*start.clone().to(device), loss, STEPS) for loss in losses}
 

@@ -6,20 +6,19 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import between, mean_interval, number
-from experiments.replicas import generators
-from unitgain.datasets import digits, split
+from experiments.trials import descend, generator, generators, score, splits, standardized
+from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import accuracy, cross_entropy, train
-from unitgain.transforms import StandardScaler
+from unitgain.training import cross_entropy
 
 EPOCHS, BATCH, RATE = 12, 32, 0.1
 CLASSES = 10
 
 
-def softmax_first(output, y):
-    """The mistake: the loss takes logits and is given probabilities."""
-    return cross_entropy(output.softmax(-1), y)
+def once_and_twice(output, y):
+    """Of the first networks the right loss; of the second it takes logits and is given probabilities."""
+    once, twice = output
+    return torch.stack([cross_entropy(once, y), cross_entropy(twice.softmax(-1), y)])
 
 
 def compute(*, networks=20, seed=0, device="cpu"):
@@ -27,32 +26,23 @@ def compute(*, networks=20, seed=0, device="cpu"):
 
     First right, then with the softmax twice.
     """
-    data = split(*digits(device=device), generator=torch.Generator().manual_seed(seed))
-    scaler = StandardScaler().fit(data.train.x)
-    x, fresh = scaler.transform(data.train.x), scaler.transform(data.validation.x)
-    scores, losses = [], []
-    for loss in (cross_entropy, softmax_first):
-        draws = generators(seed, networks)
-        model = MLP(
-            (64, 32, CLASSES), weight="he_normal", replicas=(networks,), generator=draws, device=device
-        )
-        optimizer, order = SGD(model.parameters(), lr=RATE), torch.Generator().manual_seed(seed)
-        path = [accuracy(model(fresh), data.validation.y)]
-        for _ in range(EPOCHS):
-            history = train(
-                model,
-                x,
-                data.train.y,
-                loss=loss,
-                optimizer=optimizer,
-                epochs=1,
-                batch_size=BATCH,
-                generator=order,
-            )
-            losses.append(history.mean(0))
-            path.append(accuracy(model(fresh), data.validation.y))
-        scores.append(torch.stack(path).detach())
-    return {"accuracy": torch.stack(scores), "loss": torch.stack(losses).unflatten(0, (2, -1))}
+    sets = splits(*digits(device=device), [generator(seed, "split")], scale=standardized)
+    train, validation, _ = (Examples(x[0], y[0]) for x, y in sets)
+    sizes, draws = (64, 32, CLASSES), generators(seed, networks, times=2)
+    model = MLP(sizes, weight="he_normal", replicas=(2, networks), generator=draws, device=device)
+    scores, epoch = [], -(-len(train.x) // BATCH)  # steps an epoch
+
+    def look(step):
+        if step % epoch == 0:
+            scores.append(score(model, validation))
+
+    losses = descend(
+        model, train, RATE, seed=seed, epochs=EPOCHS, batch=BATCH, loss=once_and_twice, callback=look
+    )
+    return {
+        "accuracy": torch.stack(scores, 1),
+        "loss": losses.unflatten(0, (EPOCHS, epoch)).mean(1).movedim(1, 0),
+    }
 
 
 FLOOR = np.log(1 + (CLASSES - 1) / np.e)  # certain and right: softmax of (1, 0, …, 0)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from scipy.integrate import quad
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number
-from unitgain.activations import derivative
+from experiments.evidence import Claim, number, ratio
+from experiments.trials import generator
 
 RATE = 0.15
 WORST = 8.0  # weighted input at the start, at most: an output of .9997
@@ -22,9 +22,8 @@ def compute(*, neurons=2_000, seed=0, device="cpu"):
 
     Weight and bias get the same gradient, as the input is 1: their sum moves twice the rate.
     """
-    generator = torch.Generator().manual_seed(seed)
-    start = 0.5 + (WORST - 0.5) * torch.rand(neurons, generator=generator, dtype=torch.float64)
-    slope, steps = derivative("sigmoid"), []
+    start = 0.5 + (WORST - 0.5) * torch.rand(neurons, generator=generator(seed), dtype=torch.float64)
+    steps = []
     for loss in LOSSES:
         z, taken = start.clone().to(device), torch.zeros(neurons, dtype=torch.int64, device=device)
         for _ in range(LIMIT):
@@ -32,25 +31,24 @@ def compute(*, neurons=2_000, seed=0, device="cpu"):
             if not wrong.any():
                 break
             a = z.sigmoid()
-            delta = a * slope(z) if loss == "squared_error" else a
-            z -= 2 * RATE * delta
+            z -= 2 * RATE * _gradient(loss, a)
             taken += wrong
         steps.append(taken)
     return {"z": start, "steps": torch.stack(steps)}
 
 
-def predicted(loss: str, z: float) -> float:
-    """Steps from `z` to 0 were they infinitely small: the integral of 1 / (rate × gradient)."""
-
-    def per_unit(u: float) -> float:
-        a = 1 / (1 + np.exp(-u))
-        return 1 / (2 * RATE * (a * a * (1 - a) if loss == "squared_error" else a))
-
-    return quad(per_unit, 0, z)[0]
+def _gradient(loss: str, a):
+    """Of the loss with respect to z, by the output a = σ(z); 0 is right."""
+    return a * a * (1 - a) if loss == "squared_error" else a
 
 
 def _output(z):
     return 1 / (1 + np.exp(-z))
+
+
+def predicted(loss: str, z: float) -> float:
+    """Steps from `z` to 0 were they infinitely small: the integral of 1 / (rate × gradient)."""
+    return quad(lambda u: 1 / (2 * RATE * _gradient(loss, _output(u))), 0, z)[0]
 
 
 def draw(result) -> Figure:
@@ -86,10 +84,14 @@ def table(result) -> dict:
     return {"output": _output(result["z"]), **dict(zip(LOSSES, result["steps"], strict=True))}
 
 
-def _ratios(result, low, high):
-    inside = (result["z"] >= low) & (result["z"] < high)
-    squared, cross = result["steps"][:, inside]
-    return squared / cross
+def _steps(result, low, high):
+    """Steps (losses, neurons) of the starts in [low, high)."""
+    return result["steps"][:, (result["z"] >= low) & (result["z"] < high)]
+
+
+def _ratio(result, low, high):
+    squared, cross = _steps(result, low, high)
+    return np.mean(squared / cross)
 
 
 def _off(result) -> float:
@@ -104,11 +106,11 @@ def _off(result) -> float:
 
 
 def caption(result) -> str:
-    mild, severe = _ratios(result, 1.0, 2.0), _ratios(result, 6.0, WORST)
+    mild, severe = _ratio(result, 1.0, 2.0), _ratio(result, 6.0, WORST)
     return (
-        f"**The more wrong the output, the longer the squared error stalls: {number(np.mean(mild), 2)} "
+        f"**The more wrong the output, the longer the squared error stalls: {number(mild, 2)} "
         f"times as many steps as the cross-entropy from an output around {_output(1.5):.1f}, "
-        f"{number(np.mean(severe), 2)} times from above {_output(6.0):.3f}.** The lines are the integral "
+        f"{number(severe, 2)} times from above {_output(6.0):.3f}.** The lines are the integral "
         f"above, right within {100 * _off(result):.0f} % where 20 steps or more are needed. "
         f"{len(result['z']):,} neurons with random starts, some of them drawn."
     )
@@ -123,10 +125,11 @@ def alt(result) -> str:
 
 
 def claims(result) -> Iterator[Claim]:
-    saturated = _ratios(result, 4.0, WORST)  # outputs above .98
-    low, high = mean_interval(np.log(saturated))
-    mild = _ratios(result, 0.5, 1.5)
-    yield Claim(
+    saturated = _steps(result, 4.0, WORST)  # outputs above .98
+    mild = _ratio(result, 0.5, 1.5)
+    _, (low, _) = ratio(*saturated)
+    yield Claim.of_ratio(
+        *saturated,
         id="ce-vs-mse",
         statement=(
             "Learning stalls on a saturated output neuron with the squared error, not with the cross-entropy"
@@ -140,12 +143,9 @@ def claims(result) -> Iterator[Claim]:
             "times as many steps with the squared error as with the cross-entropy until a sigmoid output "
             f"falls from between {_output(4.0):.2f} and {_output(WORST):.4f} to ½ (geometric mean)"
         ),
-        estimate=float(np.exp(np.log(saturated).mean())),
-        interval=(float(np.exp(low)), float(np.exp(high))),
-        n=len(saturated),
-        holds=np.exp(low) > 10 and result["steps"][1].max() < 100 and mild.mean() < 6,
+        holds=low > 10 and result["steps"][1].max() < 100 and mild < 6,
         finding=(
-            f"From an output just above ½ it is {number(mild.mean(), 2)} times, because the squared error's "
+            f"From an output just above ½ it is {number(mild, 2)} times, because the squared error's "
             "gradient carries the factor a (1 − a) ≤ ¼; from a saturated one the factor is nearly 0. The "
             f"cross-entropy never needed more than {int(result['steps'][1].max())} steps."
         ),

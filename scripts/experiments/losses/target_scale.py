@@ -5,13 +5,12 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import median_interval, number
-from experiments.replicas import generators
-from unitgain.datasets import diabetes
+from experiments.evidence import long_table, median_interval, number
+from experiments.trials import descend, generators, standardized
+from unitgain.datasets import Examples, diabetes
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
-from unitgain.training import squared_error, train
-from unitgain.transforms import StandardScaler
+from unitgain.training import squared_error
 
 SCALES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # standard deviation of the targets
 STEPS = 200
@@ -22,19 +21,24 @@ OPTIMIZERS = {"gradient descent": (SGD, 0.05), "Adam": (Adam, 0.01)}
 def compute(*, networks=10, seed=0, device="cpu"):
     """`unexplained` (optimizers, scales, networks): error on the training data by the targets' variance."""
     x, y = diabetes(device=device)
-    x = StandardScaler().fit(x).transform(x)
-    y = StandardScaler(None).fit(y).transform(y)
-    rows = []
+    x = standardized(x, x)
+    targets = torch.tensor(SCALES, device=device)[:, None, None] * (y - y.mean()) / y.std(correction=0)
+    replicas, errors = (len(SCALES), networks), []
     for optimizer, rate in OPTIMIZERS.values():
-        for scale in SCALES:
-            draws = generators(seed, networks)
-            model = MLP((10, 32, 1), weight="he_normal", replicas=(networks,), generator=draws, device=device)
-            target = scale * y
-            chosen = optimizer(model.parameters(), lr=rate)
-            train(model, x, target, loss="squared_error", optimizer=chosen, epochs=STEPS)
-            error = 2 * squared_error(model(x).detach(), target) / scale**2
-            rows.append(error.nan_to_num(nan=WORST, posinf=WORST).clamp(max=WORST))
-    return {"unexplained": torch.stack(rows).unflatten(0, (len(OPTIMIZERS), len(SCALES)))}
+        draws = generators(seed, networks, times=len(SCALES))
+        model = MLP((10, 32, 1), weight="he_normal", replicas=replicas, generator=draws, device=device)
+        descend(
+            model,
+            Examples(x, targets),
+            rate,
+            seed=seed,
+            epochs=STEPS,
+            optimizer=optimizer,
+            loss="squared_error",
+        )
+        error = 2 * squared_error(model(x).detach(), targets) / targets.square().mean(-1)
+        errors.append(error.nan_to_num(nan=WORST, posinf=WORST).clamp(max=WORST))
+    return {"unexplained": torch.stack(errors)}
 
 
 def draw(result) -> Figure:
@@ -56,17 +60,13 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    name, scale = np.meshgrid(list(OPTIMIZERS), SCALES, indexing="ij")
-    low, high = np.array(
-        [[median_interval(row) for row in rows] for rows in result["unexplained"]]
-    ).transpose(2, 0, 1)
-    return {
-        "optimizer": name.ravel(),
-        "target_sd": scale.ravel(),
-        "unexplained": np.median(result["unexplained"], axis=-1).ravel(),
-        "low": low.ravel(),
-        "high": high.ravel(),
-    }
+    ends = np.apply_along_axis(median_interval, -1, result["unexplained"])
+    return long_table(
+        {"optimizer": list(OPTIMIZERS), "target_sd": SCALES},
+        unexplained=np.median(result["unexplained"], axis=-1),
+        low=ends[..., 0],
+        high=ends[..., 1],
+    )
 
 
 def caption(result) -> str:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, percent, wilson
+from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
 from unitgain.initializers import uniform_
 
@@ -17,9 +18,9 @@ def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
 
     With `zero_bias`, and with `random_bias` from U(-1, 1).
     """
-    generator = torch.Generator().manual_seed(seed)
-    w, b = (uniform_(torch.empty(neurons, k), generator=generator).to(device) for k in (2, 1))
-    x = uniform_cloud(points, -1, 1, generator=generator, device=device)
+    draws = generator(seed)
+    w, b = (uniform_(torch.empty(neurons, k), generator=draws).to(device) for k in (2, 1))
+    x = uniform_cloud(points, -1, 1, generator=draws, device=device)
     z = w @ x.T
     return {
         "zero_bias": (z > 0).float().mean(1),
@@ -85,15 +86,13 @@ def claims(result) -> Iterator[Claim]:
     zero, random = result["zero_bias"], result["random_bias"]
     low, high = mean_interval(zero)
     spread_low, _ = wilson(_extreme(random))
-    yield Claim(
+    yield Claim.of_mean(
+        zero,
         id="half-active",
         statement="A neuron of a fresh network is active on about half of centred data",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
         measure="mean share of U(−1, 1)² that activates a neuron with weights U(−1, 1) and bias 0",
-        estimate=float(zero.mean(dtype=np.float64)),
-        interval=(low, high),
-        n=len(zero),
         # With zero bias every neuron is near one half; with biases as wide as the weights a tenth or more
         # are all-or-none.
         holds=low > 0.49 and high < 0.51 and bool((np.abs(zero - 0.5) < 0.1).all()) and spread_low > 0.1,

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.evidence import percent
-from experiments.normalize_your_data._circles import (
+from experiments.normalize_your_data._shared.circles import (
     animate_boundary,
     film,
     film_note,
@@ -22,9 +22,9 @@ CENTER = 10.0
 
 
 def compute(*, networks=61, frames=60, seed=0, device="cpu"):
-    """The film of one network 2-2-1; keys as in `film`. The median one is dead: this one is better."""
-    common = {"networks": networks, "frames": frames, "seed": seed, "device": device}
-    return film(center=CENTER, activation="relu", width=2, rank=0.75, **common)
+    """The film of one network 2-2-1; keys as in `films`. The median one is dead: this one is better."""
+    size = {"networks": networks, "frames": frames}
+    return film(CENTER, "relu", 2, rank=0.75, seed=seed, device=device, **size)
 
 
 def animate(result) -> Iterator[Figure]:

@@ -5,22 +5,20 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 
 from experiments.evidence import percent
-from experiments.normalize_your_data._circles import animate_boundary, film, film_note, film_table, sigmoid
+from experiments.normalize_your_data._shared.circles import (
+    animate_boundary,
+    film,
+    film_note,
+    film_table,
+    sigmoid,
+)
 
 CENTER = 10.0
 
 
 def compute(*, networks=61, frames=60, seed=0, device="cpu"):
-    """The film of one network 2-2-1; keys as in `film`."""
-    return film(
-        center=CENTER,
-        activation="sigmoid",
-        width=2,
-        networks=networks,
-        frames=frames,
-        seed=seed,
-        device=device,
-    )
+    """The film of one network 2-2-1; keys as in `films`."""
+    return film(CENTER, "sigmoid", 2, networks=networks, frames=frames, seed=seed, device=device)
 
 
 def animate(result) -> Iterator[Figure]:

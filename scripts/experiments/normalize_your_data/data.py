@@ -1,18 +1,17 @@
 """Where does the data lie, and where does standardizing put it?  Chapter: normalize-your-data."""
 
-import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.normalize_your_data._circles import standardize
+from experiments.trials import generator, standardized
 from unitgain.datasets import circles
 from unitgain.plots import scatter
 
 
 def compute(*, points=200, seed=0, device="cpu"):
     """Both versions of the circles: `raw` and `standardized` (points, 2), `y` (points,)."""
-    x, y = circles(points, center=10.0, generator=torch.Generator().manual_seed(seed), device=device)
-    return {"raw": x, "standardized": standardize(x), "y": y}
+    x, y = circles(points, center=10.0, generator=generator(seed, "data"), device=device)
+    return {"raw": x, "standardized": standardized(x, x), "y": y}
 
 
 def draw(result) -> Figure:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import percent, wilson
+from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
@@ -19,20 +20,16 @@ CLOUDS = {"centred": (-1.0, 1.0), "shifted": (8.0, 10.0)}
 
 def compute(*, networks=4000, points=200, seed=0, device="cpu"):
     """`dead` and `frozen` (clouds, widths, networks): every hidden unit dead; every one dead or always on."""
-    generator = torch.Generator().manual_seed(seed)
-    clouds = [uniform_cloud(points, *ends, generator=generator, device=device) for ends in CLOUDS.values()]
-    layers = []
+    draws = generator(seed)
+    clouds = [uniform_cloud(points, *ends, generator=draws, device=device) for ends in CLOUDS.values()]
+    uniform = {"weight": "uniform", "bias": "uniform", "generator": draws, "device": device}
+    dead, frozen = [], []
     for width in WIDTHS:
-        model = MLP(
-            (2, width, 1), replicas=(networks,), weight="uniform", bias="uniform", generator=generator
-        )
-        layers.append([activity(model.to(device), x)[0] for x in clouds])
-    dead = [torch.stack([layer.dead.all(-1) for layer in column]) for column in zip(*layers, strict=True)]
-    frozen = [
-        torch.stack([(layer.dead | layer.always_on).all(-1) for layer in column])
-        for column in zip(*layers, strict=True)
-    ]
-    return {"dead": torch.stack(dead), "frozen": torch.stack(frozen)}
+        model = MLP((2, width, 1), replicas=(networks,), **uniform)
+        layers = [activity(model, x)[0] for x in clouds]
+        dead.append(torch.stack([layer.dead.all(-1) for layer in layers]))
+        frozen.append(torch.stack([(layer.dead | layer.always_on).all(-1) for layer in layers]))
+    return {"dead": torch.stack(dead, dim=1), "frozen": torch.stack(frozen, dim=1)}
 
 
 def draw(result) -> Figure:
@@ -53,12 +50,11 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    rows = [
-        (f"{key}_{cloud}", result[key][i].mean(-1))
+    return {"hidden_units": np.array(WIDTHS)} | {
+        f"{key}_{cloud}": rows.mean(-1)
         for key in ("dead", "frozen")
-        for i, cloud in enumerate(CLOUDS)
-    ]
-    return {"hidden_units": np.array(WIDTHS), **dict(rows)}
+        for cloud, rows in zip(CLOUDS, result[key], strict=True)
+    }
 
 
 def caption(result) -> str:

@@ -6,33 +6,45 @@ Chapter: normalize-your-data.
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import percent
-from experiments.normalize_your_data._circles import STEPS, film, film_table, frame_of, hidden, output, relu
+from experiments.normalize_your_data._shared.circles import (
+    POINTS,
+    STEPS,
+    film_table,
+    films,
+    frame_of,
+    hidden,
+    output,
+    relu,
+)
+from experiments.trials import generator, standardized
+from unitgain.datasets import circles
 from unitgain.plots import boundary, grid, scatter
 
 CENTER, WIDTH = 10.0, 8
+KINDS = ("raw", "standardized")
 
 
 def compute(*, networks=61, frames=60, seed=0, device="cpu"):
     """The same networks 2-8-1 on raw and on standardized data.
 
-    The keys of `film` behind "raw_" and "standardized_".
+    The keys of `films` behind "raw_" and "standardized_".
     """
-    common = {"center": CENTER, "activation": "relu", "width": WIDTH, "networks": networks, "frames": frames}
-    films = {
-        "raw": film(**common, seed=seed, device=device),
-        "standardized": film(**common, seed=seed, device=device, scaled=True),
+    raw, y = circles(POINTS, center=CENTER, generator=generator(seed, "data"), device=device)
+    kinds = torch.stack([raw, standardized(raw, raw)])
+    made = films(kinds, y, "relu", WIDTH, networks=networks, frames=frames, seed=seed)
+    return {
+        f"{kind}_{key}": value for kind, one in zip(KINDS, made, strict=True) for key, value in one.items()
     }
-    return {f"{kind}_{key}": value for kind, one in films.items() for key, value in one.items()}
 
 
 def _film(result, kind: str) -> dict:
-    return {
-        key.removeprefix(f"{kind}_"): value for key, value in result.items() if key.startswith(f"{kind}_")
-    }
+    start = f"{kind}_"
+    return {key.removeprefix(start): value for key, value in result.items() if key.startswith(start)}
 
 
 def animate(result) -> Iterator[Figure]:
@@ -40,7 +52,7 @@ def animate(result) -> Iterator[Figure]:
     fig, axes = style.figure(7.0, 4.5, ncols=2)
     panels = []
     for ax, kind, title in zip(
-        axes, ("raw", "standardized"), ("Data around [10, 10]", "The same data, standardized"), strict=True
+        axes, KINDS, ("Data around [10, 10]", "The same data, standardized"), strict=True
     ):
         one = _film(result, kind)
         low, high = frame_of(one["x"], square=True)
@@ -61,13 +73,9 @@ def animate(result) -> Iterator[Figure]:
 
 
 def table(result) -> dict:
-    raw, standardized = film_table(_film(result, "raw")), film_table(_film(result, "standardized"))
-    return {"step": raw.pop("step")} | {
-        f"{kind}_{key}": value
-        for kind, one in (("raw", raw), ("standardized", standardized))
-        for key, value in one.items()
-        if key != "step"
-    }
+    tables = {kind: film_table(_film(result, kind)) for kind in KINDS}
+    steps = [one.pop("step") for one in tables.values()]
+    return {"step": steps[0]} | {f"{kind}_{key}": v for kind, one in tables.items() for key, v in one.items()}
 
 
 def caption(result) -> str:

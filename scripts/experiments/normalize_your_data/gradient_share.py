@@ -7,7 +7,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number
+from experiments.evidence import Claim, long_table, mean_interval, number
+from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
 from unitgain.models import MLP
 from unitgain.training import binary_cross_entropy
@@ -17,16 +18,10 @@ WIDTH = 64
 
 def compute(*, networks=400, seed=0, device="cpu"):
     """Activations `h`, gradient sizes `incoming` and `outgoing`, one example a network: (networks, WIDTH)."""
-    generator = torch.Generator().manual_seed(seed)
-    model = MLP(
-        (2, WIDTH, 1),
-        replicas=(networks,),
-        weight="uniform",
-        bias="uniform",
-        generator=generator,
-        device=device,
-    )
-    x = uniform_cloud(networks, -1, 1, generator=generator, device=device).unsqueeze(1)  # (networks, 1, 2)
+    draws = generator(seed)
+    uniform = {"weight": "uniform", "bias": "uniform", "generator": draws, "device": device}
+    model = MLP((2, WIDTH, 1), replicas=(networks,), **uniform)
+    x = uniform_cloud(networks, -1, 1, generator=draws, device=device).unsqueeze(1)  # (networks, 1, 2)
     y = torch.ones(networks, 1, device=device)
     binary_cross_entropy(model(x), y).sum().backward()
     hidden, out = model.layers
@@ -71,9 +66,8 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    network, unit = np.indices(result["h"].shape)
-    columns = {key: result[key].ravel() for key in ("h", "incoming", "outgoing")}
-    return {"network": network.ravel(), "unit": unit.ravel(), **columns}
+    networks, units = map(np.arange, result["h"].shape)
+    return long_table({"network": networks, "unit": units}, **result)
 
 
 def caption(result) -> str:
@@ -98,21 +92,18 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     incoming, outgoing = _correlations(result, "incoming"), _correlations(result, "outgoing")
     low, high = mean_interval(incoming)
-    off = result["h"] == 0
-    yield Claim(
+    yield Claim.of_mean(
+        incoming,
         id="gradient-share",
         statement="The gradient that nudges a neuron's weights is proportional to its activation",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
         measure="correlation, over a layer's active units, of activation and size of the incoming weights' "
         "gradient",
-        estimate=float(incoming.mean()),
-        interval=(low, high),
-        n=len(incoming),
         holds=low > -0.1
         and high < 0.1
         and outgoing.min() > 0.999
-        and float(result["incoming"][off].max()) == 0,
+        and result["incoming"][result["h"] == 0].max() == 0,
         finding=r"On which weights. The incoming weights' gradient is $\delta\, v\, f'(z)\, x$: input, "
         r"error, outgoing weight "
         r"and slope. It is the outgoing weight whose gradient is $\delta\, h$ (smallest correlation "

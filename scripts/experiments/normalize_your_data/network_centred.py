@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from experiments.normalize_your_data._circles import (
+from experiments.normalize_your_data._shared.circles import (
     animate_network,
     film,
     film_note,
@@ -18,10 +18,8 @@ FPS = 8
 
 
 def compute(*, networks=61, seed=0, device="cpu"):
-    """The first and the last moment of one network 2-4-1; keys as in `film`."""
-    return film(
-        center=CENTER, activation="relu", width=WIDTH, networks=networks, frames=2, seed=seed, device=device
-    )
+    """The first and the last moment of one network 2-4-1; keys as in `films`."""
+    return film(CENTER, "relu", WIDTH, networks=networks, frames=2, seed=seed, device=device)
 
 
 def animate(result) -> Iterator[Figure]:

@@ -12,7 +12,7 @@ from scipy.stats import kstest
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number
-from unitgain.datasets import uniform_cloud
+from experiments.trials import generator
 from unitgain.initializers import normal_, uniform_
 
 SAME = 0.03  # the largest Kolmogorov–Smirnov distance at which two distributions count as the same
@@ -24,21 +24,16 @@ def compute(*, pairs=4000, points=4000, seed=0, device="cpu"):
     `square` as in the article, weights U(-1, 1) and data U(-1, 1)²; `round` with weights and data that are
     alike in every direction.
     """
-    generator = torch.Generator().manual_seed(seed)
+    draws = generator(seed)
 
-    def both(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        on = (w.to(device) @ x.T.to(device)) > 0
-        return torch.stack([on[0::2][i].logical_and(on[1::2][i]).float().mean() for i in range(len(w) // 2)])
+    def both(draw_) -> torch.Tensor:
+        w, x = (draw_(torch.empty(n, 2), generator=draws).to(device) for n in (2 * pairs, points))
+        on = (w @ x.T) > 0
+        return torch.stack(
+            [(one & other).float().mean() for one, other in zip(on[::2], on[1::2], strict=True)]
+        )
 
-    square = both(
-        uniform_(torch.empty(2 * pairs, 2), generator=generator),
-        uniform_cloud(points, -1, 1, generator=generator),
-    )
-    round_ = both(
-        normal_(torch.empty(2 * pairs, 2), generator=generator),
-        normal_(torch.empty(points, 2), generator=generator),
-    )
-    return {"square": square, "round": round_}
+    return {"square": both(uniform_), "round": both(normal_)}
 
 
 def draw(result) -> Figure:
@@ -90,15 +85,13 @@ def claims(result) -> Iterator[Claim]:
     square = result["square"]
     distance = {key: float(kstest(result[key], "uniform", (0, 0.5)).statistic) for key in ("square", "round")}
     low, high = mean_interval(square)
-    yield Claim(
+    yield Claim.of_mean(
+        square,
         id="overlap-uniform",
         statement="The overlap of the portions of centred data that activate two neurons is U(0, ½)",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="confirmed",
         measure="mean share of U(−1, 1)² that activates both neurons of a pair (U(0, ½) has ¼)",
-        estimate=float(square.mean(dtype=np.float64)),
-        interval=(low, high),
-        n=len(square),
         holds=low > 0.24 and high < 0.26 and max(distance.values()) < SAME,
         finding=f"Kolmogorov–Smirnov distance from U(0, ½): {number(distance['square'])} for the article's "
         f"square cloud, {number(distance['round'])} for a round one; below {SAME} counts as the same.",

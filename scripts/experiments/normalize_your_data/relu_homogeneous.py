@@ -7,7 +7,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, percent, wilson
+from experiments.evidence import Claim, long_table, percent, wilson
+from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
 from unitgain.initializers import uniform_
 
@@ -20,9 +21,9 @@ def compute(*, neurons=2_000, points=200, seed=0, device="cpu"):
 
     Axes: bias off or on, spreads, ratios, neurons.
     """
-    generator = torch.Generator().manual_seed(seed)
-    w, b = (uniform_(torch.empty(neurons, k), generator=generator).to(device) for k in (2, 1))
-    x = uniform_cloud(points, -1, 1, generator=generator, device=device).T
+    draws = generator(seed)
+    w, b = (uniform_(torch.empty(neurons, k), generator=draws).to(device) for k in (2, 1))
+    x = uniform_cloud(points, -1, 1, generator=draws, device=device).T
     rows = []
     for bias in (torch.zeros_like(b), b):
         for spread in SPREADS:
@@ -69,14 +70,8 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    bias, spread, ratio = np.meshgrid([0, 1], SPREADS, RATIOS, indexing="ij")
-    share = result["all_or_none"].mean(-1)
-    return {
-        "random_bias": bias.ravel(),
-        "half_width": spread.ravel(),
-        "offset_ratio": ratio.ravel(),
-        "all_or_none": share.ravel(),
-    }
+    axes = {"random_bias": [0, 1], "half_width": SPREADS, "offset_ratio": RATIOS}
+    return long_table(axes, all_or_none=result["all_or_none"].mean(-1))
 
 
 def _off(result) -> float:
@@ -109,16 +104,14 @@ def claims(result) -> Iterator[Claim]:
     collapse = float(np.abs(hits[0].mean(-1) - hits[0, 2].mean(-1)).max())
     narrow_centred = hits[1, 0, 0]  # half-width 0.01 at offset 0
     wide_offset = hits[1, -1, 1]  # half-width 100 at offset 3
-    low, high = wilson(narrow_centred)
-    yield Claim(
+    low, _ = wilson(narrow_centred)
+    yield Claim.of_fraction(
+        narrow_centred,
         id="relu-homogeneous",
         statement="ReLU assumes that its input is centred around zero",
         sources=("Why normalizing inputs matters for dense neural networks (post)",),
         verdict="depends",
         measure="share of all-or-none neurons on centred data of half-width 0.01 with biases U(−1, 1)",
-        estimate=float(narrow_centred.mean()),
-        interval=(low, high),
-        n=len(narrow_centred),
         holds=low > 0.9 and wilson(wide_offset)[1] < 0.1 and collapse < 0.01 and _off(result) < 0.05,
         finding="ReLU is positively homogeneous: without biases scale is irrelevant and only offset / spread "
         f"counts (largest difference between two curves {percent(collapse, 1)}). Data of half-width 100 at "

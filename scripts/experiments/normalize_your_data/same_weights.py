@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number
-from experiments.normalize_your_data._circles import POINTS, generators
+from experiments.normalize_your_data._shared.circles import POINTS
+from experiments.trials import descend, generator, generators
 from unitgain.datasets import circles
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import train
 
 CENTER, WIDTH, STEPS = 10.0, 8, 3000
 LEARNING_RATE = 0.01  # plain gradient descent: a step points where the gradient does
@@ -24,19 +22,12 @@ def compute(*, networks=60, seed=0, device="cpu"):
 
     `on` (networks, WIDTH): the units that were active on all points, both times.
     """
-    x, y = circles(POINTS, center=CENTER, generator=torch.Generator().manual_seed(seed), device=device)
+    examples = circles(POINTS, center=CENTER, generator=generator(seed, "data"), device=device)
     model = MLP((2, WIDTH, 1), replicas=(networks,), generator=generators(seed, networks), device=device)
     weight = model.layers[0].weight
-    before, on = weight.detach().clone(), activity(model, x)[0].always_on
-    train(
-        model,
-        x,
-        y,
-        loss="binary_cross_entropy",
-        optimizer=SGD(model.parameters(), lr=LEARNING_RATE),
-        epochs=STEPS,
-    )
-    return {"before": before, "after": weight.detach(), "on": on & activity(model, x)[0].always_on}
+    before, on = weight.detach().clone(), activity(model, examples.x)[0].always_on
+    descend(model, examples, LEARNING_RATE, seed=seed, epochs=STEPS, loss="binary_cross_entropy")
+    return {"before": before, "after": weight.detach(), "on": on & activity(model, examples.x)[0].always_on}
 
 
 def _pairs(result) -> dict[str, np.ndarray]:
@@ -110,18 +101,15 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     pairs = _pairs(result)
     ratio = pairs["after"] / pairs["before"]
-    low, high = mean_interval(ratio)
-    yield Claim(
+    yield Claim.of_mean(
+        ratio,
         id="same-weights",
         statement="Neurons that are active on all the data end up with the same set of weights",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="refuted",
         measure="distance between always-on units after training by that before, mean over networks (0: "
         "equal)",
-        estimate=float(ratio.mean()),
-        interval=(low, high),
-        n=len(ratio),
-        holds=low > 0.5,  # the same weights would be 0
+        holds=mean_interval(ratio)[0] > 0.5,  # the same weights would be 0
         finding=f"No sign of their meeting. They move by {number(pairs['moved'].mean())} on average, mostly "
         f"along one line (mean |cos| of two units' moves {number(pairs['parallel'].mean())}), and end "
         f"{number(pairs['after'].mean())} apart. What they share is not their weights but their role: each "

@@ -1,10 +1,10 @@
 """What does the network 2-2-1 look like?  Chapter: normalize-your-data."""
 
-import torch
 from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import percent
+from experiments.trials import generator
 from unitgain.datasets import circles
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
@@ -15,8 +15,8 @@ LABELS = ("$x_0$", "$x_1$", "$h_0$", "$h_1$", "$p$")
 
 def compute(*, points=200, seed=4, device="cpu"):
     """A fresh network's weights and its units' shares of active points on centred circles."""
-    model = MLP((2, 2, 1), generator=torch.Generator().manual_seed(seed), device=device)
-    x, _ = circles(points, generator=torch.Generator().manual_seed(seed), device=device)
+    model = MLP((2, 2, 1), generator=generator(seed, "weights"), device=device)
+    x, _ = circles(points, generator=generator(seed, "data"), device=device)
     hidden, out = model.layers
     return {"w1": hidden.weight.detach(), "w2": out.weight.detach(), "share": activity(model, x)[0].share}
 

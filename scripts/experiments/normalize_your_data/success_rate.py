@@ -11,25 +11,15 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, percent, wilson
-from experiments.normalize_your_data._circles import LEARNING_RATE, generators, many_circles, standardize_all
-from unitgain.models import MLP
-from unitgain.optimizers import Adam
-from unitgain.training import accuracy, train
+from experiments.normalize_your_data._shared.circles import both_standardized, fresh_accuracy, many_circles
+from experiments.trials import stacked
+from unitgain.datasets import Examples
 
 OFFSETS = (0.0, 1.0, 3.0, 10.0)
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 WIDTHS = (2, 8)
 POINTS, FRESH, STEPS = 50, 200, 200
 LEARNED = 0.8  # no linear classifier comes near: see `claims`
-
-
-def _scores(x, y, fresh_x, fresh_y, sizes, activation: str, seed: int, device: str) -> torch.Tensor:
-    """Train one network a data set on (x, y); its accuracy on fresh points: (networks,)."""
-    networks = len(x)
-    model = MLP(sizes, activation, replicas=(networks,), generator=generators(seed, networks), device=device)
-    optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
-    train(model, x, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=STEPS)
-    return accuracy(model(fresh_x), fresh_y).detach()
 
 
 def compute(*, networks=600, seed=0, device="cpu"):
@@ -42,15 +32,20 @@ def compute(*, networks=600, seed=0, device="cpu"):
     """
     x, y = many_circles(seed, networks, POINTS, device=device)
     fresh_x, fresh_y = many_circles(seed, networks, FRESH, "fresh", device=device)
-    scaled, fresh_scaled = standardize_all(x + OFFSETS[-1], fresh_x + OFFSETS[-1])
-    cells = [((2, width, 1), activation) for activation in ACTIVATIONS for width in WIDTHS]
-    raw = [_scores(x + o, y, fresh_x + o, fresh_y, *cell, seed, device) for cell in cells for o in OFFSETS]
-    standardized = [_scores(scaled, y, fresh_scaled, fresh_y, *cell, seed, device) for cell in cells]
-    shape = (len(ACTIVATIONS), len(WIDTHS))
+    kinds = [(x + offset, fresh_x + offset) for offset in OFFSETS]
+    x, fresh_x = stacked([*kinds, both_standardized(*kinds[-1])])
+
+    def scores(sizes, activation: str, first: int = 0) -> torch.Tensor:
+        """Accuracies (kinds from `first` on, networks)."""
+        data, fresh = Examples(x[first:], y), Examples(fresh_x[first:], fresh_y)
+        return fresh_accuracy(sizes, activation, data, fresh, steps=STEPS, seed=seed)
+
+    cells = [scores((2, width, 1), activation) for activation in ACTIVATIONS for width in WIDTHS]
+    accuracies = torch.stack(cells).unflatten(0, (len(ACTIVATIONS), len(WIDTHS)))
     return {
-        "raw": torch.stack(raw).unflatten(0, (*shape, len(OFFSETS))),
-        "standardized": torch.stack(standardized).unflatten(0, shape),
-        "logistic": _scores(scaled, y, fresh_scaled, fresh_y, (2, 1), "identity", seed, device),
+        "raw": accuracies[:, :, :-1],
+        "standardized": accuracies[:, :, -1],
+        "logistic": scores((2, 1), "identity", -1)[0],
     }
 
 
@@ -150,18 +145,15 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     shifted, logistic = result["raw"][0, 0, -1], result["logistic"]
     gap = 100 * (shifted.astype(np.float64) - logistic)
-    low, high = mean_interval(gap)
-    yield Claim(
+    yield Claim.of_mean(
+        gap,
         id="shifted-is-logistic",
         statement="On data around [10, 10] the 2-2-1 ReLU network does no better than logistic regression",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="confirmed",
         measure="accuracy on raw data at [10, 10] minus that of logistic regression, which got the data "
         "standardized, percentage points",
-        estimate=float(gap.mean()),
-        interval=(low, high),
-        n=len(gap),
-        holds=high < 2
+        holds=mean_interval(gap)[1] < 2
         and logistic.max() < LEARNED
         and np.median(result["standardized"][0, 0]) - np.median(shifted) > 0.2,
         finding=f"Median accuracy {np.median(shifted):.3f} against {np.median(logistic):.3f} for logistic "

@@ -7,14 +7,12 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.normalize_your_data._circles import generators
-from unitgain.datasets import Examples, Split, classification_table, split, wild_scales
+from experiments.evidence import Claim, mean_interval, number, percent, signed
+from experiments.trials import Scale, descend, generators, raw, score, splits, standardized
+from unitgain.datasets import Examples, Split, classification_table, wild_scales
 from unitgain.initializers import uniform_
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
-from unitgain.training import accuracy, train
-from unitgain.transforms import StandardScaler
 
 TABLES = ("as generated", "wild scales")
 EPOCHS = 100
@@ -28,13 +26,15 @@ def _torch_default_(model: MLP, draws: list[torch.Generator]) -> None:
         uniform_(layer.bias, -bound, bound, generator=draws)
 
 
-def _parts(kind: str, rows: int, seed: int) -> tuple[Split, Split]:
-    """One table, split, raw and standardized by the statistics of its training part."""
-    generator = torch.Generator().manual_seed(seed)
-    x, y = classification_table(rows, seed=seed)
-    raw = split(wild_scales(x, generator=generator) if kind == "wild scales" else x, y, generator=generator)
-    scaler = StandardScaler().fit(raw.train.x)
-    return raw, Split(*(Examples(scaler.transform(part.x), part.y) for part in raw))
+def _parts(kind: str, scale: Scale, tables: int, rows: int, seed: int) -> Split:
+    """Independent tables, each split by itself and scaled by its own training part."""
+    parts = []
+    streams = (generators(seed, tables, stream) for stream in ("data", "noise", "split"))
+    for data, noise, order in zip(*streams, strict=True):
+        x, y = classification_table(rows, seed=data.initial_seed())
+        x = wild_scales(x, generator=noise) if kind == "wild scales" else x
+        parts.append(splits(x, y, [order], scale=scale))
+    return Split(*(Examples(*map(torch.cat, zip(*part, strict=True))) for part in zip(*parts, strict=True)))
 
 
 def compute(*, tables=40, rows=1000, seed=0, device="cpu"):
@@ -47,21 +47,17 @@ def compute(*, tables=40, rows=1000, seed=0, device="cpu"):
     """
     validation, losses, sd_ratio, offset = [], [], [], []
     for kind in TABLES:
-        arms = [_parts(kind, rows, seed * tables + k) for k in range(tables)]
-        for arm in zip(*arms, strict=True):
-            x, y = (torch.stack(parts).to(device) for parts in zip(*(one.train for one in arm), strict=True))
-            x_val, y_val = (
-                torch.stack(parts).to(device) for parts in zip(*(one.validation for one in arm), strict=True)
-            )
+        for scale in (raw, standardized):
+            parts = _parts(kind, scale, tables, rows, seed)
             model = MLP((20, 64, 2), "relu", replicas=(tables,), weight="zeros", device=device)
             _torch_default_(model, generators(seed, tables))
-            optimizer = Adam(model.parameters(), lr=1e-3)
-            losses.append(train(model, x, y, loss="cross_entropy", optimizer=optimizer, epochs=EPOCHS))
-            validation.append(accuracy(model(x_val), y_val).detach())
-        raw = torch.stack([one.train.x for one, _ in arms])
-        sd = raw.std(1)
-        sd_ratio.append(sd.amax(-1) / sd.amin(-1))
-        offset.append((raw.mean(1).abs() / sd).amax(-1))
+            train, test = (Examples(x.to(device), y.to(device)) for x, y in parts[:2])
+            losses.append(descend(model, train, 1e-3, seed=seed, epochs=EPOCHS, optimizer=Adam))
+            validation.append(score(model, test))
+            if scale is raw:
+                sd = train.x.std(1)
+                sd_ratio.append(sd.amax(-1) / sd.amin(-1))
+                offset.append((train.x.mean(1).abs() / sd).amax(-1))
     return {
         "accuracy": torch.stack(validation).unflatten(0, (len(TABLES), 2)),
         "loss": torch.stack(losses).unflatten(0, (len(TABLES), 2)),
@@ -80,17 +76,17 @@ def draw(result) -> Figure:
         ("The table as generated", "The same, scales and offsets spoiled"),
         strict=True,
     ):
-        for raw, standardized in values.T:
-            ax.plot([0, 1], [raw, standardized], color=style.GRID, lw=0.8, alpha=0.7)
+        for pair in values.T:
+            ax.plot([0, 1], pair, color=style.GRID, lw=0.8, alpha=0.7)
         for i, key in enumerate(("raw", "standardized")):
             low, high = mean_interval(values[i])
             ax.plot([i] * values.shape[1], values[i], "o", ms=4, mew=0, alpha=0.6, color=colours[key])
             middle = values[i].mean()
             bars = [[middle - low], [high - middle]]
             ax.errorbar(i + (-0.12, 0.12)[i], middle, bars, fmt="s", ms=7, color=colours[key], elinewidth=2)
-        difference = 100 * (values[1] - values[0])
+        difference = 100 * (values[1] - values[0]).mean()
         ax.set(title=title, xticks=[0, 1], xticklabels=["raw", "standardized"], xlim=(-0.35, 1.35))
-        ax.text(0.5, 0.42, f"{difference.mean():+.1f} points".replace("-", "−"), ha="center", fontsize=12)
+        ax.text(0.5, 0.42, f"{signed(difference)} points", ha="center", fontsize=12)
     axes[0].set(ylabel="validation accuracy", ylim=(0.38, 1.01))
     return fig
 
@@ -105,13 +101,12 @@ def table(result) -> dict:
 
 
 def _difference(result, kind: int) -> np.ndarray:
-    raw, standardized = result["accuracy"][kind]
-    return 100 * (standardized.astype(np.float64) - raw)
+    return 100 * np.diff(result["accuracy"][kind].astype(np.float64), axis=0)[0]
 
 
 def _points(values: np.ndarray) -> str:
     low, high = mean_interval(values)
-    return f"{values.mean():+.2f} points [{low:+.2f}, {high:+.2f}]".replace("-", "−")
+    return f"{signed(values.mean(), 2)} points [{signed(low, 2)}, {signed(high, 2)}]"
 
 
 def caption(result) -> str:
@@ -128,8 +123,8 @@ def alt(result) -> str:
     plain, wild = _difference(result, 0).mean(), _difference(result, 1).mean()
     return (
         f"Paired dots of validation accuracy, raw and standardized, for {result['accuracy'].shape[-1]} "
-        f"tables. As generated the pairs differ by {plain:+.1f} points; with wild scales standardizing gains "
-        f"{wild:.1f} points."
+        f"tables. As generated the pairs differ by {signed(plain)} points; with wild scales standardizing "
+        f"gains {wild:.1f} points."
     )
 
 
@@ -138,35 +133,29 @@ def claims(result) -> Iterator[Claim]:
     plain, wild = _difference(result, 0), _difference(result, 1)
     rises = (np.diff(result["loss"], axis=2) > 0).mean(axis=(2, 3))  # share of the steps: (kinds, arms)
     sd_ratio, offset = np.median(result["sd_ratio"], 1), np.median(result["offset"], 1)
-    low, high = mean_interval(plain)
-    yield Claim(
+    yield Claim.of_mean(
+        plain,
         id="norm-helps-blobs",
         statement="On make_classification data, standardizing raises the accuracy and steadies the training",
         sources=(source,),
         verdict="refuted",
         measure="validation accuracy standardized minus raw, percentage points, paired",
-        estimate=float(plain.mean()),
-        interval=(low, high),
-        n=len(plain),
-        holds=high < 0.5 and rises[0].max() < 0.01,
+        holds=mean_interval(plain)[1] < 0.5 and rises[0].max() < 0.01,
         finding="It costs a little rather than helping. As generated, the largest standard deviation of a "
         f"table's columns is {number(sd_ratio[0])} times the smallest and no mean lies more than "
         f"{number(offset[0], 2)} standard deviations from 0 (medians over the tables): hardly anything to "
         f"repair. The loss rose on {percent(rises[0, 0], 1)} of the steps raw and {percent(rises[0, 1], 1)} "
         "standardized.",
     )
-    low, high = mean_interval(wild)
-    yield Claim(
+    yield Claim.of_mean(
+        wild,
         id="norm-helps-scales",
         statement="On a table whose columns have wildly different scales and offsets, standardizing raises "
         "the accuracy",
         sources=("Unit Gain", source),
         verdict="confirmed",
         measure="validation accuracy standardized minus raw, percentage points, paired",
-        estimate=float(wild.mean()),
-        interval=(low, high),
-        n=len(wild),
-        holds=low > 2,
+        holds=mean_interval(wild)[0] > 2,
         finding=f"Scales $10^{{U(-2, 3)}}$ and offsets U(−100, 100) put a median factor of "
         f"{number(sd_ratio[1])} between a table's largest and smallest standard deviation. The loss rose on "
         f"{percent(rises[1, 0], 1)} of the steps raw and on {percent(rises[1, 1], 1)} standardized.",

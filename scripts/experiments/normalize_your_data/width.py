@@ -11,10 +11,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, median_interval, percent, wilson
-from experiments.normalize_your_data._circles import LEARNING_RATE, STEPS, generators, many_circles
-from unitgain.models import MLP
-from unitgain.optimizers import Adam
-from unitgain.training import accuracy, train
+from experiments.normalize_your_data._shared.circles import STEPS, fresh_accuracy, many_circles
+from unitgain.datasets import Examples
 
 SHAPES = ((2, 2, 1), (2, 3, 1), (2, 8, 1), (2, 32, 1), (2, 8, 8, 1))
 CENTERS = (0.0, 10.0)
@@ -23,17 +21,11 @@ POINTS, FRESH = 100, 200
 
 def compute(*, networks=100, seed=0, device="cpu"):
     """Accuracies on fresh points (centers, shapes, networks); each network has its own data and weights."""
-    x, y = many_circles(seed, networks, POINTS, device=device)
-    fresh_x, fresh_y = many_circles(seed, networks, FRESH, "fresh", device=device)
-    rows = []
-    for center in CENTERS:
-        for sizes in SHAPES:
-            draws = generators(seed, networks)
-            model = MLP(sizes, "relu", replicas=(networks,), generator=draws, device=device)
-            optimizer = Adam(model.parameters(), lr=LEARNING_RATE)
-            train(model, x + center, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=STEPS)
-            rows.append(accuracy(model(fresh_x + center), fresh_y).detach())
-    return {"accuracy": torch.stack(rows).unflatten(0, (len(CENTERS), len(SHAPES)))}
+    points = many_circles(seed, networks, POINTS, device=device)
+    more = many_circles(seed, networks, FRESH, "fresh", device=device)
+    data, fresh = (Examples(torch.stack([x + center for center in CENTERS]), y) for x, y in (points, more))
+    rows = [fresh_accuracy(sizes, "relu", data, fresh, steps=STEPS, seed=seed) for sizes in SHAPES]
+    return {"accuracy": torch.stack(rows, dim=1)}
 
 
 def _name(sizes) -> str:
@@ -95,26 +87,26 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     centred, shifted = result["accuracy"]
-    gain = shifted[3] - shifted[0]
-    low, high = mean_interval(gain)
-    lag = mean_interval(centred[3] - shifted[3])
-    yield Claim(
+    gain, lag = (
+        mean_interval(one - other)[0] for one, other in ((shifted[3], shifted[0]), (centred[3], shifted[3]))
+    )
+    yield Claim.of_difference(
+        shifted[3],
+        shifted[0],
         id="width-does-not-help",
         statement="On shifted data, adding more layers and neurons does not help",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="refuted",
         measure="mean accuracy on fresh points of 2-32-1 minus that of 2-2-1, both on raw data at [10, 10]",
-        estimate=float(gain.mean(dtype=np.float64)),
-        interval=(low, high),
-        n=len(gain),
-        holds=low > 0.1 and lag[0] > 0.05 and np.median(centred[2]) > np.median(shifted[3]),
+        holds=gain > 0.1 and lag > 0.05 and np.median(centred[2]) > np.median(shifted[3]),
         finding=f"32 units reach a median of {np.median(shifted[3]):.3f} where 2 reach "
         f"{np.median(shifted[0]):.3f}: among many units some happen to switch inside the data. A second "
         f"layer of 8 reaches {np.median(shifted[4]):.3f}. Centred, eight units are enough for "
         f"{np.median(centred[2]):.3f}: normalizing remains the better remedy.",
     )
     apart = centred[0] > 0.99
-    yield Claim(
+    yield Claim.of_fraction(
+        apart,
         id="two-relus-cannot",
         statement="Two ReLUs cannot enclose a disc: the 2-2-1 network has a ceiling that no normalization "
         "lifts",
@@ -122,9 +114,6 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         measure="share of 2-2-1 networks that tell the centred circles apart (accuracy above 0.99 on fresh "
         "points)",
-        estimate=float(apart.mean()),
-        interval=wilson(apart),
-        n=len(centred[0]),
         holds=wilson(apart)[1] < 0.05
         and centred[0].max() < 0.97
         and centred[1].max() > 0.99

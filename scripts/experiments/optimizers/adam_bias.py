@@ -1,18 +1,20 @@
 """What does Adam do at first, with its bias correction and without?  Chapter: optimizers."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.optimizers._digits import digit_table
-from experiments.replicas import generators
+from experiments.evidence import Claim, mean_interval, number, percent, ratio
+from experiments.optimizers._shared.quadratics import walk
+from experiments.trials import descend, generator, generators, stacked, standardized
+from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
-from unitgain.training import cross_entropy, train
+from unitgain.training import cross_entropy
 
 BETAS = 0.9, 0.999
 RATES = (0.001, 0.03)
@@ -29,58 +31,39 @@ def compute(*, networks=12, seed=0, device="cpu"):
     At the steps `at` (times,) of training: the networks' root mean square `step` (2, times, rates, networks)
     over the weights that move; and before them the `loss` over all examples, of the same shape.
     """
-    x, y = digit_table(EXAMPLES, device)
+    x, y = (part[:EXAMPLES] for part in digits(device=device))
+    examples = Examples(standardized(x, x), y)
     at = np.unique(np.geomspace(1, STEPS, 24).round().astype(int))
-    g = torch.randn((), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    starts = [_start(x, y, at, corrected, networks, seed) for corrected in (True, False)]
-    steps, losses = zip(*starts, strict=True)
-    return {
-        "constant": torch.stack([_along(g.to(device), corrected) for corrected in (True, False)]),
-        "at": at,
-        "step": torch.stack(steps),
-        "loss": torch.stack(losses),
-    }
+    g = torch.randn((), generator=generator(seed), dtype=torch.float64).to(device)
+    both = [partial(Adam, betas=BETAS, bias_correction=corrected) for corrected in (True, False)]
+    step, loss = stacked(_start(examples, at, adam, networks, seed) for adam in both)
+    return {"constant": torch.stack([_along(g, adam) for adam in both]), "at": at, "step": step, "loss": loss}
 
 
-def _along(g, corrected):
-    w = torch.nn.Parameter(torch.zeros_like(g))
-    optimizer, path = Adam([w], lr=1.0, betas=BETAS, bias_correction=corrected), [0.0]
-    for _ in range(CONSTANT):
-        w.grad = g
-        optimizer.step()
-        path.append(float(w.detach()))
-    return torch.tensor(path, dtype=torch.float64).diff().abs()
+def _along(g, adam):
+    path = walk(partial(adam, lr=1.0), lambda _: g, torch.zeros_like(g), CONSTANT)
+    return torch.stack([w.clone() for w in path]).diff().abs()
 
 
-def _start(x, y, at, corrected, networks, seed):
+def _start(examples, at, adam, networks, seed):
     draws = generators(seed, networks, times=len(RATES))
-    model = MLP((64, 32, 10), replicas=(len(RATES), networks), generator=draws, device=x.device)
-    rate = torch.tensor(RATES, device=x.device).view(-1, 1, 1, 1)
-    weights, before, steps, losses = list(model.parameters()), [], [], []
+    model = MLP((64, 32, 10), replicas=(len(RATES), networks), generator=draws, device=examples.x.device)
+    rate = torch.tensor(RATES, device=examples.x.device)[:, None]
+    before, steps, losses = [], [], []
 
     def flat():
-        return torch.cat([p.detach().flatten(2) for p in weights], 2)
+        return torch.cat([p.detach().flatten(2) for p in model.parameters()], 2)
 
     def look(taken):
         if before:
             moved = (flat() - before.pop()).square()
-            steps.append((moved.sum(2) / (moved > 0).sum(2)).sqrt() / rate[..., 0, 0])
+            steps.append((moved.sum(2) / (moved > 0).sum(2)).sqrt() / rate)
         if taken + 1 in at:
             before.append(flat())
             with torch.no_grad():
-                losses.append(cross_entropy(model(x), y))
+                losses.append(cross_entropy(model(examples.x), examples.y))
 
-    train(
-        model,
-        x,
-        y,
-        loss="cross_entropy",
-        optimizer=Adam(weights, lr=rate, betas=BETAS, bias_correction=corrected),
-        epochs=-(-STEPS // -(-len(x) // BATCH)),
-        batch_size=BATCH,
-        generator=torch.Generator().manual_seed(seed),
-        callback=look,
-    )
+    descend(model, examples, rate, seed=seed, steps=STEPS, batch=BATCH, optimizer=adam, callback=look)
     return torch.stack(steps), torch.stack(losses)
 
 
@@ -93,12 +76,10 @@ def _early(result) -> int:
     return int((result["at"] <= EARLY).sum()) - 1
 
 
-def _ratio(result, rate):
-    """Loss without the correction by loss with it after EARLY steps: geometric mean and its interval."""
+def _losses(result, rate):
+    """Losses after EARLY steps without the correction and with it, (networks,) each."""
     corrected, without = result["loss"][:, _early(result), rate]
-    ratio = np.log(without / corrected)
-    low, high = mean_interval(ratio)
-    return float(np.exp(ratio.mean())), (float(np.exp(low)), float(np.exp(high)))
+    return without, corrected
 
 
 def draw(result) -> Figure:
@@ -154,7 +135,7 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     steps = result["constant"][1]
-    (slow, _), (fast, _) = _ratio(result, 0), _ratio(result, 1)
+    slow, fast = (ratio(*_losses(result, rate))[0] for rate in range(len(RATES)))
     return (
         f"**Without bias correction, Adam's first step is {steps[0]:.2f} learning rates long, and along a "
         f"gradient that stays its {steps.argmax() + 1}th is {steps.max():.2f}.** With it, such steps have a "
@@ -177,9 +158,10 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     steps, t = result["constant"], np.arange(1, CONSTANT + 1)
-    slow, of_slow = _ratio(result, 0)
-    fast, of_fast = _ratio(result, 1)
-    yield Claim(
+    slow, (_, most) = ratio(*_losses(result, 0))
+    _, (least, _) = ratio(*_losses(result, 1))
+    yield Claim.of_ratio(
+        *_losses(result, 1),
         id="adam-bias",
         statement="Adam divides the running mean of the gradient by the root of that of its square as it is",
         sources=("Tuning neural networks with normalization, Optimizers",),
@@ -188,13 +170,10 @@ def claims(result) -> Iterator[Claim]:
             "loss on the digits without bias correction by loss with it, after "
             f"{result['at'][_early(result)]} steps at a rate of {RATES[1]:g}, geometric mean over networks"
         ),
-        estimate=fast,
-        interval=of_fast,
-        n=result["loss"].shape[-1],
         holds=abs(steps[1] / predicted(t) - 1).max() < 1e-3
         and abs(steps[0] - 1).max() < 1e-3
-        and of_fast[0] > 2
-        and of_slow[1] < 0.9,
+        and least > 2
+        and most < 0.9,
         finding=(
             f"As they are, the means still lean to the zeros they start from: the first step is "
             f"{steps[1][0]:.2f} learning rates long, and step {steps[1].argmax() + 1} along a gradient that "

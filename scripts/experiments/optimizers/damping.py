@@ -7,8 +7,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, apart, median_interval, number, wilson
-from experiments.optimizers._quadratics import descend
+from experiments.evidence import Claim, apart, long_table, median_interval, number, wilson
+from experiments.optimizers._shared.quadratics import walk
+from experiments.trials import generator
 from unitgain.optimizers import SGD
 
 POINTS = 60
@@ -31,44 +32,43 @@ def compute(*, networks=60, seed=0, device="cpu"):
     `travel` (forms, rates, networks): the way that u covers, by the way to go; `turns`, the same shape: how
     often u changes its sign before it is below a hundredth of its start for good.
     """
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(networks, POINTS, 2, generator=generator, dtype=torch.float64)
-    y = (x.sum(-1) + 1.5 * torch.randn(networks, POINTS, generator=generator, dtype=torch.float64) > 0).to(x)
+    draw = generator(seed)
+    x = torch.randn(networks, POINTS, 2, generator=draw, dtype=torch.float64)
+    noise = torch.randn(networks, POINTS, generator=draw, dtype=torch.float64)
+    y = (x.sum(-1) + 1.5 * noise > 0).to(x)[..., None].to(device)
     x = (x * torch.tensor([1.0, SPREAD])).to(device)
-    size = torch.empty(networks, 2, dtype=torch.float64).uniform_(*START, generator=generator)
-    sign = torch.randint(2, size.shape, generator=generator) * 2 - 1
-    y, start = y.to(device), (sign * size).to(device)
+    size = torch.empty(networks, 2, 1, dtype=torch.float64).uniform_(*START, generator=draw)
+    sign = torch.randint(2, size.shape, generator=draw) * 2 - 1
+    start = (sign * size).to(device)
 
     def gradient(w):
-        p = torch.einsum("knd,...kd->...kn", x, w).sigmoid()
-        return torch.einsum("knd,...kn->...kd", x, p - y) / POINTS
+        return x.mT @ ((x @ w).sigmoid_() - y) / POINTS
 
-    best, hessian = _minimum(x, gradient, networks)
+    best, hessian = _minimum(x, gradient)
     eigenvalues, vectors = torch.linalg.eigh(hessian)
-    across = vectors[..., -1]
-    first = best + torch.einsum("kdi,ki->kd", vectors, start / eigenvalues.sqrt())
-    rate = torch.tensor(RATES, device=device)[:, None, None] / eigenvalues[:, -1, None]
+    first = best + vectors @ (start / eigenvalues.sqrt()[..., None])
+    rate = torch.tensor(RATES, device=device) / eigenvalues[:, -1:, None]
     travel, turns = [], []
     for options in FORMS.values():
-        path = descend(
+        path = walk(
             lambda w, options=options: SGD(w, lr=rate, **options),
             gradient,
-            first.expand(len(RATES), -1, -1),
+            first.expand(-1, -1, len(RATES)),
             STEPS,
         )
-        u = torch.einsum("trkd,kd->trk", path - best, across)
+        u = torch.stack([((w - best) * vectors[..., -1:]).sum(1).T for w in path])
         travel.append(u.diff(dim=0).abs().sum(0) / u[0].abs())
         far = (u.abs() > u[0].abs() / 100).flip(0).cummax(0).values.flip(0)
         turns.append(((u[1:] * u[:-1] < 0) & far[1:]).sum(0))
     return {"travel": torch.stack(travel), "turns": torch.stack(turns)}
 
 
-def _minimum(x, gradient, networks):
-    """Weights and Hessian at the minimum, by Newton's method."""
-    w = torch.zeros(networks, 2, dtype=x.dtype, device=x.device)
+def _minimum(x, gradient):
+    """Weights (networks, 2, 1) and Hessian at the minimum, by Newton's method."""
+    w = x.new_zeros(len(x), 2, 1)
     for _ in range(20):
-        p = torch.einsum("knd,kd->kn", x, w).sigmoid()
-        hessian = torch.einsum("knd,kn,kne->kde", x, p * (1 - p), x) / POINTS
+        p = (x @ w).sigmoid()
+        hessian = (x * p * (1 - p)).mT @ x / POINTS
         w = w - torch.linalg.solve(hessian, gradient(w))
     return w, hessian
 
@@ -117,13 +117,9 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    names, columns = list(FORMS), {"form": [], "rate": [], "median_travel": [], "low": [], "high": []}
-    for name, rows in zip(names, result["travel"], strict=True):
-        for rate, row in zip(RATES, rows, strict=True):
-            low, high = median_interval(row)
-            for key, value in zip(columns, (name, rate, np.median(row), low, high), strict=True):
-                columns[key].append(value)
-    return columns
+    low, high = np.apply_along_axis(median_interval, -1, result["travel"]).T
+    median = np.median(result["travel"], axis=-1)
+    return long_table({"form": list(FORMS), "rate": RATES}, median_travel=median, low=low.T, high=high.T)
 
 
 def _at(result, form: str, rate: float) -> np.ndarray:
@@ -167,16 +163,14 @@ def claims(result) -> Iterator[Claim]:
     torchs = _at(result, "torch", 1.5) / _at(result, "plain", 1.5)
     turns = result["turns"][0]
     slow, fast = turns[list(RATES).index(LOW)] > 1, turns[list(RATES).index(1.5)] > 1
-    yield Claim(
+    yield Claim.of_median(
+        ratio,
         id="oscillates",
         statement="Gradient descent oscillates along the steep direction, and momentum damps the oscillation",
         sources=("Tuning neural networks with normalization, Optimizers",),
         verdict="depends",
         measure="way across the ravine with momentum 0.9 (averaging form) by that of plain descent, both at "
         f"the rate {HIGH}/λ, median",
-        estimate=float(np.median(ratio)),
-        interval=median_interval(ratio),
-        n=len(ratio),
         holds=median_interval(ratio)[1] < 0.7
         and median_interval(worse)[0] > 1.3
         and median_interval(torchs)[0] > 1.3

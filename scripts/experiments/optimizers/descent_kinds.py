@@ -10,9 +10,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number
-from experiments.optimizers._digits import digit_table
-from experiments.replicas import generators
+from experiments.evidence import Claim, number, ratio
+from experiments.trials import generators, standardized
+from unitgain.datasets import digits
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.training import cross_entropy, train
@@ -39,8 +39,8 @@ def compute(*, networks=6, seed=0, device="cpu"):
     PIECE and of one. `gradient` and `weights` (networks,): how far apart a batch as a whole and in pieces
     are, at first and after FEW steps, relative, in float64.
     """
-    x, y = digit_table(EXAMPLES, device)
-    found = {}
+    x, y = (part[:EXAMPLES] for part in digits(device=device))
+    x, found = standardized(x, x), {}
     for kind in KINDS:
         found |= _descend(kind, x, y, networks, seed)
     found["bytes"] = np.array([_held(x[:n], y[:n], seed) for n in (len(x), PIECE, 1)])
@@ -73,7 +73,7 @@ def _descend(kind, x, y, networks, seed):
         optimizer=SGD(model.parameters(), lr=rate),
         epochs=max(1, EPOCHS // share),
         batch_size=batch,
-        generator=generators(seed + 1, len(rate)),
+        generator=generators(seed, networks, "order", times=len(rates)),
         callback=look,
     )
     return {
@@ -102,18 +102,24 @@ def _held(x, y, seed) -> int:
 
 
 def _in_pieces(x, y, networks, seed):
-    def walk(steps, rate, piece):
-        model = _model(1, networks, seed, device=x.device, dtype=x.dtype)
-        optimizer = SGD(model.parameters(), lr=rate)
-        train(model, x, y, loss="cross_entropy", optimizer=optimizer, epochs=steps, micro_batch=piece)
-        weights = torch.cat([p.detach().flatten(1) for p in model.parameters()], 1)
-        return torch.cat([p.grad.flatten(1) for p in model.parameters()], 1), weights
+    def walk(piece):
+        """The first gradient, and the weights at the end."""
+        model, found = _model(1, networks, seed, device=x.device, dtype=x.dtype), []
 
-    def apart(one, other):
-        return (one - other).norm(dim=1) / one.norm(dim=1)
+        def look(steps):
+            if steps in (1, FEW):
+                tensors = [p.grad if steps == 1 else p.detach() for p in model.parameters()]
+                found.append(torch.cat([tensor.flatten(1) for tensor in tensors], 1))
 
-    gradients = apart(walk(1, 0.0, None)[0], walk(1, 0.0, PIECE)[0])
-    return {"gradient": gradients, "weights": apart(walk(FEW, 0.5, None)[1], walk(FEW, 0.5, PIECE)[1])}
+        options = {"epochs": FEW, "micro_batch": piece, "callback": look}
+        train(model, x, y, loss="cross_entropy", optimizer=SGD(model.parameters(), lr=0.5), **options)
+        return found
+
+    gradient, weights = (
+        (one - other).norm(dim=1) / one.norm(dim=1)
+        for one, other in zip(walk(None), walk(PIECE), strict=True)
+    )
+    return {"gradient": gradient, "weights": weights}
 
 
 def _updates(kind) -> int:
@@ -218,11 +224,11 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     (batch, _), (one, _) = _reached(result, "batch"), _reached(result, "stochastic")
-    ratio = np.log(batch / one)
-    low, high = np.exp(mean_interval(ratio))
-    updates = np.log(one * _updates("stochastic") / batch)
+    (low, _), (more, _) = ratio(batch, one)[1], ratio(one * _updates("stochastic"), batch)[1]
     (passes, _), _, (few, many) = _typical(result)
-    yield Claim(
+    yield Claim.of_ratio(
+        batch,
+        one,
         id="sgd-slower",
         statement="Stochastic descent takes longer to converge than batch descent",
         sources=("Tuning neural networks with normalization, Optimizers",),
@@ -231,10 +237,7 @@ def claims(result) -> Iterator[Claim]:
             f"examples that batch descent processes to reach a loss of {TARGET:g}, by those that stochastic "
             "descent does, each at its best rate, geometric mean over networks"
         ),
-        estimate=float(np.exp(ratio.mean())),
-        interval=(float(low), float(high)),
-        n=len(ratio),
-        holds=low > 2 and np.exp(mean_interval(updates))[0] > 10,
+        holds=low > 2 and more > 10,
         finding=(
             f"In examples processed it is quicker: {number(few, 2)} passes instead of {number(passes, 2)}. "
             f"In updates it is slower, {many:,.0f} instead of {number(passes, 2)}, and updates cannot share "
@@ -242,9 +245,9 @@ def claims(result) -> Iterator[Claim]:
             "by one, stochastic descent can lose by the clock. A longer pass alone does not make it slower."
         ),
     )
-    low, high = mean_interval(result["gradient"])
     whole, piece, _ = _kilobytes(result)
-    yield Claim(
+    yield Claim.of_mean(
+        result["gradient"],
         id="batch-memory",
         statement="Batch descent must hold the whole set of examples in memory",
         sources=("Tuning neural networks with normalization, Optimizers",),
@@ -253,9 +256,6 @@ def claims(result) -> Iterator[Claim]:
             f"relative distance of the gradient of all {EXAMPLES:,} examples, added up over pieces of "
             f"{PIECE}, from that of the whole, in float64, mean over networks"
         ),
-        estimate=float(result["gradient"].mean()),
-        interval=(low, high),
-        n=len(result["gradient"]),
         holds=max(result["gradient"].max(), result["weights"].max()) < 1e-13
         and result["bytes"][1] < 0.1 * result["bytes"][0],
         finding=(

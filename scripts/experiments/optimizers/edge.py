@@ -7,8 +7,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, median_interval, number, wilson
-from experiments.optimizers._quadratics import descend, radius
+from experiments.evidence import Claim, long_table, median_interval, number, wilson
+from experiments.optimizers._shared.quadratics import radius, walk
+from experiments.trials import generator, stacked
 from unitgain.datasets import ravine
 from unitgain.optimizers import SGD
 from unitgain.theory import hessian_eigenvalues, largest_stable_rate
@@ -28,26 +29,22 @@ def compute(*, networks=300, points=60, seed=0, device="cpu"):
 
     `distance` (momenta, rates, networks) to the minimum after STEPS steps, by the one at the start.
     """
-    generator = torch.Generator().manual_seed(seed)
-    tables = [
-        ravine(points, CONDITION, features=FEATURES, generator=generator, dtype=torch.float64, device=device)
-        for _ in range(networks)
-    ]
-    x, y, weight = (torch.stack(part) for part in zip(*tables, strict=True))
-    hessian, target = x.mT @ x / points, (x.mT @ y[..., None])[..., 0] / points
-    curvature = hessian_eigenvalues(x)
-    beta = torch.tensor(MOMENTA, dtype=torch.float64, device=device)[:, None, None, None]
-    limit = largest_stable_rate(curvature[:, -1, None], beta)
-    rate = torch.tensor(RATES, device=device)[:, None, None] * limit
-    start = torch.randn(networks, FEATURES, generator=generator, dtype=torch.float64).to(device)
-    path = descend(
-        lambda w: SGD(w, lr=rate, momentum=beta),
-        lambda w: torch.einsum("kde,mrke->mrkd", hessian, w) - target,
-        start.expand(len(MOMENTA), len(RATES), -1, -1).clone(),
+    draw = generator(seed)
+    options = {"features": FEATURES, "generator": draw, "dtype": torch.float64, "device": device}
+    x, y, weight = stacked(ravine(points, CONDITION, **options) for _ in range(networks))
+    start = torch.randn(networks, FEATURES, generator=draw, dtype=torch.float64).to(device)
+    hessian, target = x.mT @ x / points, x.mT @ y[..., None] / points
+    momenta = torch.tensor(MOMENTA, dtype=torch.float64)
+    momentum, share = torch.cartesian_prod(momenta, torch.tensor(RATES)).to(device).T
+    rate = share * largest_stable_rate(hessian_eigenvalues(x)[:, -1:], momentum)
+    *_, w = walk(
+        lambda w: SGD(w, lr=rate[:, None], momentum=momentum),
+        lambda w: hessian @ w - target,
+        start[..., None].expand(-1, -1, len(share)),
         STEPS,
     )
-    distance = (path[-1] - weight).norm(dim=-1) / (start - weight).norm(dim=-1)
-    return {"distance": distance}
+    distance = (w - weight[..., None]).norm(dim=1) / (start - weight).norm(dim=-1, keepdim=True)
+    return {"distance": distance.T.unflatten(0, (len(MOMENTA), len(RATES)))}
 
 
 def predicted(rate: np.ndarray, momentum: float) -> np.ndarray:
@@ -92,15 +89,14 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    momentum, rate = np.meshgrid(MOMENTA, RATES, indexing="ij")
-    bounds = np.array([[median_interval(row) for row in rows] for rows in result["distance"]])
-    return {
-        "momentum": momentum.ravel(),
-        "rate_by_limit": rate.ravel(),
-        "median_distance": np.median(result["distance"], axis=-1).ravel(),
-        "low": bounds[..., 0].ravel(),
-        "high": bounds[..., 1].ravel(),
-    }
+    distance = result["distance"]
+    low, high = np.apply_along_axis(median_interval, -1, distance).T
+    return long_table(
+        {"momentum": MOMENTA, "rate_by_limit": RATES},
+        median_distance=np.median(distance, axis=-1),
+        low=low.T,
+        high=high.T,
+    )
 
 
 def _at(result, rate: float) -> np.ndarray:
@@ -133,9 +129,9 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     below, above = _at(result, BELOW) < 1, _at(result, ABOVE) > 1
     always = (below & above).all(axis=0)  # at every momentum
-    low, high = wilson(always)
     near, far = np.median(_at(result, BELOW), axis=-1), np.median(_at(result, ABOVE), axis=-1)
-    yield Claim(
+    yield Claim.of_fraction(
+        always,
         id="gd-edge",
         statement="Gradient descent is stable up to a learning rate of 2/λ, where λ is the largest "
         "eigenvalue of the Hessian",
@@ -143,10 +139,7 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         measure=f"share of regressions that come nearer at {BELOW:g} and go away at {ABOVE:g} of the limit "
         f"2(1 + β)/λ, with every β of {', '.join(f'{momentum:g}' for momentum in MOMENTA)}",
-        estimate=float(always.mean()),
-        interval=(low, high),
-        n=len(always),
-        holds=low > 0.95,
+        holds=wilson(always)[0] > 0.95,
         finding=f"After {STEPS} steps the median distance, by the first one, is {number(near[0], 2)} at "
         f"{2 * BELOW:g}/λ and {number(far[0], 2)} at {2 * ABOVE:g}/λ. With momentum {MOMENTA[-1]:g} the "
         f"limit is {2 * (1 + MOMENTA[-1]):g}/λ: {number(near[-1], 2)} below and {number(far[-1], 2)} above "

@@ -1,6 +1,7 @@
 """Does it matter whether ε stands inside or outside the root?  Chapter: optimizers."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,8 +9,9 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.optimizers._digits import digit_table
-from experiments.replicas import generators
+from experiments.optimizers._shared.quadratics import walk
+from experiments.trials import generator, generators, standardized
+from unitgain.datasets import digits
 from unitgain.models import MLP
 from unitgain.optimizers import RMSprop
 from unitgain.training import cross_entropy, train
@@ -39,11 +41,11 @@ def compute(*, points=60, networks=4, seed=0, device="cpu"):
     shares of the gradients by size, and `small` (2, networks), of those below 1e-4. Gradients that are 0, as
     at pixels that never change, are left out.
     """
-    generator = torch.Generator().manual_seed(seed)
-    size = 10 ** torch.empty(points, dtype=torch.float64).uniform_(-10, 0, generator=generator)
-    near = torch.empty(points, dtype=torch.float64).uniform_(0.9, 1.1, generator=generator)
+    draw = generator(seed)
+    size = 10 ** torch.empty(points, dtype=torch.float64).uniform_(-10, 0, generator=draw)
+    near = torch.empty(points, dtype=torch.float64).uniform_(0.9, 1.1, generator=draw)
     gradients = torch.cat([size, TINY * near, PLAIN * near])
-    signs = torch.randn(SETTLE, len(gradients), generator=generator, dtype=torch.float64).sign() * gradients
+    signs = torch.randn(SETTLE, len(gradients), generator=draw, dtype=torch.float64).sign() * gradients
     settled = torch.stack([_settled(signs.to(device), *convention) for convention in CONVENTIONS.values()])
     steps, tiny, plain = settled.split(points, 1)
     return {
@@ -57,12 +59,10 @@ def compute(*, points=60, networks=4, seed=0, device="cpu"):
 
 def _settled(gradients, eps, inside):
     """Length of the last step along `gradients` (steps, points), at a rate of 1."""
-    w = torch.nn.Parameter(torch.zeros_like(gradients[0]))
-    optimizer = RMSprop([w], lr=1.0, alpha=0.9, eps=eps, eps_inside=inside)
-    for g in gradients:
-        before, w.grad = w.detach().clone(), g
-        optimizer.step()
-    return (w.detach() - before).abs()
+    rule, queue = partial(RMSprop, lr=1.0, alpha=0.9, eps=eps, eps_inside=inside), iter(gradients)
+    path = walk(rule, lambda _: next(queue), torch.zeros_like(gradients[0]), len(gradients))
+    *_, before, after = (w.clone() for w in path)
+    return (after - before).abs()
 
 
 def predicted(size, eps, inside):
@@ -70,7 +70,8 @@ def predicted(size, eps, inside):
 
 
 def _gradients(networks, seed, device):
-    x, y = digit_table(EXAMPLES, device)
+    x, y = (part[:EXAMPLES] for part in digits(device=device))
+    x = standardized(x, x)
     model = MLP((64, 32, 10), replicas=networks, generator=generators(seed, networks), device=device)
     optimizer = RMSprop(model.parameters(), lr=0.003)
     entries, small = [], []
@@ -150,18 +151,15 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     ratio = result["tiny"][0] / result["tiny"][1]
     plain = result["plain"][0] / result["plain"][1]
-    low, high = mean_interval(ratio)
     trained = mean_interval(result["small"][1])
-    yield Claim(
+    yield Claim.of_mean(
+        ratio,
         id="eps-inside",
         statement="The ε of RMSprop and Adam stands under the root, beside the mean of the squared gradients",
         sources=("Tuning neural networks with normalization, Optimizers",),
         verdict="depends",
         measure="step with ε = 10⁻⁸ outside the root by the step with it inside, at gradients near 10⁻⁶",
-        estimate=float(ratio.mean()),
-        interval=(low, high),
-        n=ratio.size,
-        holds=low > 50 and abs(plain - 1).max() < 1e-3 and trained[0] > 0.05,
+        holds=mean_interval(ratio)[0] > 50 and abs(plain - 1).max() < 1e-3 and trained[0] > 0.05,
         finding=(
             f"It stands there in Keras's RMSprop; PyTorch and Adam's paper add it outside. At gradients near "
             f"10⁻² the two differ by {percent(abs(plain - 1).max(), 3)}. Near 10⁻⁶ the step is "

@@ -7,14 +7,13 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, median_interval, number
-from experiments.optimizers._quadratics import descend
-from experiments.replicas import generators
+from experiments.evidence import Claim, median_interval, number
+from experiments.optimizers._shared.quadratics import walk
+from experiments.trials import generator, generators, standardized
 from unitgain.datasets import digits
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.training import train
-from unitgain.transforms import StandardScaler
 
 MOMENTUM, RATE = 0.9, 0.05
 MOMENTA = (0.5, 0.8, 0.9, 0.95, 0.99)
@@ -32,7 +31,7 @@ def compute(*, networks=6, seed=0, device="cpu"):
     rate, if both are given the same random gradients.
     """
     x, y = (part[:EXAMPLES].to(device) for part in digits(dtype=torch.float64))
-    x = StandardScaler().fit(x).transform(x)
+    x = standardized(x, x)
     losses, ends = [], []
     for rate, averaging in ((RATE, False), (RATE, True), (RATE / (1 - MOMENTUM), True)):
         draws = generators(seed, networks)
@@ -40,26 +39,25 @@ def compute(*, networks=6, seed=0, device="cpu"):
         optimizer = SGD(model.parameters(), lr=rate, momentum=MOMENTUM, averaging=averaging)
         losses.append(train(model, x, y, loss="cross_entropy", optimizer=optimizer, epochs=STEPS))
         ends.append(torch.cat([p.detach().flatten(1) for p in model.parameters()], dim=1))
-    generator = torch.Generator().manual_seed(seed)
-    gradients = torch.randn(100, networks, 50, generator=generator, dtype=torch.float64).to(device)
-    ways = [[_way(gradients, momentum, averaging) for averaging in (False, True)] for momentum in MOMENTA]
+    gradients = torch.randn(100, networks, 50, generator=generator(seed), dtype=torch.float64).to(device)
+    by_torch, by_averaging = (_way(gradients, averaging) for averaging in (False, True))
     return {
         "loss": torch.stack(losses),
         "difference": (ends[2] - ends[0]).abs().amax(1),
-        "step": torch.stack([by_torch / by_averaging for by_torch, by_averaging in ways]),
+        "step": by_torch / by_averaging,
     }
 
 
-def _way(gradients, momentum, averaging):
-    """Length of the path that the gradients (steps, networks, weights) make, (networks,)."""
-    queue = iter(gradients)
-    path = descend(
+def _way(gradients, averaging):
+    """Length of the path that the gradients (steps, networks, weights) make, (momenta, networks)."""
+    momentum, queue = gradients.new_tensor(MOMENTA)[:, None, None], iter(gradients)
+    path = walk(
         lambda w: SGD(w, lr=RATE, momentum=momentum, averaging=averaging),
-        lambda _: next(queue),
-        torch.zeros_like(gradients[0]),
+        lambda w: next(queue).expand_as(w),
+        torch.zeros_like(gradients[0]).expand(len(MOMENTA), -1, -1),
         len(gradients),
     )
-    return path.diff(dim=0).norm(dim=-1).sum(0)
+    return torch.stack([w.clone() for w in path]).diff(dim=0).norm(dim=-1).sum(0)
 
 
 def _reached(result) -> np.ndarray:
@@ -132,16 +130,14 @@ def claims(result) -> Iterator[Claim]:
     step = result["step"][MOMENTA.index(MOMENTUM)]
     expected = 1 / (1 - np.array(MOMENTA))[:, None]
     later = _later(result)
-    yield Claim(
+    yield Claim.of_mean(
+        step,
         id="momentum-form",
         statement="With V := βV + (1 − β)g, the steps of momentum are 1 − β times as long as PyTorch's",
         sources=("Tuning neural networks with normalization, Gradient descent with momentum",),
         verdict="confirmed",
         measure="length of the steps of torch's momentum by that of the article's, same rate and gradients, "
         f"β = {MOMENTUM:g}",
-        estimate=float(step.mean(dtype=np.float64)),
-        interval=mean_interval(step),
-        n=len(step),
         holds=(np.abs(result["step"] / expected - 1) < 1e-6).all()
         and (result["difference"] < 1e-6).all()
         and median_interval(later)[0] > 3,

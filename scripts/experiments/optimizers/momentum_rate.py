@@ -7,8 +7,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, percent
-from experiments.optimizers._quadratics import descend, radius
+from experiments.evidence import Claim, long_table, mean_interval, percent
+from experiments.optimizers._shared.quadratics import radius, walk
+from experiments.trials import generator
 from unitgain.optimizers import SGD
 from unitgain.theory import optimal_descent
 
@@ -35,20 +36,20 @@ def compute(*, networks=20, seed=0, device="cpu"):
 
     From half way to the last step at which the distance is above LEFT.
     """
-    generator = torch.Generator().manual_seed(seed)
-    between_ends = torch.rand(len(CONDITIONS), networks, FEATURES, generator=generator, dtype=torch.float64)
+    draw = generator(seed)
+    between_ends = torch.rand(len(CONDITIONS), networks, FEATURES, generator=draw, dtype=torch.float64)
     between_ends[..., 0], between_ends[..., 1] = 0, 1
     curvature = (1 / torch.tensor(CONDITIONS, dtype=torch.float64))[:, None, None] ** between_ends
-    start = torch.randn(curvature.shape, generator=generator, dtype=torch.float64).to(device)
+    start = torch.randn(curvature.shape, generator=draw, dtype=torch.float64).to(device)
     rate, momentum = (setting[..., None, None].to(device) for setting in _settings())
     curvature = curvature.to(device)
-    path = descend(
+    path = walk(
         lambda w: SGD(w, lr=rate, momentum=momentum),
         lambda w: curvature * w,
-        start.expand(len(FORMS), -1, -1, -1).clone(),
+        start.expand(len(FORMS), -1, -1, -1),
         STEPS,
     )
-    distance = path.norm(dim=-1)
+    distance = torch.stack([w.norm(dim=-1) for w in path])
     last = ((distance > LEFT * distance[0]).cumsum(0).amax(0) - 1).clamp(min=2)
     half = last // 2
     ends = [distance.gather(0, step[None])[0].log() for step in (half, last)]
@@ -100,16 +101,14 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    form, condition = np.meshgrid(FORMS, CONDITIONS, indexing="ij")
-    bounds = np.array([[mean_interval(row) for row in rows] for rows in result["factor"]])
-    return {
-        "form": form.ravel(),
-        "condition_number": condition.ravel(),
-        "predicted": predicted().ravel(),
-        "mean_factor": result["factor"].mean(-1).ravel(),
-        "low": bounds[..., 0].ravel(),
-        "high": bounds[..., 1].ravel(),
-    }
+    low, high = np.apply_along_axis(mean_interval, -1, result["factor"]).T
+    return long_table(
+        {"form": FORMS, "condition_number": CONDITIONS},
+        predicted=predicted(),
+        mean_factor=result["factor"].mean(-1),
+        low=low.T,
+        high=high.T,
+    )
 
 
 def caption(result) -> str:
@@ -141,16 +140,14 @@ def claims(result) -> Iterator[Claim]:
     factor, expected = result["factor"], predicted()
     off = np.abs(factor / expected[..., None] - 1)[[0, 2]]
     best = factor[2, AT]
-    yield Claim(
+    yield Claim.of_mean(
+        best,
         id="momentum-rate",
         statement="The best momentum turns the factor a step from (κ − 1)/(κ + 1) into (√κ − 1)/(√κ + 1), "
         "with κ the condition number",
         sources=("Polyak (1964)", "Goh (2017)"),
         verdict="confirmed",
         measure=f"factor a step with the best momentum at κ = {CONDITIONS[AT]}, mean",
-        estimate=float(best.mean(dtype=np.float64)),
-        interval=mean_interval(best),
-        n=len(best),
         holds=off[:, 1:].max() < 0.005 and off.max() < 0.01,
         finding=f"Predicted at κ = {CONDITIONS[AT]}: {expected[0, AT]:.5f} without and "
         f"{expected[2, AT]:.5f} with momentum; measured: {factor[0, AT].mean():.5f} and {best.mean():.5f}. "

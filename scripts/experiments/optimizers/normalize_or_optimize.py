@@ -8,7 +8,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import median_interval, percent
+from experiments.evidence import long_table, median_interval, percent
+from experiments.trials import generator
 from unitgain.optimizers import SGD, Adam, RMSprop
 from unitgain.transforms import StandardScaler, Whitening
 
@@ -38,36 +39,30 @@ def compute(*, tables=12, seed=0, device="cpu"):
     whitened data. `condition` (cases, conditions, tables) of the raw data. A run that needs more than STEPS
     counts as STEPS + 1.
     """
-    x, y = _tables(tables, seed)
-    ways = {
-        "raw": x,
-        "standardized": _each(StandardScaler, x),
-        "whitened": _each(Whitening, x),
-    }
-    slopes = {name: _normal_equations(data.to(device), y.to(device)) for name, data in ways.items()}
-    runs = [("raw", name) for name in OPTIMIZERS] + [("standardized", "descent"), ("whitened", "descent")]
+    x, y = (tensor.to(device) for tensor in _tables(tables, seed))
+    raw, first = _normal_equations(x, y), y.square().mean(-2) / 2
+    runs = [(raw, name) for name in OPTIMIZERS]
+    runs += [(_normal_equations(_each(way, x), y), "descent") for way in (StandardScaler, Whitening)]
+    # One condition at a time: those that are easy end early
+    steps = [[_best_steps(*one, first, name) for one in zip(*slopes, strict=True)] for slopes, name in runs]
     return {
-        "steps": torch.stack([_best_steps(*slopes[way], name) for way, name in runs]),
-        "condition": torch.linalg.cond(slopes["raw"][0]),
+        "steps": torch.stack([torch.stack(row, 1) for row in steps]),
+        "condition": torch.linalg.cond(raw[0]).transpose(0, 1),
     }
 
 
 def _tables(tables, seed):
-    """Raw data (cases, conditions, tables, rows, features) and one set of targets (tables, rows) for all."""
-    generator = torch.Generator().manual_seed(seed)
-    u = torch.randn(tables, ROWS, FEATURES, generator=generator, dtype=torch.float64)
-    weight = torch.randn(tables, FEATURES, 1, generator=generator, dtype=torch.float64)
-    rotation = torch.linalg.qr(
-        torch.randn(tables, FEATURES, FEATURES, generator=generator, dtype=torch.float64)
-    ).Q
-    u = u - u.mean(1, keepdim=True)
-    scaled, shifted, askew = [], [], []
+    """Raw data (conditions, cases, tables, rows, features), and targets (tables, rows, 1) for all of them."""
+    draw = generator(seed)
+    u = torch.randn(tables, ROWS, FEATURES, generator=draw, dtype=torch.float64)
+    weight = torch.randn(tables, FEATURES, 1, generator=draw, dtype=torch.float64)
+    rotation = torch.linalg.qr(torch.randn(tables, FEATURES, FEATURES, generator=draw, dtype=torch.float64)).Q
+    u, x = u - u.mean(1, keepdim=True), []
     for condition in CONDITIONS:
         scale = condition ** -torch.linspace(0, 0.5, FEATURES, dtype=torch.float64)
-        scaled.append(u * scale)
-        shifted.append(u + ((condition**0.5 + condition**-0.5 - 2) / FEATURES) ** 0.5)
-        askew.append(u * scale @ rotation.mT)
-    return torch.stack([torch.stack(case) for case in (scaled, shifted, askew)]), (u @ weight).squeeze(-1)
+        shift = ((condition**0.5 + condition**-0.5 - 2) / FEATURES) ** 0.5
+        x.append(torch.stack([u * scale, u + shift, u * scale @ rotation.mT]))
+    return torch.stack(x), u @ weight
 
 
 def _each(transform, x):
@@ -76,27 +71,30 @@ def _each(transform, x):
 
 
 def _normal_equations(x, y):
-    """H, c and the first loss, of half the mean squared error H w − c, the bias last."""
+    """H and c of the gradient H w − c of half the mean squared error, the bias last."""
     x = torch.cat([x, torch.ones_like(x[..., :1])], -1)
-    return x.mT @ x / ROWS, x.mT @ y.unsqueeze(-1) / ROWS, y.square().mean(-1) / 2
+    return x.mT @ x / ROWS, x.mT @ y / ROWS
 
 
 def _best_steps(hessian, c, first, name):
-    """Fewest steps over the rates, (cases, conditions, tables)."""
-    rates = RATES[name not in BY_CURVATURE].to(c.device)
+    """Fewest steps over the rates, (cases, tables); `first` are the losses of w = 0, (tables, 1)."""
+    rates = RATES[name not in BY_CURVATURE].to(c)
     if name in BY_CURVATURE:
         rates = rates / torch.linalg.eigvalsh(hessian)[..., -1:, None]
-    w = torch.nn.Parameter(torch.zeros(*c.shape[:-1], rates.shape[-1], dtype=c.dtype, device=c.device))
+    hessian, c, rates, enough = (t.float() for t in (hessian, c, rates, 2 * (1 - SOLVED) * first))
+    w = torch.nn.Parameter(torch.zeros_like(c.expand(*c.shape[:-1], rates.shape[-1])))
     optimizer = OPTIMIZERS[name](w, rates)
-    steps = torch.full((*c.shape[:-2], w.shape[-1]), STEPS + 1, device=c.device)
-    for step in range(STEPS + 1):
-        w.grad = torch.matmul(hessian, w.detach()) - c
-        loss = first[..., None] + (w.detach() * (w.grad - c)).sum(-2) / 2
-        steps[(steps > step) & (loss < SOLVED * first[..., None])] = step
-        if (steps.amin(-1) <= STEPS).all():
+    steps = torch.zeros(c.shape[:-2], dtype=torch.int64, device=c.device)
+    going = torch.ones_like(steps, dtype=torch.bool)
+    for _ in range(STEPS + 1):
+        w.grad = hessian @ w.detach() - c
+        gain = (w.detach() * (c - w.grad)).sum(-2)  # twice what the loss has lost
+        going &= ~(gain > enough).any(-1)
+        if not going.any():
             break
+        steps += going
         optimizer.step()
-    return steps.amin(-1)
+    return steps
 
 
 def _middle(result):
@@ -154,17 +152,10 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    name, case, _ = np.meshgrid(NAMES, CASES, CONDITIONS, indexing="ij")
     middle, low, high = _middle(result)
-    condition = np.broadcast_to(np.median(result["condition"], -1), middle.shape)
-    return {
-        "run": name.ravel(),
-        "case": case.ravel(),
-        "condition": condition.ravel(),
-        "median_steps": middle.ravel(),
-        "low": low.ravel(),
-        "high": high.ravel(),
-    }
+    axes = {"run": NAMES, "case": CASES, "condition": CONDITIONS}
+    measured = np.broadcast_to(np.median(result["condition"], -1), middle.shape)
+    return long_table(axes, median_steps=middle, low=low, high=high) | {"condition": measured.ravel()}
 
 
 def _steps(result, name, case, condition=-1) -> str:

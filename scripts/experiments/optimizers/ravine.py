@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import median_interval, number
-from experiments.optimizers._quadratics import descend
+from experiments.optimizers._shared.quadratics import walk
+from experiments.trials import generator
 from unitgain.optimizers import SGD, Adam, RMSprop
 
 CONDITION = 100.0
@@ -33,36 +34,28 @@ def compute(*, networks=50, seed=0, device="cpu"):
     `steps` (angles, optimizers, starts) to DONE, STEPS + 1 for later; `path` (optimizers, STEPS + 1, 2) from
     START, at an angle of 0; `rate` (angles, optimizers).
     """
-    generator = torch.Generator().manual_seed(seed)
-    more = torch.randn(networks - 1, 2, generator=generator, dtype=torch.float64) * torch.tensor([6.0, 1.2])
-    start = torch.cat([torch.tensor([START], dtype=torch.float64), more]).to(device)
+    more = torch.randn(networks - 1, 2, generator=generator(seed), dtype=torch.float64)
+    start = torch.cat([torch.tensor([START]).double(), more * torch.tensor([6.0, 1.2])]).to(device)
     curvature = torch.tensor([1 / CONDITION, 1.0], dtype=torch.float64, device=device)
+    angle = torch.tensor(ANGLES, dtype=torch.float64, device=device).deg2rad()
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], -1).view(-1, 1, 2, 2)
+    hessian = turn * curvature @ turn.mT
+    first = (start @ turn.mT).expand(-1, len(RATES), -1, -1)
     rates = torch.tensor(RATES, device=device)[:, None, None]
     steps, best, paths = [], [], []
-    for angle in np.radians(ANGLES):
-        turn = torch.tensor(
-            [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]],
-            dtype=torch.float64,
-            device=device,
-        )
-        hessian = turn @ curvature.diag() @ turn.T
-        first = (start @ turn.T).expand(len(RATES), -1, -1)
-        for make in OPTIMIZERS.values():
-            path = descend(lambda w, make=make: make(w, rates), lambda w, h=hessian: w @ h, first, STEPS)
-            loss = torch.einsum("trni,ij,trnj->trn", path, hessian, path) / 2
-            above = (loss > DONE * loss[0]) | ~loss.isfinite()
-            count = len(above) - above.flip(0).double().argmax(0) * above.any(0)  # and below from then on
-            usual = (count.double() + 1e-3 * loss[-1].log().nan_to_num(posinf=99, neginf=-99)).mean(-1)
-            k = int(usual.argmin())
-            steps.append(count[k])
-            best.append(RATES[k])
-            paths.append(path[:, k, 0])
-    count = len(OPTIMIZERS)
-    return {
-        "steps": torch.stack(steps).unflatten(0, (len(ANGLES), count)),
-        "rate": torch.tensor(best).reshape(len(ANGLES), count),
-        "path": torch.stack(paths[:count]),
-    }
+    for make in OPTIMIZERS.values():
+        places = walk(lambda w, make=make: make(w, rates), lambda w: w @ hessian, first, STEPS)
+        path = torch.stack([w.clone() for w in places])  # (steps + 1, angles, rates, starts, 2)
+        loss = (path @ hessian * path).sum(-1) / 2
+        above = (loss > DONE * loss[0]) | ~loss.isfinite()
+        last = torch.arange(1, len(above) + 1, device=device)[:, None, None, None]
+        count = (above * last).amax(0)  # and below from then on
+        usual = (count + 1e-3 * loss[-1].log().nan_to_num(posinf=99, neginf=-99)).mean(-1)
+        at, k = range(len(ANGLES)), usual.argmin(-1)
+        steps.append(count[at, k])
+        best.append(rates[k, 0, 0])
+        paths.append(path[:, 0, k[0], 0])
+    return {"steps": torch.stack(steps, 1), "rate": torch.stack(best, 1), "path": torch.stack(paths)}
 
 
 def _loss(path: np.ndarray) -> np.ndarray:

@@ -6,13 +6,12 @@ from matplotlib.figure import Figure
 from torch.optim import lr_scheduler
 
 from experiments import style
-from experiments.evidence import mean_interval, median_interval, number, percent
-from experiments.optimizers._digits import digit_table
-from experiments.replicas import generators
-from unitgain.datasets import ravine, split
+from experiments.evidence import mean_interval, median_interval, number, percent, signed
+from experiments.trials import generator, generators, score, splits, stacked, standardized
+from unitgain.datasets import Examples, digits, ravine
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
-from unitgain.training import accuracy, cross_entropy, squared_error, train
+from unitgain.training import train
 
 FEATURES, ROWS, NOISE, CONDITION = 10, 256, 1.0, 30.0
 EPOCHS = 50
@@ -36,85 +35,83 @@ def compute(*, tables=16, networks=8, seed=0, device="cpu"):
     many updates either way; the loss above that of the table's least squares solution. `accuracy`
     (schedules, rates, networks): on validation digits, after mini-batches.
     """
-    made = [
-        ravine(ROWS, CONDITION, features=FEATURES, noise=NOISE, generator=draw, dtype=torch.float64)
-        for draw in generators(seed, tables)
-    ]
-    x, y, _ = (torch.stack(tensors).to(device) for tensors in zip(*made, strict=True))
-    y = y - y.mean(-1, keepdim=True)
-    sets = _digits(networks, seed, device)
-    runs = [_regress(x, y, batch, name, seed) for batch in (BATCH, None) for name in SCHEDULES]
-    return {
-        "excess": torch.stack(runs).unflatten(0, (2, -1)),
-        "accuracy": torch.stack([_classify(*sets, name, seed) for name in SCHEDULES]),
-    }
+    excess = torch.stack([_regress(tables, batch, seed, device) for batch in (BATCH, None)])
+    return {"excess": excess, "accuracy": _classify(networks, seed, device)}
 
 
-def _descend(model, x, y, loss, batch, epochs, name, seed, look=None):
-    """Train networks (rates, …), each rate on the same data.
+def _rates(epochs):
+    """The learning rates of every epoch, (epochs, schedules, rates)."""
+    factors = []
+    for schedule in SCHEDULES.values():
+        sgd = SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        scheduler = schedule(sgd, epochs)
+        for _ in range(epochs):
+            factors.append(sgd.param_groups[0]["lr"])
+            sgd.step()
+            scheduler.step()
+    return torch.tensor(factors).view(-1, epochs, 1).transpose(0, 1) * torch.tensor(RATES)
 
-    The rate multiplies the loss, which for plain descent is the same as multiplying the steps; the scheduler
-    then moves one number for all, which starts at 1.
-    """
-    rate = torch.tensor(RATES, device=x.device, dtype=x.dtype)[:, None]
-    optimizer = SGD(model.parameters(), lr=1.0)
+
+def _descend(model, examples, loss, batch, rates, seed, look=lambda steps: None):
+    """Train by `rates` (epochs, …) that broadcast with the parameters; `look` comes before each step."""
+    rates, order = rates.to(examples.x), generator(seed, "order")
+    optimizer, updates = SGD(model.parameters(), lr=rates[0]), -(-examples.x.shape[-2] // (batch or ROWS))
+
+    def before(steps):
+        look(steps)
+        if steps < updates * len(rates):
+            optimizer.param_groups[0]["lr"] = rates[steps // updates]
+
     train(
         model,
-        x,
-        y,
-        loss=lambda output, target: rate * loss(output, target),
+        *examples,
+        loss=loss,
         optimizer=optimizer,
-        epochs=epochs,
+        epochs=len(rates),
         batch_size=batch,
-        generator=torch.Generator().manual_seed(seed),
-        scheduler=SCHEDULES[name](optimizer, epochs),
-        callback=look,
+        generator=order,
+        callback=before,
     )
 
 
-def _model(sizes, count, seed, like):
-    draws = generators(seed, count, times=len(RATES))
-    return MLP(sizes, replicas=(len(RATES), count), generator=draws, device=like.device, dtype=like.dtype)
+def _regress(tables, batch, seed, device):
+    """Excess losses (schedules, rates, epochs + 1, tables)."""
+    draws = generators(seed, tables, "data")
+    options = {"noise": NOISE, "dtype": torch.float64}
+    made = [ravine(ROWS, CONDITION, features=FEATURES, generator=draw, **options) for draw in draws]
+    start = MLP((FEATURES, 1), replicas=tables, generator=draws, dtype=torch.float64).layers[0].weight
+    x, y, _ = (part.to(device) for part in stacked(made))
+    y = (y - y.mean(-1, keepdim=True)).unsqueeze(-1)
+    least, losses = x @ torch.linalg.solve(x.mT @ x, x.mT @ y), []
+    # Networks on the same rows are the outputs of one layer
+    many = len(SCHEDULES) * len(RATES)
+    model = MLP((FEATURES, many), replicas=tables, weight="zeros", device=device, dtype=x.dtype)
+    rates = _rates(EPOCHS if batch else EPOCHS * UPDATES).flatten(1).unsqueeze(-1)
 
+    def loss(output, target):
+        return (output - target[..., None]).square().sum(-1).mean(-1) / 2
 
-def _regress(x, y, batch, name, seed):
-    """Excess losses (rates, epochs + 1, tables)."""
-    model = _model((FEATURES, 1), len(x), seed + 1, x)
-    least = (x @ torch.linalg.solve(x.mT @ x, x.mT @ y.unsqueeze(-1))).squeeze(-1)
-    least, losses = least[None].expand(len(RATES), -1, -1), []
-    x, y = x[None], y[None].expand(len(RATES), -1, -1)
-
+    @torch.no_grad()
     def look(steps):
-        if steps % UPDATES == 0:
-            with torch.no_grad():
-                losses.append(squared_error(model(x), least))  # what is left is orthogonal
+        if steps % UPDATES == 0:  # what is left of the loss is orthogonal
+            losses.append((model(x) - least).square().mean(-2) / 2)
 
-    _descend(model, x, y, squared_error, batch, EPOCHS if batch else EPOCHS * UPDATES, name, seed, look)
-    return torch.stack(losses, 1)
-
-
-def _digits(networks, seed, device):
-    """Each network's own split of the digits: training and validation examples."""
-    x, y = digit_table(EXAMPLES, device)
-    parts = [split(x, y, generator=draw) for draw in generators(seed + 2, networks)]
-    return [torch.stack([part[i][j] for part in parts]) for i in (0, 1) for j in (0, 1)]
-
-
-def _classify(x, y, validation_x, validation_y, name, seed):
-    """Accuracies (rates, networks)."""
-    model = _model((64, 32, 10), len(x), seed + 3, x)
-    _descend(
-        model,
-        x,
-        y[None].expand(len(RATES), -1, -1),
-        cross_entropy,
-        BATCH,
-        min(EPOCHS, DIGITS_EPOCHS),
-        name,
-        seed,
-    )
     with torch.no_grad():
-        return accuracy(model(validation_x), validation_y[None].expand(len(RATES), -1, -1))
+        model.layers[0].weight.copy_(start)
+    _descend(model, Examples(x, y.squeeze(-1)), loss, batch, rates, seed, look)
+    return torch.stack(losses).movedim(2, 0).unflatten(0, (len(SCHEDULES), -1))
+
+
+def _classify(networks, seed, device):
+    """Accuracies (schedules, rates, networks), each network on its own split of the digits."""
+    x, y = (part[:EXAMPLES] for part in digits(device=device))
+    sets = splits(x, y, generators(seed, networks, "split"), scale=standardized)
+    shape = len(SCHEDULES), len(RATES), networks
+    draws = generators(seed, networks, times=shape[0] * shape[1])
+    model = MLP((64, 32, 10), replicas=shape, generator=draws, device=device)
+    rates = _rates(min(EPOCHS, DIGITS_EPOCHS))[..., None, None, None]
+    _descend(model, sets.train, "cross_entropy", BATCH, rates, seed)
+    return score(model, sets.validation)
 
 
 def _best(result):
@@ -191,8 +188,8 @@ def _points(result) -> str:
     """What the cosine changes in the accuracy on the digits, network by network, in percent points."""
     accurate = dict(zip(SCHEDULES, _best(result)[1], strict=True))
     change = 100 * (accurate["cosine"] - accurate["constant"])
-    middle, low, high = (f"{x:.1f}".replace("-", "−") for x in (change.mean(), *mean_interval(change)))
-    return f"{middle} [{low}, {high}]"
+    low, high = map(signed, mean_interval(change))
+    return f"{signed(change.mean())} [{low}, {high}]"
 
 
 def caption(result) -> str:

@@ -3,13 +3,14 @@
 Chapter: pitfalls.
 """
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
-from experiments.pitfalls._leaks import generator, nearest, picks
+from experiments.evidence import long_table, percent
+from experiments.pitfalls._shared.intervals import means
+from experiments.pitfalls._shared.leaks import nearest, picks, shares
+from experiments.trials import generator
 from unitgain.datasets import digits
 
 COPIES = (1, 2, 3, 5, 10)
@@ -32,21 +33,22 @@ def compute(*, tables=120, seed=0, device="cpu"):
 
     def right(train, test):
         """Which test images, positions (tables, m) among `rows`, are named rightly: (labels, tables, m)."""
-        at = torch.cat([train, test], 1)
+        at, n = torch.cat([train, test], 1), train.shape[1]
         noise = NOISE * torch.randn(*at.shape, images.shape[1], generator=draw)
-        x, n = images[rows.gather(1, at)] + noise.to(device), train.shape[1]
+        x = noise.to(device).add_(images[rows.gather(1, at)])
+        neighbour = nearest(x[:, :n], x[:, n:])
         named = [labels.gather(1, at) for labels in (classes[rows], guesses)]
-        return torch.stack([nearest(x[:, :n], y[:, :n], x[:, n:]) == y[:, n:] for y in named]).float()
+        return torch.stack([y.gather(1, neighbour) == y[:, n:] for y in named])
 
     for copies in COPIES:
         order = picks(tables, IMAGES * copies, IMAGES * copies, draw, device) // copies
         test = round(TEST * order.shape[1])
-        hits = right(order[:, test:], torch.cat([order[:, :test], last], 1))
-        found["reported"].append(hits[..., :test].mean(-1))
-        found["fresh"].append(hits[..., test:].mean(-1))
+        scores = shares(right(order[:, test:], torch.cat([order[:, :test], last], 1)), test)
+        found["reported"].append(scores[:, 0])
+        found["fresh"].append(scores[:, 1])
         first = round(TEST * IMAGES)
         apart = right(each[:, first:].repeat(1, copies), each[:, :first])
-        found["split_first"].append(apart.mean(-1))
+        found["split_first"].append(apart.float().mean(-1))
     return {key: torch.stack(scores, 1) for key, scores in found.items()}
 
 
@@ -64,10 +66,10 @@ def draw(result) -> Figure:
     colours, ink = style.palette(), style.ink()
     for ax, title, *scores in zip(axes, LABELS, result["reported"], result["fresh"], strict=True):
         for values, key in zip(scores, ("raw", "standardized"), strict=True):
-            ends = 100 * np.array([mean_interval(row) for row in values]).T
+            middle, *ends = 100 * means(values)
             ax.vlines(COPIES, *ends, color=colours[key], lw=1.3)
             line = "" if ax is axes[1] and key == "raw" else "-"
-            ax.plot(COPIES, 100 * values.mean(-1), f"o{line}", ms=5, lw=1.2, color=colours[key])
+            ax.plot(COPIES, middle, f"o{line}", ms=5, lw=1.2, color=colours[key])
         ax.set(title=title, xlabel="copies of each image", xticks=(1, 2, 3, 5, 10), ylim=(0, 104))
     left, right = axes
     many = range(COPIES[0], COPIES[-1] + 1)
@@ -81,16 +83,9 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {"labels": [], "copies": [], "reported": [], "low": [], "high": []}
-    columns |= {"fresh": [], "split_first": []}
-    for labels, *arms in zip(
-        LABELS, *(result[key] for key in ("reported", "fresh", "split_first")), strict=True
-    ):
-        for copies, scores, fresh, first in zip(COPIES, *arms, strict=True):
-            row = labels, copies, scores.mean(), *mean_interval(scores), fresh.mean(), first.mean()
-            for key, value in zip(columns, row, strict=True):
-                columns[key].append(value)
-    return columns
+    reported, low, high = means(result["reported"])
+    others = {key: result[key].mean(-1) for key in ("fresh", "split_first")}
+    return long_table({"labels": LABELS, "copies": COPIES}, reported=reported, low=low, high=high, **others)
 
 
 def caption(result) -> str:

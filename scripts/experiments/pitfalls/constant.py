@@ -11,8 +11,9 @@ from matplotlib.patches import Rectangle
 
 from experiments import style
 from experiments.evidence import Claim, between, mean_interval, number, percent, wilson
-from experiments.pitfalls._tables import HIDDEN, fitted, real
-from experiments.replicas import generators
+from experiments.pitfalls._shared.intervals import means
+from experiments.pitfalls._shared.tables import HIDDEN, fitted, real
+from experiments.trials import generators, splits
 
 TRAINING = 100  # images; all others are for the test
 WAYS = ("the sd", "the sd + 10⁻⁸", "the sd, 1 where it is 0", "16, the brightest")
@@ -29,10 +30,9 @@ def compute(*, networks=24, seed=0, device="cpu"):
     constant.
     """
     x, y = (part.to(device) for part in real("digits"))
-    order = torch.stack([torch.randperm(len(x), generator=draw) for draw in generators(seed + 1, networks)])
-    train, test = order.to(device).split((TRAINING, len(x) - TRAINING), dim=-1)
-    images, unseen = x[train], x[test]
-    sd, mean = torch.std_mean(images, dim=1, correction=0, keepdim=True)
+    draws = generators(seed, networks, "split")
+    train, (unseen, digit), _ = splits(x, y, draws, validation=1 - TRAINING / len(x))
+    sd, mean = torch.std_mean(train.x, dim=1, correction=0, keepdim=True)
     constant = sd == 0
     hit = ((unseen != mean) & constant).any(-1)
     guarded = sd.masked_fill(constant, 1)
@@ -40,14 +40,13 @@ def compute(*, networks=24, seed=0, device="cpu"):
     accuracy, lit, nan = [], [], []
     for k, (shift, scale) in enumerate(ways):
         epochs = 1 if k == NAIVE else EPOCHS  # from the first step on, all is NaN
-        model = fitted((images - shift) / scale, y[train], epochs=epochs, seed=seed)
+        model = fitted((train.x - shift) / scale, train.y, epochs=epochs, seed=seed)
         with torch.no_grad():
             output = model((unseen - shift) / scale)
-        right = (output.argmax(-1) == y[test]).double()
+        right = (output.argmax(-1) == digit).double()
         accuracy.append(right.mean(-1))
         lit.append((right * hit).sum(-1) / hit.sum(-1).clamp(min=1))
         nan.append(output.isnan().all(-1).all(-1))
-    largest = ((unseen - mean) / guarded).abs().amax(1)[0]
     return {
         "accuracy": torch.stack(accuracy),
         "lit": torch.stack(lit),
@@ -55,7 +54,7 @@ def compute(*, networks=24, seed=0, device="cpu"):
         "constants": constant.sum((-1, -2)),
         "always": (x == x[0]).all(0).sum(),
         "hit": hit.double().mean(-1),
-        "largest": largest.masked_fill(constant[0, 0], 0),
+        "largest": ((unseen[0] - mean[0]) / guarded[0]).abs().amax(0).masked_fill(constant[0, 0], 0),
     }
 
 
@@ -64,10 +63,9 @@ def draw(result) -> Figure:
     _draw_pixels(pixels, result["largest"])
     colours, rows = style.palette(), np.arange(len(WAYS))[::-1]
     for name, mark, side, key in (("accuracy", "o", 0.12, "standardized"), ("lit", "^", -0.12, "raw")):
-        for y, row in zip(rows + side, 100 * result[name], strict=True):
-            (low, high), middle = mean_interval(row), row.mean()
-            bars = [[middle - low], [high - middle]]
-            dots.errorbar(middle, y, xerr=bars, fmt=mark, ms=6, color=colours[key])
+        middle, low, high = means(100 * result[name])
+        bars = middle - low, high - middle
+        dots.errorbar(middle, rows + side, xerr=bars, fmt=mark, ms=6, color=colours[key])
     dots.text(17, rows[NAIVE], "NaN: one answer for every image", va="center")
     dots.text(0, -0.95, "● all unseen images", color=colours["standardized"])
     dots.text(0, -1.3, "▲ those lit where no training image is", color=colours["raw"])
@@ -95,15 +93,12 @@ def _draw_pixels(ax: Axes, largest) -> None:
 
 
 def table(result) -> dict:
-    bounds = {name: np.array([mean_interval(row) for row in result[name]]) for name in ("accuracy", "lit")}
-    return {
-        "divided_by": np.array(WAYS),
-        **{
-            f"{name}_{what}": column
-            for name, ends in bounds.items()
-            for what, column in zip(("mean", "low", "high"), (result[name].mean(-1), *ends.T), strict=True)
-        },
+    columns = {
+        f"{name}_{what}": column
+        for name in ("accuracy", "lit")
+        for what, column in zip(("mean", "low", "high"), means(result[name]), strict=True)
     }
+    return {"divided_by": np.array(WAYS), **columns}
 
 
 def caption(result) -> str:
@@ -132,17 +127,14 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     nan, accuracy, lit = result["nan"], result["accuracy"], result["lit"]
-    low, high = wilson(nan)
-    yield Claim(
+    yield Claim.of_fraction(
+        nan,
         id="constant-feature",
         statement="A constant feature breaks naive standardization",
         sources=("Unit Gain",),
         verdict="confirmed",
         measure="share of networks all of whose outputs are NaN after dividing by a standard deviation of 0",
-        estimate=float(nan.mean()),
-        interval=(low, high),
-        n=len(nan),
-        holds=low > 0.8
+        holds=wilson(nan)[0] > 0.8
         and result["always"] > 0
         and result["constants"].min() > 0
         and mean_interval(accuracy[NAIVE])[1] < 0.2

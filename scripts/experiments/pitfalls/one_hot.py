@@ -6,12 +6,13 @@ from matplotlib.figure import Figure
 from torch.nn.functional import one_hot
 
 from experiments import style
-from experiments.evidence import between, mean_interval, number, percent
-from experiments.pitfalls._tables import standardized
-from experiments.replicas import generators
+from experiments.evidence import between, long_table, mean_interval, number, percent
+from experiments.pitfalls._shared.intervals import means
+from experiments.pitfalls._shared.tables import standardized
+from experiments.trials import descend, generators
+from unitgain.datasets import Examples
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
-from unitgain.training import train
 
 CATEGORIES, NUMBERS = 100, 5  # kinds of the category, and numeric columns beside it
 TEST = 1_500
@@ -41,34 +42,33 @@ def compute(*, tables=24, rows=500, seed=0, device="cpu"):
 
     And the `largest` standardized entry of each table's training part, (tables,).
     """
-    draws = generators(seed + 1, tables)
+    draws = generators(seed, tables, "data")
     weight = torch.stack([torch.randn(NUMBERS, 1, generator=g) for g in draws]) / NUMBERS**0.5
     effect = torch.stack([torch.randn(CATEGORIES, generator=g) for g in draws])
     category, numbers, y = (part.to(device) for part in _table(rows, weight, effect, draws))
+    draws = generators(seed, tables, "fresh")
     unseen, unseen_numbers, unseen_y = (part.to(device) for part in _table(TEST, weight, effect, draws))
     columns, unseen_columns = (one_hot(c, CATEGORIES).float() for c in (category, unseen))
-    z, unseen_z = standardized(columns, columns), standardized(unseen_columns, columns)
-    inputs = {
-        "0 and 1": (columns, unseen_columns),
-        "standardized": (z, unseen_z),
-        "left out": (0 * columns, 0 * unseen_columns),
-    }
-    values = numbers, unseen_numbers
+    z = standardized(columns, columns)
+    arms = (
+        (columns, unseen_columns),
+        (z, standardized(unseen_columns, columns)),
+        (0 * columns, 0 * unseen_columns),
+    )
     seen = columns.sum(1).gather(1, unseen)
     group = torch.stack([(low <= seen) & (seen <= high) for low, high in GROUPS]).double()
     found = []
-    for rule, rate in RULES.values():
-        for way in WAYS:
-            x, unseen_x = (torch.cat(pair, -1) for pair in zip(inputs[way], values, strict=True))
+    for known, unknown in arms:
+        x, unseen_x = torch.cat([known, numbers], -1), torch.cat([unknown, unseen_numbers], -1)
+        for rule, rate in RULES.values():
             sizes, weights = (CATEGORIES + NUMBERS, HIDDEN, 2), generators(seed, tables)
             model = MLP(sizes, "relu", replicas=(tables,), generator=weights, device=device)
-            optimizer = rule(model.parameters(), lr=rate)
-            train(model, x, y, loss="cross_entropy", optimizer=optimizer, epochs=EPOCHS)
+            descend(model, Examples(x, y), rate, seed=seed, epochs=EPOCHS, optimizer=rule)
             with torch.no_grad():
                 right = (model(unseen_x).argmax(-1) == unseen_y).double()
             found.append((right * group).sum(-1) / group.sum(-1).clamp(min=1))
     return {
-        "accuracy": torch.stack(found).unflatten(0, (len(RULES), len(WAYS))),
+        "accuracy": torch.stack(found).unflatten(0, (len(WAYS), len(RULES))).movedim(1, 0),
         "largest": z.amax((-1, -2)),
         "rows": torch.tensor(rows),
     }
@@ -81,8 +81,7 @@ def draw(result) -> Figure:
     for ax, title, ways in zip(axes, RULES, 100 * result["accuracy"], strict=True):
         for side, (key, mark), rows in zip((-0.06, 0.06, 0), looks.values(), ways, strict=True):
             colour = style.palette()[key] if key else style.ink()
-            low, high = np.array([mean_interval(row) for row in rows]).T
-            middle = rows.mean(-1)
+            middle, low, high = means(rows)
             bars = middle - low, high - middle
             ax.errorbar(at + side, middle, bars, fmt=mark, ms=5, lw=1.4, elinewidth=1, color=colour)
         ax.set(title=title, xticks=at, xticklabels=[_name(group) for group in GROUPS], ylim=(55, 91))
@@ -101,16 +100,9 @@ def _name(group: tuple[int, int]) -> str:
 
 
 def table(result) -> dict:
-    rule, way, group = np.meshgrid(list(RULES), WAYS, [_name(group) for group in GROUPS], indexing="ij")
-    bounds = np.apply_along_axis(mean_interval, -1, result["accuracy"])
-    return {
-        "rule": rule.ravel(),
-        "category": way.ravel(),
-        "training_rows": group.ravel(),
-        "accuracy": result["accuracy"].mean(-1).ravel(),
-        "low": bounds[..., 0].ravel(),
-        "high": bounds[..., 1].ravel(),
-    }
+    axes = {"rule": list(RULES), "category": WAYS, "training_rows": [_name(group) for group in GROUPS]}
+    accuracy, low, high = means(result["accuracy"])
+    return long_table(axes, accuracy=accuracy, low=low, high=high)
 
 
 def caption(result) -> str:

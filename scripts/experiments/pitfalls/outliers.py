@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
-from experiments.pitfalls._tables import HIDDEN, fitted, score, table_sets
-from experiments.replicas import generators
+from experiments.evidence import percent
+from experiments.pitfalls._shared.intervals import means
+from experiments.pitfalls._shared.tables import HIDDEN, fitted, table_sets
+from experiments.trials import generators, score
+from unitgain.datasets import Examples
 
 TABLE = "breast_cancer"
 SHARE, SIZE = 0.01, 1000.0  # the share of the cells that is spoiled, and what each is multiplied by
@@ -60,21 +62,21 @@ def compute(*, networks=20, seed=0, device="cpu"):
     The spread is their standard deviation after scaling, over that in the same table without outliers: its
     median over the columns.
     """
-    data = table_sets(TABLE, networks, seed, most=MOST, device=device)
-    draws = torch.stack([torch.rand(data.x.shape[1:], generator=g) for g in generators(seed + 2, networks)])
+    train, test = table_sets(TABLE, networks, seed, most=MOST, device=device)
+    noise = generators(seed, networks, "noise")
+    draws = torch.stack([torch.rand(train.x.shape[1:], generator=draw) for draw in noise])
     hit = torch.stack([draws < share for share, _ in SETTINGS]).to(device)
     size = torch.tensor([size for _, size in SETTINGS], device=device)[:, None, None, None]
-    x = torch.where(hit, size * data.x, data.x)
+    x = torch.where(hit, size * train.x, train.x)
     accuracy, spread = [], []
     for measure, clip in WAYS.values():
         centre, scale = measure(x)
         z = scaled(x, centre, scale, clip)
-        model = fitted(z, data.y, epochs=EPOCHS, seed=seed)
-        accuracy.append(score(model, scaled(data.test_x, centre, scale, clip), data.test_y))
-        clean = scaled(data.x, *measure(data.x), clip)
+        model = fitted(z, train.y, epochs=EPOCHS, seed=seed)
+        accuracy.append(score(model, Examples(scaled(test.x, centre, scale, clip), test.y)))
+        clean = scaled(train.x, *measure(train.x), clip)
         spread.append(_spread(z, hit) / _spread(clean, hit))
-    spread = torch.stack(spread)
-    return {"accuracy": torch.stack(accuracy), "spread": spread.nanmedian(-1).values}
+    return {"accuracy": torch.stack(accuracy), "spread": torch.stack(spread).nanmedian(-1).values}
 
 
 def _spread(z: Tensor, hit: Tensor) -> Tensor:
@@ -139,24 +141,22 @@ def _look(way: str) -> dict:
 
 def _line(ax, at: np.ndarray, rows: np.ndarray, **look) -> None:
     """Means over the networks with their intervals."""
-    middle = rows.mean(-1)
-    low, high = np.array([mean_interval(row) for row in rows]).T
+    middle, low, high = means(rows)
     low = np.maximum(low, 0.05)
     ax.errorbar(at, middle, (middle - low, high - middle), ms=5, lw=1.4, elinewidth=1, **look)
 
 
 def table(result) -> dict:
-    way, setting = np.meshgrid(list(WAYS), np.arange(len(SETTINGS)), indexing="ij")
-    share, size = np.array(SETTINGS).T
-    bounds = np.array([[mean_interval(row) for row in rows] for rows in result["accuracy"]])
+    accuracy, low, high = means(result["accuracy"])
+    share, times = np.tile(np.transpose(SETTINGS), len(WAYS))
     return {
-        "scaled_by": way.ravel(),
-        "share": share[setting].ravel(),
-        "times": size[setting].ravel(),
+        "scaled_by": np.repeat(list(WAYS), len(SETTINGS)),
+        "share": share,
+        "times": times,
         "spread_left": result["spread"].mean(-1).ravel(),
-        "accuracy": result["accuracy"].mean(-1).ravel(),
-        "low": bounds[..., 0].ravel(),
-        "high": bounds[..., 1].ravel(),
+        "accuracy": accuracy.ravel(),
+        "low": low.ravel(),
+        "high": high.ravel(),
     }
 
 

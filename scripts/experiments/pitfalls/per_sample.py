@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
-from experiments.pitfalls._tables import HIDDEN, NAMES, fitted, score, standardized, table_sets
-from experiments.replicas import generators
+from experiments.evidence import long_table, percent
+from experiments.pitfalls._shared.intervals import means
+from experiments.pitfalls._shared.tables import HIDDEN, NAMES, fitted, standardized, table_sets
+from experiments.trials import generators, score
+from unitgain.datasets import Examples
 
 TABLES = ("circles", "wine", "breast_cancer", "digits", "digits")
 TITLES = (*(NAMES[name] for name in TABLES[:-1]), "Digits, served in\nanother light")
@@ -29,7 +31,8 @@ WAYS = (by_example, standardized)
 
 def in_another_light(x: Tensor, seed: int) -> Tensor:
     """Images (replicas, n, pixels) with less contrast, U(0.2, 1), and a brighter ground."""
-    draws = torch.stack([torch.rand(x.shape[1], 2, 1, generator=g) for g in generators(seed, len(x))])
+    noise = generators(seed, len(x), "noise")
+    draws = torch.stack([torch.rand(x.shape[1], 2, 1, generator=draw) for draw in noise])
     contrast, ground = (0.2 + 0.8 * draws[..., 0, :]).to(x), draws[..., 1, :].to(x)
     return contrast * x + (1 - contrast) * WHITE * ground
 
@@ -38,14 +41,11 @@ def compute(*, networks=20, seed=0, device="cpu"):
     """Accuracies on the test part, (tables, ways, networks)."""
     found = []
     for name in dict.fromkeys(TABLES):
-        data = table_sets(name, networks, seed, device=device)
-        models = [fitted(scale(data.x, data.x), data.y, epochs=EPOCHS, seed=seed) for scale in WAYS]
-        tests = [data.test_x]
-        if name == "digits":
-            tests.append(in_another_light(data.test_x, seed + 2))
-        for x in tests:
-            pairs = zip(models, WAYS, strict=True)
-            found.append(torch.stack([score(model, scale(x, data.x), data.test_y) for model, scale in pairs]))
+        train, test = table_sets(name, networks, seed, device=device)
+        models = [fitted(scale(train.x, train.x), train.y, epochs=EPOCHS, seed=seed) for scale in WAYS]
+        for x in (test.x, in_another_light(test.x, seed)) if name == "digits" else (test.x,):
+            sets = (Examples(scale(x, train.x), test.y) for scale in WAYS)
+            found.append(torch.stack(list(map(score, models, sets))))
     return {"accuracy": torch.stack(found)}
 
 
@@ -54,7 +54,7 @@ def draw(result) -> Figure:
     colours = style.palette()
     for x, rows in enumerate(100 * result["accuracy"]):
         for side, key, mark, row in zip((-0.12, 0.12), ("raw", "standardized"), "^o", rows, strict=True):
-            (low, high), middle = mean_interval(row), row.mean(dtype=np.float64)
+            middle, low, high = means(row)
             ax.plot(np.full(len(row), x + side), row, mark, ms=4, mew=0, alpha=0.25, color=colours[key])
             bars = [[middle - low], [high - middle]]
             ax.errorbar(x + side, middle, bars, fmt=mark, ms=6.5, color=colours[key])
@@ -69,15 +69,9 @@ def draw(result) -> Figure:
 
 def table(result) -> dict:
     titles = [title.replace("\n", " ") for title in TITLES]
-    where, way = np.meshgrid(titles, ("each example", "each feature"), indexing="ij")
-    bounds = np.array([[mean_interval(row) for row in rows] for rows in result["accuracy"]])
-    return {
-        "table": where.ravel(),
-        "normalized": way.ravel(),
-        "accuracy": result["accuracy"].mean(-1).ravel(),
-        "low": bounds[..., 0].ravel(),
-        "high": bounds[..., 1].ravel(),
-    }
+    accuracy, low, high = means(result["accuracy"])
+    axes = {"table": titles, "normalized": ("each example", "each feature")}
+    return long_table(axes, accuracy=accuracy, low=low, high=high)
 
 
 def caption(result) -> str:

@@ -8,8 +8,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
-from experiments.pitfalls._leaks import chosen, generator, nearest_mean, predicted_score
+from experiments.evidence import long_table, percent
+from experiments.pitfalls._shared.intervals import means
+from experiments.pitfalls._shared.leaks import chosen, correlations, nearest_mean, predicted_score, shares
+from experiments.trials import generator
 
 ROWS = (50, 200, 800)
 MORE = (8, 3, 1)  # times `tables`, by rows
@@ -31,15 +33,16 @@ def compute(*, tables=24, seed=0, device="cpu"):
         x = torch.randn(count, n, COLUMNS[-1], generator=draw).to(device)
         y = torch.randint(2, (count, n + FRESH), generator=draw).to(x) * 2 - 1
         fresh = torch.randn(count, FRESH, KEEP, generator=draw).to(device)
-        before, inside = [], []
-        for columns in COLUMNS:
-            for rows, scores in ((n, before), (train, inside)):
-                kept = chosen(x[..., :columns], y[:, :n], KEEP, rows=rows)
+        scores = []
+        for rows in (n, train):
+            correlation = correlations(x[:, :rows], y[:, :rows])
+            for columns in COLUMNS:
+                kept = chosen(x, correlation[:, :columns], KEEP)
                 queries = torch.cat([kept[:, train:], fresh], 1)
-                right = (nearest_mean(kept[:, :train], y[:, :train], queries) == y[:, train:]).float()
-                scores.append(torch.stack([right[:, : n - train].mean(1), right[:, n - train :].mean(1)]))
-        found[f"before_{n}"] = torch.stack(before, 1)
-        found[f"inside_{n}"] = torch.stack(inside)[:, 0]
+                guess = nearest_mean(kept[:, :train], y[:, :train], queries)
+                scores.append(shares(guess == y[:, train:], n - train))
+        before, inside = torch.stack(scores, 1).chunk(2, 1)
+        found |= {f"before_{n}": before, f"inside_{n}": inside[0]}
     return found
 
 
@@ -54,9 +57,9 @@ def draw(result) -> Figure:
     for n, mark, move in zip(ROWS, "osv", (0.95, 1.0, 1.05), strict=True):
         ax.plot(many, [100 * _predicted(n, columns) for columns in many], color=ink, lw=0.9)
         for scores, key in ((result[f"before_{n}"][0], "raw"), (result[f"inside_{n}"], "standardized")):
-            ends = 100 * np.array([mean_interval(row) for row in scores]).T
+            middle, *ends = 100 * means(scores)
             ax.vlines(move * x, *ends, color=colours[key], lw=1.2)
-            ax.plot(move * x, 100 * scores.mean(-1), mark, ms=4.5, mew=0, color=colours[key])
+            ax.plot(move * x, middle, mark, ms=4.5, mew=0, color=colours[key])
         ax.text(3500, 100 * _predicted(n, COLUMNS[-1]), f"{n} rows", color=colours["raw"], va="center")
     ax.plot([9, 3300], [50, 50], color=ink, lw=0.8, ls=(0, (4, 3)))
     ax.text(11, 85, "chosen by all rows,\nbefore the split", color=colours["raw"], va="center")
@@ -71,22 +74,26 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {"rows": [], "columns": [], "predicted": []}
-    columns |= {key: [] for key in ("chosen_before", "low", "high", "fresh_rows", "chosen_inside")}
-    for n in ROWS:
-        (test, fresh), inside = result[f"before_{n}"], result[f"inside_{n}"]
-        for k, width in enumerate(COLUMNS):
-            row = n, width, _predicted(n, width), test[k].mean(), *mean_interval(test[k])
-            for key, value in zip(columns, (*row, fresh[k].mean(), inside[k].mean()), strict=True):
-                columns[key].append(value)
-    return columns
+    before, low, high = np.stack([means(result[f"before_{n}"][0]) for n in ROWS], 1)
+    return long_table(
+        {"rows": ROWS, "columns": COLUMNS},
+        predicted=_all_predicted(),
+        chosen_before=before,
+        low=low,
+        high=high,
+        fresh_rows=[result[f"before_{n}"][1].mean(-1) for n in ROWS],
+        chosen_inside=[result[f"inside_{n}"].mean(-1) for n in ROWS],
+    )
+
+
+def _all_predicted() -> list[list[float]]:
+    return [[_predicted(n, columns) for columns in COLUMNS] for n in ROWS]
 
 
 def _off(result) -> float:
     """Largest distance of a mean from its prediction."""
-    means = [result[f"before_{n}"][0].mean(-1) for n in ROWS]
-    expected = [[_predicted(n, columns) for columns in COLUMNS] for n in ROWS]
-    return float(np.abs(np.array(means) - expected).max())
+    found = [result[f"before_{n}"][0].mean(-1) for n in ROWS]
+    return float(np.abs(np.subtract(found, _all_predicted())).max())
 
 
 def caption(result) -> str:

@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
-from experiments.pitfalls._tables import HIDDEN, NAMES, fitted, score, standardized, table_sets
-from unitgain.models import MLP
+from experiments.evidence import long_table, percent
+from experiments.pitfalls._shared.intervals import means
+from experiments.pitfalls._shared.tables import HIDDEN, NAMES, fitted, standardized, table_sets
+from experiments.trials import score
+from unitgain.datasets import Examples
 
 BATCHES = (64, 8, 2, 1)
 WAYS = (
@@ -24,41 +26,39 @@ WAYS = (
 EPOCHS = 50
 
 
-def in_batches(model: MLP, x: Tensor, y: Tensor, size: int) -> Tensor:
-    """Accuracy where each batch of `size` is standardized by itself; what fills no batch is left out."""
+def in_batches(x: Tensor, y: Tensor, size: int) -> Examples:
+    """Each batch of `size` standardized by itself; what fills no batch is left out."""
     whole = x.shape[-2] // size * size
     batches = x[:, :whole].unflatten(1, (-1, size))
-    return score(model, standardized(batches, batches).flatten(1, 2), y[:, :whole])
+    return Examples(standardized(batches, batches).flatten(1, 2), y[:, :whole])
 
 
-def by_class(model: MLP, x: Tensor, y: Tensor) -> Tensor:
-    """Accuracy where the examples arrive sorted, all of a class in one batch, standardized by itself."""
-    found = []
-    for inputs, labels in zip(x, y, strict=True):
-        z = torch.empty_like(inputs)
+def by_class(x: Tensor, y: Tensor) -> Examples:
+    """As if they arrived sorted: all of a class in one batch, standardized by itself."""
+    z = x.clone()
+    for inputs, labels in zip(z, y, strict=True):
         for label in labels.unique():
             rows = labels == label
-            z[rows] = standardized(inputs[rows], inputs[rows])
-        found.append(z)
-    return score(model, torch.stack(found), y)
+            inputs[rows] = standardized(inputs[rows], inputs[rows])
+    return Examples(z, y)
 
 
 def compute(*, networks=16, seed=0, device="cpu"):
     """Accuracies on the test part (tables, ways, networks), and the `commonest` class's share (tables,)."""
     accuracy, commonest = [], []
     for name in NAMES:
-        data = table_sets(name, networks, seed, device=device)
-        model = fitted(standardized(data.x, data.x), data.y, epochs=EPOCHS, seed=seed)
-        right = standardized(data.test_x, data.x)
-        arms = [
-            score(model, right, data.test_y),
-            *(in_batches(model, data.test_x, data.test_y, size) for size in BATCHES),
-            by_class(model, data.test_x, data.test_y),
-            score(model, standardized(right, data.x), data.test_y),
-            score(model, data.test_x, data.test_y),
-        ]
-        accuracy.append(torch.stack(arms))
-        commonest.append(data.test_y.flatten().bincount().max() / data.test_y.numel())
+        train, test = table_sets(name, networks, seed, device=device)
+        model = fitted(standardized(train.x, train.x), train.y, epochs=EPOCHS, seed=seed)
+        right = standardized(test.x, train.x)
+        arms = (
+            Examples(right, test.y),
+            *(in_batches(*test, size) for size in BATCHES),
+            by_class(*test),
+            Examples(standardized(right, train.x), test.y),
+            test,
+        )
+        accuracy.append(torch.stack([score(model, arm) for arm in arms]))
+        commonest.append(test.y.flatten().bincount().max() / test.y.numel())
     return {"accuracy": torch.stack(accuracy), "commonest": torch.stack(commonest)}
 
 
@@ -70,8 +70,7 @@ def draw(result) -> Figure:
     ):
         ax.axvline(100 * chance, color=style.ink(), lw=1)
         for y, key, row in zip(rows, ("standardized", *["raw"] * len(WAYS)), values, strict=False):
-            colour, middle = style.palette()[key], 100 * row.mean(dtype=np.float64)
-            low, high = 100 * np.array(mean_interval(row))
+            colour, (middle, low, high) = style.palette()[key], 100 * means(row)
             ax.plot(100 * row, np.full(len(row), y), "o", ms=4, mew=0, alpha=0.25, color=colour)
             ax.errorbar(middle, y, xerr=[[middle - low], [high - middle]], fmt="o", ms=6, color=colour)
         ax.set(title=title, xlim=(-4, 104), ylim=(-0.6, len(WAYS) - 0.4), xticks=(0, 50, 100))
@@ -84,16 +83,10 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    where, way = np.meshgrid(list(NAMES), WAYS, indexing="ij")
-    bounds = np.array([[mean_interval(row) for row in rows] for rows in result["accuracy"]])
-    return {
-        "table": where.ravel(),
-        "statistics": way.ravel(),
-        "accuracy": result["accuracy"].mean(-1).ravel(),
-        "low": bounds[..., 0].ravel(),
-        "high": bounds[..., 1].ravel(),
-        "commonest_class": np.repeat(result["commonest"], len(WAYS)),
-    }
+    accuracy, low, high = means(result["accuracy"])
+    share = np.broadcast_to(result["commonest"][:, None], accuracy.shape)
+    axes = {"table": list(NAMES), "statistics": WAYS}
+    return long_table(axes, accuracy=accuracy, low=low, high=high, commonest_class=share)
 
 
 def _range(values) -> str:

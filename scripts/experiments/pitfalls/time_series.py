@@ -3,24 +3,24 @@
 Chapter: pitfalls.
 """
 
+from itertools import product
+
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
-from experiments.pitfalls._leaks import generator, picks, vote
+from experiments.evidence import long_table, percent
+from experiments.pitfalls._shared.intervals import means
+from experiments.pitfalls._shared.leaks import picks, shares, vote
+from experiments.trials import generator
 
 PROCESSES = {"walk": "Random walk", "drift": "With a drift", "level": "A level that jumps"}
 SERIES, LENGTH, USE = 4, 200, 60  # series a panel, known values of each, windows after them
 WINDOW, AHEAD, START = 10, 10, 20
 NEIGHBOURS, TRAIN = 5, 0.7
-ARMS = (
-    ("in time order", "past"),
-    ("in time order", "whole"),
-    ("shuffled", "past"),
-    ("shuffled", "whole"),
-)
+SPLITS, STATISTICS = ("in time order", "shuffled"), ("past", "whole")
+ARMS = tuple(product(SPLITS, STATISTICS))
 
 
 def _series(process: str, panels: int, draw: torch.Generator) -> Tensor:
@@ -64,7 +64,7 @@ def compute(*, tables=120, seed=0, device="cpu"):
 
     One panel of each process, (processes, SERIES, LENGTH), is for the eye.
     """
-    draw, reported, used, examples = generator(seed), [], [], []
+    draw, scores, examples = generator(seed), [], []
     for process in PROCESSES:
         x = _series(process, tables, draw).to(device)
         examples.append(x[0, :, :LENGTH])
@@ -84,16 +84,10 @@ def compute(*, tables=120, seed=0, device="cpu"):
                 gap = 0
             queries = torch.cat([rows[:, cut:], use_x], 1)
             guess = vote(rows[:, : cut - gap], labels[:, : cut - gap], queries, NEIGHBOURS)
-            right = (guess == torch.cat([labels[:, cut:], use_y], 1)).float()
-            test = labels.shape[1] - cut
-            reported.append(right[:, :test].mean(1))
-            used.append(right[:, test:].mean(1))
-    shape = len(PROCESSES), len(ARMS)
-    return {
-        "reported": torch.stack(reported).unflatten(0, shape),
-        "use": torch.stack(used).unflatten(0, shape),
-        "examples": torch.stack(examples),
-    }
+            right = guess == torch.cat([labels[:, cut:], use_y], 1)
+            scores.append(shares(right, labels.shape[1] - cut))
+    reported, used = torch.stack(scores).unflatten(0, (len(PROCESSES), len(ARMS))).unbind(2)
+    return {"reported": reported, "use": used, "examples": torch.stack(examples)}
 
 
 def draw(result) -> Figure:
@@ -108,11 +102,11 @@ def draw(result) -> Figure:
         for a, (split, statistics) in enumerate(ARMS):
             honest = split == "in time order" and statistics == "past"
             colour = colours["standardized" if honest else "raw"]
-            shares = 100 * result["reported"][p, a], 100 * result["use"][p, a]
-            ax.plot([s.mean() for s in shares], [a, a], color=colour, lw=1, alpha=0.5)
-            for values, face in zip(shares, (colour, "none"), strict=True):
-                ax.hlines(a, *mean_interval(values), color=colour, lw=2)
-                ax.plot(values.mean(), a, "o", ms=6.5, mfc=face, mec=colour)
+            found = [100 * means(result[key][p, a]) for key in ("reported", "use")]
+            ax.plot([middle for middle, *_ in found], [a, a], color=colour, lw=1, alpha=0.5)
+            for (middle, *ends), face in zip(found, (colour, "none"), strict=True):
+                ax.hlines(a, *ends, color=colour, lw=2)
+                ax.plot(middle, a, "o", ms=6.5, mfc=face, mec=colour)
         ax.set(ylim=(3.6, -0.9), xlim=(38, 73), xticks=(40, 50, 60, 70))
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="y", length=0)
@@ -126,15 +120,11 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {"process": [], "split": [], "statistics": []}
-    columns |= {key: [] for key in ("reported", "low", "high", "in_use", "in_use_low", "in_use_high")}
-    for p, process in enumerate(PROCESSES):
-        for a, arm in enumerate(ARMS):
-            found, used = result["reported"][p, a], result["use"][p, a]
-            row = process, *arm, found.mean(), *mean_interval(found), used.mean(), *mean_interval(used)
-            for key, value in zip(columns, row, strict=True):
-                columns[key].append(value)
-    return columns
+    axes = {"process": list(PROCESSES), "split": SPLITS, "statistics": STATISTICS}
+    found = (*means(result["reported"]), *means(result["use"]))
+    names = ("reported", "low", "high", "in_use", "in_use_low", "in_use_high")
+    shape = tuple(map(len, axes.values()))
+    return long_table(axes, **{name: one.reshape(shape) for name, one in zip(names, found, strict=True)})
 
 
 def caption(result) -> str:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.preprocessing._mosaic import mosaic, shades, show, signed
+from experiments.preprocessing._shared.mosaic import mosaic, shades, show, signed
+from experiments.trials import generator
 from unitgain.datasets import image_patches, mnist
 from unitgain.transforms import PCA
 
@@ -42,11 +43,11 @@ def compute(*, rows=5000, seed=0, device="cpu"):
     Of the digits also their mean `pixel` (rows,), by `label`, the `components`, and `rebuilt`
     (0, COUNTS and all components; SHOWN; 28, 28).
     """
-    generator = torch.Generator().manual_seed(seed)
+    draws = generator(seed)
     x, y = mnist(device=device)
-    order = torch.randperm(len(x), generator=generator)[:rows].to(device)
+    order = torch.randperm(len(x), generator=draws)[:rows].to(device)
     x, y = x[order], y[order]
-    patches = image_patches(rows, PATCH, generator=generator, device=device).flatten(1)
+    patches = image_patches(rows, PATCH, generator=draws, device=device).flatten(1)
     result = {"pixel": x.mean(1), "label": y}
     for i, images in enumerate((x, patches)):
         seen, fresh = images.split([rows // 2, rows - rows // 2])
@@ -153,19 +154,17 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     (digits, pixels), (patches, dots) = (_few(result, i) for i in range(len(SETS)))
-    low, high = mean_interval(digits)
-    yield Claim(
+    least = mean_interval(digits)[0]
+    yield Claim.of_mean(
+        digits,
         id="pca-keeps",
         statement="A few principal components keep most of the variance of a set of images",
         sources=("Stanford CS231n, course notes, setting up the data and the model",),
         verdict="confirmed",
         measure=f"share of the variance of fresh digits held by the first {percent(FEW)} of the components",
-        estimate=float(digits.mean()),
-        interval=(low, high),
-        n=digits.shape[-1],
-        holds=low > 0.5
+        holds=least > 0.5
         and mean_interval(patches)[0] > 0.5
-        and all(mean_interval(single)[1] < low / 2 for single in (pixels, dots)),
+        and all(mean_interval(single)[1] < least / 2 for single in (pixels, dots)),
         finding=f"Of natural patches they hold {percent(patches.mean(), 1)}. It is the correlations that "
         f"make so few do: the {percent(FEW)} of single pixels that vary most hold "
         f"{percent(pixels.mean(), 1)} and {percent(dots.mean(), 1)}. Most is not all: the last percent of "
@@ -175,17 +174,15 @@ def claims(result) -> Iterator[Claim]:
     pixel, label = result["pixel"].astype(np.float64), result["label"]
     low, high = mean_interval(pixel)
     means = {int(one): pixel[label == one].mean() for one in np.unique(label)}
-    least, most = min(means, key=means.get), max(means, key=means.get)
-    yield Claim(
+    palest, darkest = min(means, key=means.get), max(means, key=means.get)
+    yield Claim.of_mean(
+        pixel,
         id="mnist-mean",
         statement="The mean pixel of MNIST is about 33",
         sources=("Ekman, Learning Deep Learning, chapter 5",),
         verdict="confirmed",
         measure="mean over the images of an image's mean pixel, 0 to 255",
-        estimate=float(pixel.mean()),
-        interval=(low, high),
-        n=len(pixel),
         holds=low > 32 and high < 34,
-        finding=f"By digit it goes from {number(means[least])} for {least} to {number(means[most])} for "
-        f"{most}. These {len(pixel):,} images hold every digit equally often, MNIST itself does not.",
+        finding=f"By digit it goes from {number(means[palest])} for {palest} to {number(means[darkest])} "
+        f"for {darkest}. These {len(pixel):,} images hold every digit equally often, MNIST itself does not.",
     )

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import number, percent
-from experiments.preprocessing._mosaic import coloured, mosaic, show
+from experiments.preprocessing._shared.mosaic import coloured, mosaic, show
+from experiments.trials import generator
 from unitgain.datasets import image_patches
 from unitgain.transforms import PCA
 
@@ -24,18 +25,18 @@ def compute(*, rows=5000, seed=0, device="cpu"):
     scaled to variance 1 and turned back. `share` of the variance: of each kept direction; `after`: the same,
     whitened.
     """
-    generator = torch.Generator().manual_seed(seed)
-    x = image_patches(rows, SIZE, generator=generator, device=device).flatten(1)
+    x = image_patches(rows, SIZE, generator=generator(seed), device=device).flatten(1)
     contrast = x.unflatten(1, (3, -1)).mean(1).std(1)  # of the brightness
     shown = x[contrast > contrast.median()][:SHOWN]
-    pca, white = PCA(KEPT).fit(x), PCA(KEPT, whiten=True).fit(x)
+    pca = PCA(KEPT, whiten=True).fit(x)
+    scores = pca(shown)
     images = {
         "originals": shown,
         "components": pca.components_,
-        "reconstructions": pca.inverse_transform(pca(shown)),
-        "whitened": white(shown).double() @ white.components_,
+        "reconstructions": pca.inverse_transform(scores),
+        "whitened": scores.double() @ pca.components_,
     }
-    variances = white(x).var(0)
+    variances = pca(x).var(0)
     return {
         **{name: one.unflatten(1, (3, SIZE, SIZE)) for name, one in images.items()},
         "share": pca.explained_variance_ratio_,

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import percent
+from experiments.evidence import long_table, percent
+from experiments.trials import generator
 from unitgain.datasets import digits, image_patches
 from unitgain.transforms import Center, Compose
 
@@ -28,11 +29,11 @@ def compute(*, points=10_000, seed=0, device="cpu"):
 
     `offset` that is left in the pixels' means, and `spread` around them; also `points` of either kind.
     """
-    generator = torch.Generator().manual_seed(seed)
+    draws = generator(seed)
     drawn = digits(device=device, dtype=torch.float64).x
-    drawn = drawn[torch.randperm(len(drawn), generator=generator)[:points].to(device)]
+    drawn = drawn[torch.randperm(len(drawn), generator=draws)[:points].to(device)]
     kinds = (
-        image_patches(points, SIZE, generator=generator, device=device, dtype=torch.float64),
+        image_patches(points, SIZE, generator=draws, device=device, dtype=torch.float64),
         drawn.unflatten(1, (1, SIZE, SIZE)),
     )
     offset, spread = zip(*(_shares(images) for images in kinds), strict=True)
@@ -78,13 +79,8 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    images, way = np.meshgrid(list(IMAGES), list(WAYS), indexing="ij")
-    return {
-        "images": images.ravel(),
-        "subtracted": way.ravel(),
-        "offset_left": result["offset"].ravel(),
-        "spread": result["spread"].ravel(),
-    }
+    axes = {"images": list(IMAGES), "subtracted": list(WAYS)}
+    return long_table(axes, offset_left=result["offset"], spread=result["spread"])
 
 
 def caption(result) -> str:

@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, median_interval, number, percent
+from experiments.evidence import (
+    Claim,
+    between,
+    long_table,
+    mean_interval,
+    median_interval,
+    number,
+    percent,
+    ratio,
+)
+from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
 from unitgain.theory import condition_number, hessian_eigenvalues, optimal_descent, population_eigenvalues
 
@@ -23,18 +33,15 @@ SOLVED = 0.01  # of the first loss
 
 def compute(*, tables=40, points=1_000, seed=0, device="cpu"):
     """Condition numbers `kappa` and `steps` of the descent (2, offsets, tables): bias held, then learned."""
-    generator = torch.Generator().manual_seed(seed)
-    u = uniform_cloud(tables * points, -1, 1, generator=generator, device=device, dtype=torch.float64)
+    draws = generator(seed)
+    u = uniform_cloud(tables * points, -1, 1, generator=draws, device=device, dtype=torch.float64)
     u = u.unflatten(0, (tables, points))
-    error = torch.randn(tables, 3, generator=generator, dtype=torch.float64).to(device)
+    error = torch.randn(tables, 3, generator=draws, dtype=torch.float64).to(device)
     kappa, steps = [], []
     for bias in (False, True):
         for offset in OFFSETS:
-            x = u + offset
-            w, b = (
-                error[:, :2],
-                error[:, 2:] - offset * error[:, :2].sum(1, keepdim=True),
-            )  # one function for all
+            x, w = u + offset, error[:, :2]
+            b = error[:, 2:] - offset * w.sum(1, keepdim=True)  # one function for all
             curvature = hessian_eigenvalues(x, bias=bias)
             kappa.append(condition_number(curvature))
             rate = optimal_descent(curvature[:, 0], curvature[:, -1], heavy_ball=False).lr
@@ -67,10 +74,11 @@ def _count(x: Tensor, error: Tensor, rate: Tensor) -> Tensor:
     return steps
 
 
-def predicted(offset, bias: bool) -> np.ndarray:
-    """The condition number of endless data U(offset − 1, offset + 1)²."""
+def predicted(offset) -> np.ndarray:
+    """Condition numbers (2, …) of endless data U(offset − 1, offset + 1)², bias held, then learned."""
     mean = torch.as_tensor(np.asarray(offset, dtype=float))[..., None].expand(*np.shape(offset), 2)
-    return condition_number(population_eigenvalues(mean, 1 / 3**0.5, bias=bias)).numpy()
+    curvature = (population_eigenvalues(mean, 1 / 3**0.5, bias=bias) for bias in (False, True))
+    return np.stack([condition_number(values) for values in curvature])
 
 
 def predicted_steps(kappa) -> np.ndarray:
@@ -82,8 +90,7 @@ def predicted_steps(kappa) -> np.ndarray:
 def draw(result) -> Figure:
     fig, axes = style.figure(7.6, 3.9, ncols=2, sharex=True)
     colours, ink, fine = style.palette(), style.ink(), np.linspace(0, 9.3, 188)
-    for bias, mark in enumerate("o^"):
-        line = predicted(fine, bool(bias))
+    for bias, (line, mark) in enumerate(zip(predicted(fine), "o^", strict=True)):
         middle = np.median(result["steps"][bias], -1), result["kappa"][bias].mean(-1)
         steps = [median_interval(row) for row in result["steps"][bias]]
         kappa = [mean_interval(row) for row in result["kappa"][bias]]
@@ -108,21 +115,19 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    bias, offset = np.meshgrid([False, True], OFFSETS, indexing="ij")
-    theory = np.stack([predicted(OFFSETS, learned) for learned in (False, True)])
-    return {
-        "bias_learned": bias.ravel(),
-        "offset": offset.ravel(),
-        "condition_predicted": theory.ravel(),
-        "condition_measured": result["kappa"].mean(-1).ravel(),
-        "steps_predicted": predicted_steps(theory).ravel(),
-        "steps_median": np.median(result["steps"], axis=-1).ravel(),
-    }
+    theory = predicted(OFFSETS)
+    return long_table(
+        {"bias_learned": [False, True], "offset": OFFSETS},
+        condition_predicted=theory,
+        condition_measured=result["kappa"].mean(-1),
+        steps_predicted=predicted_steps(theory),
+        steps_median=np.median(result["steps"], axis=-1),
+    )
 
 
 def _off(result) -> tuple[float, float]:
     """Largest relative distances from the predictions: of mean condition numbers, of median steps."""
-    theory = np.stack([predicted(OFFSETS, learned) for learned in (False, True)])
+    theory = predicted(OFFSETS)
     kappa = np.abs(result["kappa"].mean(-1) / theory - 1)
     steps = np.median(result["steps"], axis=-1) / np.ceil(predicted_steps(theory))
     return float(kappa.max()), float(np.abs(steps - 1).max())
@@ -155,24 +160,21 @@ def claims(result) -> Iterator[Claim]:
     held, learned = result["kappa"]
     low, high = mean_interval(held[-1])
     of_learned = mean_interval(learned[-1])
-    theory = [float(predicted(OFFSETS[-1], bias)) for bias in (False, True)]
-    slower = np.log(result["steps"][0, -1] / result["steps"][0, 0])
-    times = np.exp(slower.mean())
-    yield Claim(
+    theory = predicted(OFFSETS[-1])
+    times, slower = ratio(result["steps"][0, -1], result["steps"][0, 0])
+    yield Claim.of_mean(
+        held[-1],
         id="offset-condition",
         statement="An offset of the inputs ruins the conditioning of the first layer",
         sources=("LeCun, Bottou, Orr & Müller, Efficient BackProp (1998), section 4.3",),
         verdict="confirmed",
         measure="condition number of the Hessian of a linear unit's two weights on U(8, 10)², bias held",
-        estimate=float(held[-1].mean()),
-        interval=(low, high),
-        n=held.shape[1],
         holds=low > 100
         and mean_interval(held[0])[1] < 1.2
         and abs(held[-1].mean() / theory[0] - 1) < 0.05
         and abs(learned[-1].mean() / theory[1] - 1) < 0.05
         and of_learned[0] > 10 * high
-        and np.exp(mean_interval(slower)[0]) > 100,
+        and slower[0] > 100,
         finding=f"Predicted is {theory[0]:.0f}. Centred, it is {held[0].mean():.2f} (predicted: 1), so the "
         f"offset costs {number(times, 2)} times the steps. A bias that is learned too makes it worse: "
         f"{number(learned[-1].mean())} {between(of_learned)}, predicted {theory[1]:,.0f}.",

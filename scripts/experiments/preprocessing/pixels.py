@@ -1,6 +1,6 @@
 """Do raw pixels from 0 to 255 saturate units, and what does that cost?  Chapter: preprocessing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,58 +8,53 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, percent
-from experiments.preprocessing._networks import descend
-from experiments.replicas import generators
+from experiments.evidence import Claim, long_table, mean_interval, percent
+from experiments.trials import descend, drawn, generators, raw, score, splits, standardized
 from unitgain.activations import ACTIVATIONS
-from unitgain.datasets import mnist, split
+from unitgain.datasets import Examples, Split, mnist
 from unitgain.diagnostics import saturation
 from unitgain.models import MLP
-from unitgain.training import accuracy
 from unitgain.transforms import StandardScaler
 
 FUNCTIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
-SCALES = {  # what is fitted on the training pixels, and learning rates to choose from
-    "raw, 0 to 255": (lambda seen: lambda x: x, (3e-5, 0.005, 0.025)),
-    "divided by 255": (lambda seen: lambda x: x / 255, (0.3, 1.0, 3.0)),
-    "one mean, one sd": (lambda seen: StandardScaler(None).fit(seen), (0.1, 0.3, 1.0)),
-    "each pixel its own": (lambda seen: StandardScaler().fit(seen), (0.1, 0.3, 1.0)),
+SCALES = {  # of pixels, by those that train, and learning rates to choose from
+    "raw, 0 to 255": (raw, (3e-5, 0.005, 0.025)),
+    "divided by 255": (lambda x, _: x / 255, (0.3, 1.0, 3.0)),
+    "one mean, one sd": (lambda x, seen: StandardScaler(None).fit(seen)(x), (0.1, 0.3, 1.0)),
+    "each pixel its own": (standardized, (0.1, 0.3, 1.0)),
 }
 RAW, DIVIDED, WHOLE, EACH = range(len(SCALES))
 HIDDEN = 25
 BATCH, EPOCHS = 40, 6
 
 
-def _learned(function: str, parts, rates, seed: int) -> tuple[Tensor, Tensor]:
-    """Share saturated at birth, and test accuracy at the rate best on validation data (networks,).
-
-    parts: x (networks, n, pixels) and y (networks, n), of training, validation and test.
-    """
-    (x, y), (validation_x, validation_y), (test_x, test_y) = parts
-    replicas, draws = (len(rates), len(x)), generators(seed, len(x), times=len(rates))
-    model = MLP((784, HIDDEN, 10), function, replicas=replicas, generator=draws, device=x.device)
-    z = model.layers[0](x.mT).detach()[0].mT  # the same at every rate
-    descend(model, x, y, rates, epochs=EPOCHS, batch=BATCH, seed=seed)
-    with torch.no_grad():
-        best = accuracy(model(validation_x), validation_y[None]).mean(-1).argmax()
-        return saturation(ACTIVATIONS[function], z).mean(-1), accuracy(model(test_x)[best], test_y)
+def _learned(function: str, sets: Split, rates: Sequence[float], seed: int) -> tuple[Tensor, Tensor]:
+    """Share saturated at birth, and test accuracy at the rate best on validation data (networks,)."""
+    x = sets.train.x
+    shape, draws = (len(rates), len(x)), generators(seed, len(x), times=len(rates))
+    model = MLP((784, HIDDEN, 10), function, replicas=shape, generator=draws, device=x.device)
+    z = x @ model.layers[0].weight[0].detach().mT  # the same at every rate; biases start at 0
+    saturated = saturation(ACTIVATIONS[function], z).mean(-1)
+    rate = torch.tensor(rates)[:, None]
+    descend(model, sets.train, rate, seed=seed, epochs=EPOCHS, batch=BATCH)
+    best = score(model, sets.validation).mean(-1).argmax()
+    return saturated, score(model, sets.test)[best]
 
 
 def compute(*, networks=6, rows=2000, seed=0, device="cpu"):
     """`saturated` at birth and `accuracy` on test digits: (FUNCTIONS, SCALES, networks).
 
-    Every network has its own split of the digits and its own first weights, the same in all cases.
+    Every network has its own split of digits of its own and its own first weights, the same in all cases.
     """
-    x, y = mnist(device=device)
-    splits = []
-    for draw in generators(seed, networks):
-        some = torch.randperm(len(x), generator=draw)[:rows].to(device)
-        splits.append(split(x[some], y[some], validation=0.2, test=0.4, generator=draw))
-    found = []
-    for fit, rates in SCALES.values():
-        scaled = [[(fit(one.train.x)(part.x), part.y) for part in one] for one in splits]
-        parts = [tuple(map(torch.stack, zip(*part, strict=True))) for part in zip(*scaled, strict=True)]
-        found.append([_learned(function, parts, rates, seed) for function in FUNCTIONS])
+    digits, found = mnist(device=device), []
+    for scale, rates in SCALES.values():
+        own = [
+            splits(*drawn(rows, digits, draw), [draw], validation=0.2, test=0.4, scale=scale)
+            for draw in generators(seed, networks, "split")
+        ]
+        parts = zip(*own, strict=True)
+        sets = Split(*(Examples(*map(torch.cat, zip(*part, strict=True))) for part in parts))
+        found.append([_learned(function, sets, rates, seed) for function in FUNCTIONS])
     saturated, right = (
         torch.stack([torch.stack([case[i] for case in row]) for row in found], dim=1) for i in range(2)
     )
@@ -101,16 +96,14 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    function, scale = np.meshgrid(list(FUNCTIONS.values()), list(SCALES), indexing="ij")
-    low, high = np.array([mean_interval(row) for row in result["accuracy"].reshape(function.size, -1)]).T
-    return {
-        "activation": function.ravel(),
-        "pixels": scale.ravel(),
-        "saturated": result["saturated"].mean(-1).ravel(),
-        "accuracy": result["accuracy"].mean(-1).ravel(),
-        "low": low,
-        "high": high,
-    }
+    ends = np.apply_along_axis(mean_interval, -1, result["accuracy"])
+    return long_table(
+        {"activation": list(FUNCTIONS.values()), "pixels": list(SCALES)},
+        saturated=result["saturated"].mean(-1),
+        accuracy=result["accuracy"].mean(-1),
+        low=ends[..., 0],
+        high=ends[..., 1],
+    )
 
 
 def _points(values: np.ndarray) -> str:
@@ -152,18 +145,15 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     share, right = result["saturated"].astype(np.float64), result["accuracy"]
     cost = right[:, DIVIDED] - right[:, RAW]
-    low, high = mean_interval(share[0, RAW])
-    yield Claim(
+    yield Claim.of_mean(
+        share[0, RAW],
         id="raw-pixels-saturate",
         statement="Raw pixels from 0 to 255 saturate tanh and sigmoid units",
         sources=("Ekman, Learning Deep Learning, chapter 5",),
         verdict="confirmed",
         measure="share of tanh units × training images, at birth, at which the derivative is below 5 % of "
         "its peak",
-        estimate=float(share[0, RAW].mean()),
-        interval=(low, high),
-        n=share.shape[-1],
-        holds=min(low, mean_interval(share[1, RAW])[0]) > 0.9
+        holds=min(mean_interval(row)[0] for row in share[:2, RAW]) > 0.9
         and max(mean_interval(row)[1] for row in share[:2, DIVIDED:].reshape(-1, share.shape[-1])) < 0.2
         and min(mean_interval(row)[0] for row in cost[:2]) > 0.1,
         finding=f"With sigmoids {percent(share[1, RAW].mean())}. Divided by 255 it is "

@@ -10,7 +10,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
+from experiments.evidence import Claim, long_table, mean_interval, number, percent
+from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
 from unitgain.theory import condition_number, hessian_eigenvalues, population_eigenvalues
 from unitgain.transforms import MinMaxScaler, StandardScaler
@@ -23,18 +24,18 @@ STD = np.array([1 / 12**0.5, 1 / 3**0.5, 1.0])
 
 def compute(*, tables=8, rows=15_000, seed=0, device="cpu"):
     """Condition numbers `kappa` (2, scalings, features, tables): bias held, then learned."""
-    generator = torch.Generator().manual_seed(seed)
     kappa = torch.zeros(2, len(SCALINGS), len(FEATURES), tables)
-    options = {"features": FEATURES[-1], "generator": generator, "device": device, "dtype": torch.float64}
+    options = {"features": FEATURES[-1], "generator": generator(seed), "device": device}
     for k in range(tables):
-        x = uniform_cloud(rows, 3.0, 7.0, **options)  # in some unit
+        x = uniform_cloud(rows, 3.0, 7.0, dtype=torch.float64, **options)  # in some unit
         for s, make in enumerate(SCALINGS.values()):
             z = make().fit(x).transform(x)
+            # R of z = QR, after a column for the bias, has the singular values of z, and so have its columns
+            r = torch.linalg.qr(torch.cat([torch.ones_like(z[:, :1]), z], 1), mode="r").R
             for f, features in enumerate(FEATURES):
-                for bias in (False, True):
-                    kappa[int(bias), s, f, k] = condition_number(
-                        hessian_eigenvalues(z[:, :features], bias=bias)
-                    )
+                for bias in (0, 1):
+                    curvature = hessian_eigenvalues(r[:, 1 - bias : features + 1])
+                    kappa[bias, s, f, k] = condition_number(curvature)
     return {"kappa": kappa, "rows": torch.tensor(rows)}
 
 
@@ -81,17 +82,14 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    bias, scaling, features = np.meshgrid([False, True], list(SCALINGS), FEATURES, indexing="ij")
     ends = np.apply_along_axis(mean_interval, -1, result["kappa"])
-    return {
-        "bias_learned": bias.ravel(),
-        "scaling": scaling.ravel(),
-        "features": features.ravel(),
-        "predicted": predicted(FEATURES).ravel(),
-        "measured": result["kappa"].mean(-1).ravel(),
-        "low": ends[..., 0].ravel(),
-        "high": ends[..., 1].ravel(),
-    }
+    return long_table(
+        {"bias_learned": [False, True], "scaling": list(SCALINGS), "features": FEATURES},
+        predicted=predicted(FEATURES),
+        measured=result["kappa"].mean(-1),
+        low=ends[..., 0],
+        high=ends[..., 1],
+    )
 
 
 def _off(result) -> float:
@@ -126,20 +124,17 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     held, learned = result["kappa"]
     two = FEATURES.index(2)
-    low, high = mean_interval(learned[0, two])
     of_two, theory = mean_interval(held[0, two]), predicted(FEATURES)
     centred = max(held[1:].max(), learned[2].max())
-    yield Claim(
+    yield Claim.of_mean(
+        learned[0, two],
         id="range-01",
         statement="To condition the first layer it is enough to scale all features to the range from 0 to 1",
         sources=("Tuning neural networks with normalization, Normalization in deep learning",),
         verdict="refuted",
         measure="condition number of the Hessian of a linear unit with a bias and two uniform features in "
         "[0, 1]",
-        estimate=float(learned[0, two].mean()),
-        interval=(low, high),
-        n=learned.shape[-1],
-        holds=low > 20
+        holds=mean_interval(learned[0, two])[0] > 20
         and of_two[0] > 5
         and _off(result) < 0.2
         and mean_interval(learned[0, -1])[0] > 1_000

@@ -10,60 +10,49 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.preprocessing._networks import descend
-from experiments.replicas import generators
-from unitgain.datasets import mnist
+from experiments.evidence import Claim, mean_interval, number, percent, signed
+from experiments.trials import descend, drawn, generator, generators, score, splits
+from unitgain.datasets import Examples, Split, mnist
 from unitgain.models import MLP
-from unitgain.training import accuracy
 from unitgain.transforms import PCA
 
 COUNTS = (2, 4, 9, 16, 36, 144)  # components; after them come the pixels themselves
 PIXELS, HIDDEN, CLASSES = 784, 64, 10
 ENOUGH = COUNTS.index(36)
 RATES = (0.4, 1.6)
-VALIDATION = 0.2  # of the training half
+TEST, VALIDATION = 0.5, 0.1  # of the digits
 BATCH, EPOCHS = 50, 10
 
 
-def _splits(x, y, rows, draws):
-    """One half of the digits for training and validation, one for testing, with PCA on what trains.
-
-    Yields x (examples, components), x (examples, pixels), y, for each of the three parts; a split a draw.
-    """
-    half = rows // 2
-    for draw in draws:
-        order = torch.randperm(len(x), generator=draw)[:rows].to(x.device)
-        cut = round((1 - VALIDATION) * half)
-        parts = order[:cut], order[cut:half], order[half : 2 * half]
-        pca = PCA().fit(x[parts[0]])
-        mean = pca.mean_.to(x.dtype)
-        yield [(pca(x[one])[:, : COUNTS[-1]], x[one] - mean, y[one]) for one in parts]
-
-
-def _accuracies(seen, others, seed: int) -> list[torch.Tensor]:
-    """Accuracies on each of `others` (RATES, networks), learned from `seen` (networks, n, …)."""
-    x, y = seen
-    draws = generators(seed, len(x), times=len(RATES))
-    replicas, sizes = (len(RATES), len(x)), (x.shape[-1], HIDDEN, CLASSES)
-    model = MLP(sizes, weight="he_normal", replicas=replicas, generator=draws, device=x.device)
-    descend(model, x, y, RATES, epochs=EPOCHS, batch=BATCH, seed=seed)
-    with torch.no_grad():
-        return [accuracy(model(x), y[None]) for x, y in others]
+def _accuracies(sets: Split, seed: int) -> list[torch.Tensor]:
+    """Accuracies on validation and test examples (RATES, networks)."""
+    networks, _, features = sets.train.x.shape
+    draws, device = generators(seed, networks, times=len(RATES)), sets.train.x.device
+    sizes, replicas = (features, HIDDEN, CLASSES), (len(RATES), networks)
+    model = MLP(sizes, weight="he_normal", replicas=replicas, generator=draws, device=device)
+    descend(model, sets.train, torch.tensor(RATES)[:, None], seed=seed, epochs=EPOCHS, batch=BATCH)
+    return [score(model, part) for part in sets[1:]]
 
 
 def compute(*, networks=6, rows=5000, seed=0, device="cpu"):
-    """Accuracies on `validation` and `test`: (COUNTS and all pixels, RATES, networks), a split each."""
-    x, y = mnist(device=device)
-    splits = zip(*_splits(x / 255, y, rows, generators(seed, networks)), strict=True)
-    parts = [[torch.stack(one) for one in zip(*part, strict=True)] for part in splits]
+    """Accuracies on `validation` and `test`: (COUNTS and all pixels, RATES, networks).
+
+    Every network has its own split of the digits, and the principal components of its own training part.
+    """
+    x, y = drawn(rows, mnist(device=device), generator(seed, "data"))
+    pixels = splits(x / 255, y, generators(seed, networks, "split"), validation=VALIDATION, test=TEST)
+    kept = min(COUNTS[-1], *pixels.train.x.shape[1:])
+    fitted = [PCA(kept).fit(seen) for seen in pixels.train.x]
+    mean, axes = (
+        torch.stack([getattr(pca, name) for pca in fitted]).float() for name in ("mean_", "components_")
+    )
+    pixels = Split(*(Examples(part.x - mean.unsqueeze(1), part.y) for part in pixels))
+    scores = [part.x @ axes.mT for part in pixels]
     found = []
-    for count in (*COUNTS, PIXELS):
-        seen, *others = [
-            (pixels if count == PIXELS else scores[..., :count], y) for scores, pixels, y in parts
-        ]
-        found.append(_accuracies(seen, others, seed))
-    validation, test = zip(*found, strict=True)
+    for count in COUNTS:
+        some = (Examples(x[..., :count], part.y) for x, part in zip(scores, pixels, strict=True))
+        found.append(_accuracies(Split(*some), seed))
+    validation, test = zip(*found, _accuracies(pixels, seed), strict=True)
     return {"validation": torch.stack(validation), "test": torch.stack(test), "rows": torch.tensor(rows)}
 
 
@@ -137,8 +126,7 @@ def table(result) -> dict:
 
 def _points(values: np.ndarray) -> str:
     low, high = mean_interval(values)
-    middle = values.mean().round(1) + 0.0  # no -0.0
-    return f"{middle:+.1f} points [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+    return f"{signed(values.mean())} points [{signed(low)}, {signed(high)}]"
 
 
 def caption(result) -> str:
@@ -172,19 +160,16 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     lag, costs = _lag(result), _costs()
-    low, high = mean_interval(lag[ENOUGH])
     training, answering = (cost / costs["training"][-1] for cost in costs.values())
-    yield Claim(
+    yield Claim.of_mean(
+        lag[ENOUGH],
         id="pca-ok-for-nets",
         statement="Networks train about as well on data reduced by PCA, and it is cheaper",
         sources=("Stanford CS231n, course notes, setting up the data and the model",),
         verdict="confirmed",
         measure=f"test accuracy on {COUNTS[ENOUGH]} components minus that on {PIXELS} pixels, percentage "
         "points, paired",
-        estimate=float(lag[ENOUGH].mean()),
-        interval=(low, high),
-        n=lag.shape[1],
-        holds=low > -1
+        holds=mean_interval(lag[ENOUGH])[0] > -1
         and mean_interval(lag[-2])[0] > -1
         and mean_interval(lag[1])[1] < -10
         and training[ENOUGH] < 0.1,

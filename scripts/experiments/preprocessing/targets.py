@@ -12,13 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number
-from experiments.replicas import generators
-from unitgain.datasets import diabetes, split
+from experiments.evidence import Claim, mean_interval, number, signed
+from experiments.trials import descend, generators, splits, standardized
+from unitgain.datasets import Examples, Split, diabetes
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
-from unitgain.training import train
-from unitgain.transforms import StandardScaler
 
 MODELS = {"A linear neuron": (10, 1), "A network 10-32-1": (10, 32, 1)}
 LINEAR, NETWORK = range(len(MODELS))
@@ -32,51 +30,41 @@ OPTIMIZERS = {  # with their rates; Adam's is its default
 }
 BATCH, EPOCHS = 32, 50
 
-Parts = Sequence[Tensor]  # training, validation, test
 
-
-def _data(x: Tensor, y: Tensor, units: Sequence[float], networks: int, seed: int) -> tuple[Parts, Parts]:
+def _data(x: Tensor, y: Tensor, units: Sequence[float], networks: int, seed: int) -> Split:
     """Every network's own split of the data: inputs (networks, n, features), targets in several forms.
 
-    Forms of y (forms, networks, n, outputs): raw in all `units`, standardized, centred in all `units`.
+    Forms of y (forms, networks, outputs, n): raw in all `units`, standardized, centred in all `units`.
     """
-    parts = []
-    for draw in generators(seed, networks):
-        rows = torch.arange(len(x), device=x.device)
-        one = split(x, rows, validation=0.2, test=0.2, generator=draw)
-        scaler, seen = StandardScaler().fit(one.train.x), y[one.train.y]
-        mean, sd = seen.mean(0), seen.std(0, correction=0)
-        forms = [*(u * y for u in units), (y - mean) / sd, *(u * (y - mean) for u in units)]
-        parts.append([(scaler(part.x), torch.stack(forms)[:, part.y]) for part in one])
-    sets = [tuple(zip(*part, strict=True)) for part in zip(*parts, strict=True)]
-    return [torch.stack(x) for x, _ in sets], [torch.stack(y, dim=1) for _, y in sets]
+    rows, draws = torch.arange(len(x), device=x.device), generators(seed, networks, "split")
+    sets = splits(x, rows, draws, validation=0.2, test=0.2, scale=standardized)
+    targets = [y[part.y].mT for part in sets]
+    mean, sd = targets[0].mean(-1, keepdim=True), targets[0].std(-1, correction=0, keepdim=True)
+    forms = ([*(u * t for u in units), (t - mean) / sd, *(u * (t - mean) for u in units)] for t in targets)
+    return Split(*(Examples(part.x, torch.stack(form)) for part, form in zip(sets, forms, strict=True)))
 
 
-def _errors(sizes: Sequence[int], name: str, x: Parts, y: Parts, seed: int) -> tuple[Tensor, Tensor]:
+def _first(sets: Split, forms: int) -> Split:
+    """The same with so many forms of the targets only."""
+    return Split(*(Examples(x, y[:forms]) for x, y in sets))
+
+
+def _errors(sizes: Sequence[int], name: str, sets: Split, seed: int) -> tuple[Tensor, Tensor]:
     """Test errors by variance (forms, networks, outputs) at the rate best on validation data; its number."""
     make, rates = OPTIMIZERS[name]
-    (forms, networks, n, _), device = y[0].shape, x[0].device
+    (forms, networks), device = sets.train.y.shape[:2], sets.train.x.device
     draws = generators(seed, networks, times=forms * len(rates))
     replicas = len(rates), forms, networks
     model = MLP(sizes, weight="he_normal", replicas=replicas, generator=draws, device=device)
-    rate = torch.tensor(rates, device=device)[:, None, None, None, None]
 
-    def loss(output: Tensor, rows: Tensor) -> Tensor:
-        return (output - y[0][..., rows, :]).square().sum(-1).mean(-1) / 2
+    def loss(output: Tensor, y: Tensor) -> Tensor:
+        return (output.mT - y).square().sum(-2).mean(-1) / 2
 
-    train(
-        model,
-        x[0],
-        torch.arange(n, device=device),
-        loss=loss,
-        optimizer=make(model.parameters(), lr=rate),
-        epochs=EPOCHS,
-        batch_size=BATCH,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    variances = y[0].var(-2, correction=0)
+    rate = torch.tensor(rates)[:, None, None]
+    descend(model, sets.train, rate, seed=seed, epochs=EPOCHS, batch=BATCH, optimizer=make, loss=loss)
+    variances = sets.train.y.var(-1, correction=0)
     with torch.no_grad():
-        validation, test = ((model(x[k]) - y[k]).square().mean(-2) / variances for k in (1, 2))
+        validation, test = ((model(part.x).mT - part.y).square().mean(-1) / variances for part in sets[1:])
     best = validation.mean((-2, -1)).nan_to_num(nan=torch.inf).argmin(0)
     return test[best, torch.arange(forms, device=device)], best
 
@@ -91,20 +79,18 @@ def compute(*, networks=8, seed=0, device="cpu"):
     """
     x, y = diabetes(device=device)
     sugar = x[:, SUGAR] / MMOL
-    inputs, targets = _data(x, y[:, None], UNITS, networks, seed)
-    uncentred = [part[: STANDARDIZED + 1] for part in targets]
-    sgd = [_errors(sizes, "sgd", inputs, uncentred, seed) for sizes in MODELS.values()]
-    adam = [_errors(sizes, "adam", inputs, targets, seed)[0] for sizes in MODELS.values()]
-    both, two = _data(x[:, :SUGAR], torch.stack([y, sugar], dim=1), (1.0,), networks, seed)
-    two = [part[:2] for part in two]
+    sets = _data(x, y[:, None], UNITS, networks, seed)
+    sgd = [_errors(sizes, "sgd", _first(sets, STANDARDIZED + 1), seed) for sizes in MODELS.values()]
+    adam = [_errors(sizes, "adam", sets, seed)[0] for sizes in MODELS.values()]
+    pair = _first(_data(x[:, :SUGAR], torch.stack([y, sugar], dim=1), (1.0,), networks, seed), 2)
     return {
         "sgd": torch.stack([error[..., 0] for error, _ in sgd]),
         "sgd_best": torch.stack([best for _, best in sgd]),
         "adam": torch.stack([error[..., 0] for error in adam]),
-        "pair_sgd": _errors(PAIR, "sgd", both, two, seed)[0],
-        "pair_adam": _errors(PAIR, "adam", both, two, seed)[0],
+        "pair_sgd": _errors(PAIR, "sgd", pair, seed)[0],
+        "pair_adam": _errors(PAIR, "adam", pair, seed)[0],
         "mean": y.mean(),
-        "steps": torch.tensor(EPOCHS * -(-inputs[0].shape[1] // BATCH)),
+        "steps": torch.tensor(EPOCHS * -(-sets.train.x.shape[1] // BATCH)),
     }
 
 
@@ -190,7 +176,7 @@ def _pair_lost(result, key: str) -> np.ndarray:
 
 def _more(values: np.ndarray) -> str:
     low, high = mean_interval(values)
-    return f"{values.mean():+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")
+    return f"{signed(values.mean(), 2)} [{signed(low, 2)}, {signed(high, 2)}]"
 
 
 def caption(result) -> str:
@@ -230,19 +216,16 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     adam, descent = _lost(result, "adam", NETWORK), _lost(result, "sgd", NETWORK)
     linear = _lost(result, "sgd", LINEAR)
-    low, high = mean_interval(adam)
     rates = np.array(OPTIMIZERS["sgd"][1])[result["sgd_best"]]
-    yield Claim(
+    yield Claim.of_mean(
+        adam,
         id="targets-too",
         statement="Regression targets need scaling too",
         sources=("Tuning neural networks with normalization, Normalization in deep learning",),
         verdict="depends",
         measure="test error by variance with targets as measured minus with standardized ones, network "
         "10-32-1, Adam at its default rate",
-        estimate=float(adam.mean()),
-        interval=(low, high),
-        n=len(adam),
-        holds=low > 0.5
+        holds=mean_interval(adam)[0] > 0.5
         and mean_interval(descent)[1] < 0.05
         and mean_interval(linear)[1] < 0.05
         and mean_interval(_pair_lost(result, "sgd"))[0] > 0.3,

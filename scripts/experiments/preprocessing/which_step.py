@@ -1,18 +1,21 @@
 """Which preprocessing lets a network learn fastest, on which data?  Chapter: preprocessing."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import percent
-from experiments.replicas import generators
-from unitgain.datasets import Split, breast_cancer, digits, split, wine
+from experiments.evidence import long_table, percent
+from experiments.trials import generators, score, splits
+from unitgain.datasets import Examples, breast_cancer, digits, wine
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.theory import hessian_eigenvalues
-from unitgain.training import accuracy, cross_entropy
+from unitgain.training import cross_entropy
 from unitgain.transforms import Center, Compose, MinMaxScaler, StandardScaler, Whitening
 
 SCALINGS = {
@@ -26,9 +29,7 @@ SCALINGS = {
 FAULTY = ("raw", "centred", "[0, 1]")  # in offset or scale
 DATA = {"Wine": (wine, 3), "Breast cancer": (breast_cancer, 2), "Digits": (digits, 10)}
 EXAMPLES = 200  # to learn from, two thirds of the data at most; the rest is validation
-RATES = tuple(
-    4.0**k for k in range(6)
-)  # over the largest eigenvalue of the inputs' second moments, 1 at least
+RATES = tuple(4.0**k for k in range(6))  # over the largest eigenvalue of the inputs' second moments or 1
 WIDTH = 12
 EPOCHS = 150  # each one step on all examples
 LEARNED = 0.2  # training loss
@@ -44,17 +45,13 @@ def compute(*, networks=4, seed=0, device="cpu"):
     steps, right = [], []
     for load, classes in DATA.values():
         x, y = load(device=device)
-        parts = [_part(x, y, draw) for draw in generators(seed, networks)]
-        target, held_out = (torch.stack([part[side].y for part in parts]) for side in (0, 1))
+        held_out = 1 - min(EXAMPLES / len(x), 2 / 3)
         for make in SCALINGS.values():
-            fitted = [Compose(make()).fit(part.train.x) for part in parts]
-            inputs, fresh = (
-                torch.stack([prepare(part[side].x) for prepare, part in zip(fitted, parts, strict=True)])
-                for side in (0, 1)
-            )
-            taken, best, model = _learn((x.shape[1], WIDTH, classes), inputs, target, seed)
+            draws, scale = generators(seed, networks, "split"), partial(_scaled, make)
+            sets = splits(x, y, draws, validation=held_out, scale=scale)
+            taken, best, model = _learn((x.shape[1], WIDTH, classes), sets.train, seed)
             steps.append(taken[best])
-            right.append(accuracy(model(fresh), held_out[None]).detach()[best])
+            right.append(score(model, sets.validation)[best])
     shape = len(DATA), len(SCALINGS)
     return {
         "steps": torch.stack(steps).unflatten(0, shape),
@@ -62,27 +59,27 @@ def compute(*, networks=4, seed=0, device="cpu"):
     }
 
 
-def _part(x: Tensor, y: Tensor, generator: torch.Generator) -> Split:
-    return split(x, y, validation=1 - min(EXAMPLES / len(x), 2 / 3), generator=generator)
+def _scaled(make: Callable[[], nn.Module], x: Tensor, training: Tensor) -> Tensor:
+    return Compose(make()).fit(training)(x)
 
 
-def _learn(sizes, x: Tensor, y: Tensor, seed: int) -> tuple[Tensor, int, MLP]:
+def _learn(sizes, examples: Examples, seed: int) -> tuple[Tensor, int, MLP]:
     """Gradient descent until all networks (networks,) have learned at one of RATES, or for EPOCHS.
 
     Steps that each took (rates, networks), which rate is best, and the networks as they are then.
     """
-    draws = generators(seed, len(x), times=len(RATES))
-    model = MLP(
-        sizes, "relu", weight="he_normal", replicas=(len(RATES), len(x)), generator=draws, device=x.device
-    )
+    x, y = examples
+    draws, replicas = generators(seed, len(x), times=len(RATES)), (len(RATES), len(x))
+    model = MLP(sizes, weight="he_normal", replicas=replicas, generator=draws, device=x.device)
     largest = hessian_eigenvalues(x[0])[-1].clamp(min=1.0)
+    x = x.repeat(len(RATES), 1, 1, 1)  # once, or every step would
     rate = (torch.tensor(RATES).to(largest) / largest).float()[:, None, None, None]
     optimizer = SGD(model.parameters(), lr=rate)
-    steps = torch.zeros(len(RATES), len(x), device=x.device)
+    steps = torch.zeros(replicas, device=x.device)
     learning = torch.ones_like(steps, dtype=torch.bool)
     for _ in range(EPOCHS):
         optimizer.zero_grad()
-        loss = cross_entropy(model(x), y[None])
+        loss = cross_entropy(model(x), y)
         learning &= ~(loss.detach() < LEARNED)
         steps += learning
         if (~learning).all(1).any():
@@ -99,25 +96,18 @@ def draw(result) -> Figure:
     fig.get_layout_engine().set(wspace=0.09)
     colours, rows = style.palette(), -np.arange(len(SCALINGS))
     for ax, name, steps, right in zip(axes, DATA, result["steps"], result["accuracy"], strict=True):
+        beside = {"transform": ax.get_yaxis_transform(), "fontsize": 9.5}
         for row, scaling, taken, scores in zip(rows, SCALINGS, steps, right, strict=True):
             colour = colours["raw" if scaling in FAULTY else "standardized"]
             late = taken >= EPOCHS
             spread = row + np.linspace(-0.18, 0.18, len(taken))
             ax.plot(taken[~late], spread[~late], "o", ms=5, mew=0, color=colour)
             ax.plot(taken[late], spread[late], ">", ms=5.5, mfc="none", mew=1.1, color=colour)
-            ax.text(
-                1.06,
-                row,
-                percent(scores.mean()),
-                transform=ax.get_yaxis_transform(),
-                va="center",
-                fontsize=9.5,
-            )
+            ax.text(1.06, row, percent(scores.mean()), va="center", **beside)
         ax.axvline(EPOCHS, color=style.GRID, lw=0.8)
-        ax.text(1.06, 0.72, "accuracy", transform=ax.get_yaxis_transform(), fontsize=9.5)
-        ax.set(
-            title=name, xscale="log", xlim=(0.8, 1.25 * EPOCHS), xticks=(1, 10, 100), xticklabels=(1, 10, 100)
-        )
+        ax.text(1.06, 0.72, "accuracy", **beside)
+        ax.set(title=name, xscale="log", xlim=(0.8, 1.25 * EPOCHS))
+        ax.set(xticks=(1, 10, 100), xticklabels=(1, 10, 100))
         ax.set(yticks=rows, yticklabels=SCALINGS, ylim=(rows[-1] - 0.5, 0.5))
         ax.minorticks_off()
         ax.tick_params(axis="y", length=0)
@@ -126,15 +116,13 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    data, scaling = np.meshgrid(list(DATA), list(SCALINGS), indexing="ij")
-    return {
-        "data": data.ravel(),
-        "inputs": scaling.ravel(),
-        "median_steps": np.median(result["steps"], axis=-1).ravel(),
-        "fewest": result["steps"].min(-1).ravel(),
-        "most": result["steps"].max(-1).ravel(),
-        "validation_accuracy": result["accuracy"].mean(-1).ravel(),
-    }
+    return long_table(
+        {"data": list(DATA), "inputs": list(SCALINGS)},
+        median_steps=np.median(result["steps"], axis=-1),
+        fewest=result["steps"].min(-1),
+        most=result["steps"].max(-1),
+        validation_accuracy=result["accuracy"].mean(-1),
+    )
 
 
 def _medians(result, scaling: str) -> list[float]:

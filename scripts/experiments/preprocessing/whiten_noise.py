@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.preprocessing._mosaic import coloured, mosaic, show
-from experiments.replicas import generators
+from experiments.preprocessing._shared.mosaic import coloured, mosaic, show
+from experiments.trials import generators
 from unitgain.datasets import image_patches
 from unitgain.transforms import Whitening
 
@@ -29,20 +29,23 @@ def compute(*, tables=10, rows=2000, seed=0, device="cpu"):
     `shown`: (raw and epsilons, images, 3, SIZE, SIZE) of the first table.
     """
     gain, predicted, share, shown = [], [], [], []
-    for generator in generators(seed, tables):
-        clean = image_patches(2 * rows, SIZE, generator=generator, dtype=torch.float64).flatten(1)
-        noisy = clean + NOISE * torch.randn(clean.shape, generator=generator, dtype=torch.float64)
+    draws = generators(seed, tables, "data"), generators(seed, tables, "noise")
+    for of_patches, of_noise in zip(*draws, strict=True):
+        clean = image_patches(2 * rows, SIZE, generator=of_patches, dtype=torch.float64).flatten(1)
+        noisy = clean + NOISE * torch.randn(clean.shape, generator=of_noise, dtype=torch.float64)
         (seen, fresh), (_, truth) = (x.to(device).split(rows) for x in (noisy, clean))
         contrast = fresh.unflatten(1, (3, -1)).mean(1).std(1)
         chosen = fresh[contrast > contrast.median()][: COLUMNS**2]
         views, parts = [chosen], [((fresh - truth).var(0).sum() / fresh.var(0).sum())]
+        whiten = Whitening().fit(seen)
         for epsilon in EPSILONS:
-            whiten = Whitening("pca", epsilon=epsilon * NOISE**2).fit(seen)
+            whiten.epsilon = epsilon * NOISE**2  # the fit does not depend on it
             z = whiten(fresh)
             noise = z - whiten(truth)
-            gain.append(noise.std(0) / NOISE)
+            spread = noise.std(0)
+            gain.append(spread / NOISE)
             predicted.append((whiten.explained_variance_ + whiten.epsilon).rsqrt())
-            parts.append(noise.var(0).sum() / z.var(0).sum())
+            parts.append(spread.square().sum() / z.var(0).sum())
             views.append(whiten(chosen) @ whiten.components_)  # turned back: ZCA
         share.append(torch.stack(parts))
         shown.append(torch.stack(views).unflatten(-1, (3, SIZE, SIZE)))
@@ -151,20 +154,18 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     share, steeper = result["share"], _steeper(result)
-    low, high = mean_interval(share[1])
+    least = mean_interval(share[1])[0]
     falls = [mean_interval(a - b)[0] > 0 for a, b in pairwise(share[1:])]
-    yield Claim(
+    yield Claim.of_mean(
+        share[1],
         id="whiten-noise",
         statement="Whitening exaggerates noise in directions of little variance; a larger epsilon tames it",
         sources=("Stanford CS231n, course notes, setting up the data and the model",),
         verdict="confirmed",
         measure="share of the noise in the variance of whitened patches, epsilon 0",
-        estimate=float(share[1].mean()),
-        interval=(low, high),
-        n=share.shape[1],
-        holds=low > 10 * mean_interval(share[0])[1]
+        holds=least > 10 * mean_interval(share[0])[1]
         and all(falls)
-        and mean_interval(share[-1])[1] < low / 4
+        and mean_interval(share[-1])[1] < least / 4
         and mean_interval(steeper[0])[0] > 30
         and mean_interval(steeper[-1])[1] < mean_interval(steeper[0])[0] / 4
         and _off(result) < 0.05,

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number
+from experiments.trials import generator
 from unitgain.datasets import image_patches
 from unitgain.transforms import PCA, StandardScaler, Whitening
 
@@ -20,8 +21,8 @@ def compute(*, tables=20, points=1_000, seed=0, device="cpu"):
 
     And `off` (tables,): by how much the covariance after the root differs from the identity, at most.
     """
-    generator = torch.Generator().manual_seed(seed)
-    patches = image_patches(tables * points, SIZE, generator=generator, device=device, dtype=torch.float64)
+    draws = generator(seed)
+    patches = image_patches(tables * points, SIZE, generator=draws, device=device, dtype=torch.float64)
     grey = StandardScaler(None).fit(patches).transform(patches).mean(1).flatten(1)
     found = {way: [] for way in (*WAYS, "off")}
     for x in grey.unflatten(0, (tables, points)):
@@ -107,17 +108,16 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     ratio = _ratio(result["eigenvalue"])
-    low, high = mean_interval(ratio)
-    yield Claim(
+    yield Claim.of_mean(
+        ratio,
         id="whiten-sqrt",
         statement="Whitening divides the data along each principal axis by the eigenvalue",
         sources=("Stanford CS231n, course notes, setting up the data and the model",),
         verdict="refuted",
         measure="largest by smallest variance after dividing by the eigenvalues, grey patches of photographs",
-        estimate=float(ratio.mean()),
-        interval=(low, high),
-        n=len(ratio),
-        holds=low > 10 and np.allclose(ratio, _ratio(result["before"])) and result["off"].max() < 1e-8,
+        holds=mean_interval(ratio)[0] > 10
+        and np.allclose(ratio, _ratio(result["before"]))
+        and result["off"].max() < 1e-8,
         finding=f"It was {number(_ratio(result['before']).mean())} before: data divided by its eigenvalues "
         "is no whiter than it was, its variances are the reciprocals. Divided by the roots, the covariance "
         f"is the identity to {number(result['off'].max(), 1)}. The notes' own code takes the root, their "

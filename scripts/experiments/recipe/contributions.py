@@ -8,20 +8,21 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
-from experiments.recipe._networks import (
+from experiments.evidence import long_table, mean_interval, percent
+from experiments.recipe._shared.networks import (
+    BATCH,
     DEPTHS,
     LOSSES,
     OPTIMIZERS,
     SMALL_WEIGHTS,
     SUITED,
-    descend,
     digit_sets,
     rates,
-    score,
     side_by_side,
     standardized,
 )
+from experiments.trials import descend, raw, score
+from unitgain.datasets import Examples
 
 EPOCHS = 6
 SWITCHES = (
@@ -36,10 +37,9 @@ SWITCHES = (
 
 def compute(*, networks=4, seed=0, device="cpu"):
     """Accuracies on `validation` and `test`: (depths, off or on for each switch, rates, networks)."""
-    raw = digit_sets(seed, networks, device)
-    x, validation_x, test_x = (
-        torch.stack(pair)[:, None, None]  # scales, initializers, rates, networks
-        for pair in list(zip(raw, standardized(raw), strict=True))[::2]
+    both = (digit_sets(seed, networks, device, scale) for scale in (raw, standardized))
+    training, validation, test = (
+        Examples(torch.stack([one.x, other.x]), one.y) for one, other in zip(*both, strict=True)
     )
     found = {"validation": [], "test": []}
     for sizes in DEPTHS.values():
@@ -47,18 +47,21 @@ def compute(*, networks=4, seed=0, device="cpu"):
             ("sigmoid", "relu"), LOSSES, OPTIMIZERS, (None, "batch")
         ):
             # after a batch normalization the scale of the pixels no longer reaches the gradients
-            rate = torch.stack(
-                [rates(optimizer, pixels and norm is None, device) for pixels in (True, False)]
-            )
-            rules = SMALL_WEIGHTS, SUITED[activation]
-            replicas = (2, len(rules), rate.shape[-1], networks)
+            rate = torch.stack([rates(optimizer, pixels and norm is None) for pixels in (True, False)])
+            rate = rate[:, None].tile(2)  # pixels, networks, rates with the first rule and with the second
+            rules, replicas = (SMALL_WEIGHTS, SUITED[activation]), (2, networks, rate.shape[-1])
             model = side_by_side(sizes, activation, rules, replicas, seed, device, normalization=norm)
-            descend(model, x, raw.y, loss, optimizer, rate[:, None], epochs=EPOCHS, seed=seed)
-            found["validation"].append(score(model, validation_x, raw.validation_y))
-            found["test"].append(score(model, test_x, raw.test_y))
+            how = {"optimizer": OPTIMIZERS[optimizer], "loss": LOSSES[loss]}
+            descend(model, training, rate, seed=seed, epochs=EPOCHS, batch=BATCH, **how)
+            model.eval()
+            found["validation"].append(score(model, validation))
+            found["test"].append(score(model, test))
     shape = (len(DEPTHS), 2, 2, 2, 2)
-    order = (0, 5, 6, 1, 2, 3, 4, 7, 8)  # pixels and weights first
-    return {key: torch.stack(values).unflatten(0, shape).permute(order) for key, values in found.items()}
+    order = (0, 5, 7, 1, 2, 3, 4, 8, 6)  # pixels and weights first, networks last
+    return {
+        key: torch.stack(values).unflatten(0, shape).unflatten(-1, (2, -1)).permute(order)
+        for key, values in found.items()
+    }
 
 
 def _at_best(result) -> np.ndarray:
@@ -119,21 +122,13 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {
-        "network": np.repeat(list(DEPTHS), len(SWITCHES)),
-        "technique": np.tile(SWITCHES, len(DEPTHS)),
-    }
-    for v, key in enumerate(("alone", "average", "last")):
-        rows = np.concatenate(
-            [
-                (alone, shapley(value), last)[v]
-                for value in _at_best(result)
-                for alone, last in [_alone_and_last(value)]
-            ]
-        )
-        ends = np.apply_along_axis(mean_interval, -1, rows)
-        columns |= {key: rows.mean(-1), f"{key}_low": ends[:, 0], f"{key}_high": ends[:, 1]}
-    return columns
+    values, columns = _at_best(result), {}
+    alone, last = np.stack([_alone_and_last(value) for value in values], 1)
+    average = np.stack([shapley(value) for value in values])
+    for key, gains in (("alone", alone), ("average", average), ("last", last)):
+        low, high = np.moveaxis(np.apply_along_axis(mean_interval, -1, gains), -1, 0)
+        columns |= {key: gains.mean(-1), f"{key}_low": low, f"{key}_high": high}
+    return long_table({"network": list(DEPTHS), "technique": SWITCHES}, **columns)
 
 
 def _points(share: float) -> str:

@@ -8,21 +8,22 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import mean_interval, median_interval, percent
-from experiments.recipe._networks import (
+from experiments.evidence import long_table, mean_interval, median_interval, percent
+from experiments.recipe._shared.networks import (
     BATCH,
     DEPTHS,
+    LOSSES,
+    OPTIMIZERS,
     SMALL_WEIGHTS,
     SUITED,
-    Sets,
-    descend,
     digit_sets,
     error,
     rates,
-    score,
     side_by_side,
     standardized,
 )
+from experiments.trials import descend, raw, score
+from unitgain.datasets import Examples, Split
 
 EPOCHS = 10
 EVERY = 10  # steps between two looks at the validation error
@@ -58,40 +59,38 @@ def compute(*, networks=8, seed=0, device="cpu"):
 
     Where a network never gets there, `steps` is `limit`.
     """
-    raw = digit_sets(seed, networks, device)
-    scaled = standardized(raw)
+    sets = [digit_sets(seed, networks, device, scale) for scale in (raw, standardized)]
     found = {"validation": [], "test": [], "steps": []}
     for sizes in DEPTHS.values():
         for rung in RUNGS:
-            values = _climb(rung, sizes, scaled if rung.standardize else raw, seed, device)
-            for key, value in zip(found, values, strict=True):
-                found[key].append(value)
-    total = EPOCHS * -(-raw.y.shape[-1] // min(BATCH, raw.y.shape[-1]))
+            values = _climb(rung, sizes, sets[rung.standardize], seed, device)
+            for rows, value in zip(found.values(), values, strict=True):
+                rows.append(value.T)
+    n = sets[0].train.y.shape[-1]
+    total = EPOCHS * -(-n // min(BATCH, n))
     return {key: torch.stack(values).unflatten(0, (len(DEPTHS), -1)) for key, values in found.items()} | {
         "limit": torch.tensor(EVERY * (total // EVERY + 1))
     }
 
 
-def _climb(rung: Rung, sizes, sets: Sets, seed: int, device) -> dict:
-    rate = rates(rung.optimizer, raw=not rung.standardize, device=device)
+def _climb(rung: Rung, sizes, sets: Split, seed: int, device) -> tuple[torch.Tensor, ...]:
+    rate = rates(rung.optimizer, raw=not rung.standardize)
     rule = SUITED[rung.activation] if rung.suited else SMALL_WEIGHTS
-    replicas = (1, 1, len(rate), len(sets.y))
-    model = side_by_side(
-        sizes, rung.activation, (rule,), replicas, seed, device, normalization=rung.normalization
-    )
+    replicas, norm = (len(sets.train.y), len(rate)), rung.normalization
+    model = side_by_side(sizes, rung.activation, (rule,), replicas, seed, device, normalization=norm)
+    looked_at = Examples(sets.validation.x[..., :LOOK, :], sets.validation.y[..., :LOOK])
     errors = []
 
     def look(step: int) -> None:
         if step % EVERY == 0:
-            errors.append(error(model, sets.validation_x[:, :LOOK], sets.validation_y[:, :LOOK], rung.loss))
+            errors.append(error(model, looked_at, rung.loss))
 
-    descend(model, sets.x, sets.y, rung.loss, rung.optimizer, rate, epochs=EPOCHS, seed=seed, callback=look)
+    how = {"optimizer": OPTIMIZERS[rung.optimizer], "loss": LOSSES[rung.loss], "callback": look}
+    descend(model, sets.train, rate, seed=seed, epochs=EPOCHS, batch=BATCH, **how)
+    model.eval()
     before = ~(torch.stack(errors) <= TARGET)  # a NaN is not there either
-    return (
-        score(model, sets.validation_x, sets.validation_y)[0, 0],
-        score(model, sets.test_x, sets.test_y)[0, 0],
-        EVERY * before.long().cumprod(0).sum(0)[0, 0],
-    )
+    steps = EVERY * before.long().cumprod(0).sum(0)
+    return score(model, sets.validation), score(model, sets.test), steps
 
 
 def _at_best(result, key: str) -> np.ndarray:
@@ -150,27 +149,21 @@ def _steps(middle: float, ends: tuple[float, float], *, limit: int) -> str:
 
 def table(result) -> dict:
     test, steps = _at_best(result, "test"), _at_best(result, "steps")
-    ends = np.apply_along_axis(mean_interval, -1, test).reshape(-1, 2)
-    between = np.apply_along_axis(median_interval, -1, steps).reshape(-1, 2)
+    low, high = np.moveaxis(np.apply_along_axis(mean_interval, -1, test), -1, 0)
+    first, last = np.moveaxis(np.apply_along_axis(median_interval, -1, steps), -1, 0)
+    tried = np.array([rates(rung.optimizer, raw=not rung.standardize).numpy() for rung in RUNGS])
     best = result["validation"].mean(-1).argmax(-1)
-    return {
-        "network": np.repeat(list(DEPTHS), len(RUNGS)),
-        "set_up": np.tile([rung.name for rung in RUNGS], len(DEPTHS)),
-        "learning_rate": np.array(
-            [
-                float(rates(rung.optimizer, raw=not rung.standardize)[i])
-                for row in best
-                for rung, i in zip(RUNGS, row, strict=True)
-            ]
-        ),
-        "accuracy": test.mean(-1).ravel(),
-        "accuracy_low": ends[:, 0],
-        "accuracy_high": ends[:, 1],
-        "median_steps": np.median(steps, axis=-1).ravel(),
-        "steps_low": between[:, 0],
-        "steps_high": between[:, 1],
-        "reached": (steps < result["limit"]).mean(-1).ravel(),
-    }
+    return long_table(
+        {"network": list(DEPTHS), "set_up": [rung.name for rung in RUNGS]},
+        learning_rate=tried[range(len(RUNGS)), best],
+        accuracy=test.mean(-1),
+        accuracy_low=low,
+        accuracy_high=high,
+        median_steps=np.median(steps, axis=-1),
+        steps_low=first,
+        steps_high=last,
+        reached=(steps < result["limit"]).mean(-1),
+    )
 
 
 def caption(result) -> str:

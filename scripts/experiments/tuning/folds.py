@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Z95, mean_interval, percent, wilson
-from experiments.replicas import generators
+from experiments.evidence import Z95, long_table, mean_interval, percent, wilson
+from experiments.trials import generators
 from unitgain.datasets import digits
 
 COUNTS = (100, 400)
@@ -26,17 +26,19 @@ def scores(x: Tensor, y: Tensor, training: Tensor) -> Tensor:
     x is (tables, n, inputs); `training`, (folds, n), says which rows a fold may learn from. Every fold
     standardizes by those rows alone.
     """
-    one_hot = torch.nn.functional.one_hot(y, 10).to(x)[:, None]
-    weight = training.to(x)[:, :, None]
-    count = weight.sum(1, keepdim=True)
-    rows = x[:, None]
-    mean = (weight * rows).sum(-2, keepdim=True) / count
-    deviation = ((weight * (rows - mean).square()).sum(-2, keepdim=True) / count).sqrt()
-    z = (rows - mean) / torch.where(deviation > 0, deviation, 1)
-    target = one_hot - (weight * one_hot).sum(-2, keepdim=True) / count
-    seen = (weight * z).mT
-    gram = seen @ z + RIDGE * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
-    fitted = z @ torch.linalg.solve(gram, seen @ target) + (one_hot - target)
+    inputs, weight = x.shape[-1], training.to(x)
+    both = torch.cat([x, torch.nn.functional.one_hot(y, 10).to(x)], -1)
+    count = weight.sum(-1).view(-1, 1, 1)
+    mean = (weight @ both).unsqueeze(-2) / count  # (tables, folds, 1, inputs + classes)
+    seen = (weight.T[..., None] * x[:, :, None]).flatten(2)
+    products = (seen.mT @ both).unflatten(1, (-1, inputs)) - count * mean[..., :inputs].mT * mean
+    deviation = (products.diagonal(dim1=-2, dim2=-1).unsqueeze(-1) / count).sqrt()
+    scale = torch.where(deviation > 0, deviation, 1)
+    gram = products[..., :inputs] / (scale * scale.mT)
+    gram.diagonal(dim1=-2, dim2=-1).add_(RIDGE)
+    slope = torch.cholesky_solve(products[..., inputs:] / scale, torch.linalg.cholesky(gram)) / scale
+    offset = mean[..., inputs:] - mean[..., :inputs] @ slope
+    fitted = torch.einsum("tni,tkic->tknc", x, slope) + offset
     return fitted.argmax(-1) == y[:, None]
 
 
@@ -44,7 +46,8 @@ def compute(*, tables=160, seed=0, device="cpu"):
     """For each of COUNTS: `truth_<n>` (tables,), the accuracy on all other digits after training on all n,
     `held_<n>` (tables,), on a fifth kept aside once, and `fold_<n>_<k>` (tables, k), that of every fold."""
     x, y = digits(device=device)
-    order = torch.stack([torch.randperm(len(x), generator=g) for g in generators(seed, tables)]).to(device)
+    draws = generators(seed, tables, "split")
+    order = torch.stack([torch.randperm(len(x), generator=draw) for draw in draws]).to(device)
     found = {}
     for n in COUNTS:
         everything = torch.arange(len(x), device=device)[None] < n
@@ -108,14 +111,16 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {key: [] for key in ("examples", "folds", "off", "low", "high", "deviation", "predicted")}
-    for n in COUNTS:
-        for how in _ways():
-            off = _off(result, n, how)
-            row = n, str(how), off.mean(), *mean_interval(off), off.std(ddof=1), _binomial(result, n, how)
-            for key, value in zip(columns, row, strict=True):
-                columns[key].append(value)
-    return columns
+    off = np.array([[_off(result, n, how) for how in _ways()] for n in COUNTS])
+    low, high = np.apply_along_axis(mean_interval, -1, off).T
+    return long_table(
+        {"examples": COUNTS, "folds": list(map(str, _ways()))},
+        off=off.mean(-1),
+        low=low.T,
+        high=high.T,
+        deviation=off.std(-1, ddof=1),
+        predicted=[[_binomial(result, n, how) for how in _ways()] for n in COUNTS],
+    )
 
 
 def caption(result) -> str:

@@ -1,6 +1,7 @@
 """Which hyper-parameters decide how well a network does?  Chapter: tuning."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import SUPERSCRIPT, Claim, apart, mean_interval, number, percent, wilson
-from experiments.tuning._search import decompose, digit_parts, errors, jackknife
+from experiments.trials import descend, generator, score
+from experiments.tuning._shared.search import decompose, digit_parts, jackknife
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
 
@@ -61,11 +63,11 @@ def _values(name: str, u: torch.Tensor) -> dict[str, torch.Tensor]:
     return drawn
 
 
-def _optimizer(model: MLP, name: str, h: dict[str, torch.Tensor]):
+def _optimizer(name: str, h: dict[str, torch.Tensor]):
     """The source article's two: the velocity is a mean of gradients in both."""
     if name == "sgd":
-        return SGD(model.parameters(), lr=h["rate"], momentum=1 - h["momentum"], averaging=True)
-    return Adam(model.parameters(), lr=h["rate"], betas=(1 - h["beta1"], 1 - h["beta2"]), eps=h["eps"])
+        return partial(SGD, momentum=1 - h["momentum"], averaging=True)
+    return partial(Adam, betas=(1 - h["beta1"], 1 - h["beta2"]), eps=h["eps"])
 
 
 def compute(*, networks=90, rows=1200, seed=0, device="cpu"):
@@ -74,31 +76,34 @@ def compute(*, networks=90, rows=1200, seed=0, device="cpu"):
     `networks` runs for each optimizer, space, batch size, width and depth; `validation` counts the digits
     behind each share of wrong ones.
     """
-    data, draw = digit_parts(seed, rows, device), torch.Generator().manual_seed(seed)
-    found = {"validation": torch.tensor(len(data.validation.x))}
+    train, validation = digit_parts(seed, rows, device)
+    search, weights = generator(seed, "search"), generator(seed, "weights")
+    found = {"validation": torch.tensor(len(validation.x))}
     for name in DRAWN:
         points, wrong = [], []
         for shape in product(*SHAPES):
             batch, width, depth = shape
-            u = 2 * torch.rand(len(SPACES), networks, len(DRAWN[name]), generator=draw) - 1
+            u = 2 * torch.rand(len(SPACES), networks, len(DRAWN[name]), generator=search) - 1
             h = {key: value.to(device) for key, value in _values(name, u).items()}
-            many = {"replicas": len(h["rate"]), "weight": "he_normal", "generator": draw, "device": device}
-            model = MLP((64, *[width] * depth, 10), **many)
-            optimizer, steps = _optimizer(model, name, h), -(-len(data.train.x) // batch)
+            many = {"replicas": len(h["rate"]), "weight": "he_normal", "generator": weights}
+            model = MLP((64, *[width] * depth, 10), **many, device=device)
+            rate, decay, steps = h["rate"].flatten(), h["decay"].flatten(), -(-rows // batch)
+            now = rate.clone()  # the optimizer's own
 
-            def decay(step, h=h, group=optimizer.param_groups[0], steps=steps):
+            def slower(step, now=now, rate=rate, decay=decay, steps=steps):
                 if step % steps == 0:
-                    group["lr"] = h["rate"] / (1 + h["decay"] * (step // steps))
+                    now.copy_(rate / (1 + decay * (step // steps)))
 
-            share = errors(model, data, optimizer, epochs=EPOCHS, batch=batch, generator=draw, callback=decay)
+            options = {"optimizer": _optimizer(name, h), "callback": slower}
+            descend(model, train, now, seed=seed, epochs=EPOCHS, batch=batch, **options)
             place = [2.0 * (one == two[1]) - 1 for one, two in zip(shape, SHAPES, strict=True)]
             points.append(torch.cat([u, torch.tensor(place).expand(*u.shape[:2], -1)], -1))
-            wrong.append(share.view(len(SPACES), networks))
+            wrong.append((1 - score(model, validation)).view(len(SPACES), networks))
         found |= {f"{name}_at": torch.cat(points, 1), f"{name}_wrong": torch.cat(wrong, 1)}
     return found
 
 
-def _score(result, name: str) -> np.ndarray:
+def _log_odds(result, name: str) -> np.ndarray:
     """Log-odds of a wrong digit (spaces, runs), half a digit added on both sides."""
     wrong = result[f"{name}_wrong"].astype(np.float64) * result["validation"]
     return np.log((wrong + 0.5) / (result["validation"] - wrong + 0.5))
@@ -108,8 +113,8 @@ def _shares(result) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """Pseudo-values (2, blocks) of the shares, alone and total, of each factor of (optimizer, space)."""
     found = {}
     for name in DRAWN:
-        for space, u, score in zip(SPACES, result[f"{name}_at"], _score(result, name), strict=True):
-            values = jackknife(u.astype(np.float64), score)
+        for space, u, odds in zip(SPACES, result[f"{name}_at"], _log_odds(result, name), strict=True):
+            values = jackknife(u.astype(np.float64), odds)
             found[name, space] = dict(zip([*_factors(name), "rest"], values.transpose(2, 1, 0), strict=True))
     return found
 

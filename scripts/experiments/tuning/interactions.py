@@ -1,14 +1,16 @@
 """Which hyper-parameters must be tuned together with the learning rate?  Chapter: tuning."""
 
+from functools import partial
+
 import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import SUPERSCRIPT, between, mean_interval, number
-from experiments.replicas import generators
-from experiments.tuning._search import digit_parts, errors
+from experiments.evidence import SUPERSCRIPT, between, long_table, mean_interval, number
+from experiments.trials import descend, generators, score
+from experiments.tuning._shared.search import digit_parts
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
 from unitgain.training import cross_entropy
@@ -29,37 +31,32 @@ CLOSE = 0.01  # accuracies this close to a network's best are as good
 
 def compute(*, networks=4, rows=1200, seed=0, device="cpu"):
     """Validation accuracies, by map (columns, rates, networks); `gradient`: its root mean square at birth."""
-    data = digit_parts(seed, rows, device)
+    train, validation = digit_parts(seed, rows, device)
 
-    def fresh(rates, columns=1):
-        draws = generators(seed, networks, times=rates * columns)
-        many = {"replicas": (columns, rates, networks), "weight": "he_normal", "device": device}
+    def fresh(*conditions):
+        draws = generators(seed, networks, times=int(np.prod(conditions)))
+        many = {"replicas": (*conditions, networks), "weight": "he_normal", "device": device}
         return MLP((64, WIDTH, 10), generator=draws, **many)
 
     def column(key):
         return torch.tensor(AGAINST[key], dtype=torch.float32, device=device).view(-1, 1, 1, 1, 1)
 
-    def rates(key):
-        return torch.tensor(RATES[key], dtype=torch.float32, device=device).view(-1, 1, 1, 1)
+    def right(key, optimizer, *columns, batch=BATCH):
+        model = fresh(*columns, len(RATES[key]))
+        rates = torch.tensor(RATES[key], dtype=torch.float32)[:, None]
+        descend(model, train, rates, seed=seed, epochs=EPOCHS, batch=batch, optimizer=optimizer)
+        return score(model, validation)
 
-    def right(model, optimizer, batch):
-        order = torch.Generator().manual_seed(seed)
-        return 1 - errors(model, data, optimizer, epochs=EPOCHS, batch=batch, generator=order)
-
-    found = {"batch": []}
-    for batch in AGAINST["batch"]:
-        model = fresh(len(RATES["batch"]))
-        found["batch"].append(right(model, SGD(model.parameters(), lr=rates("batch")), int(batch))[0])
-    found["batch"] = torch.stack(found["batch"])
-    model = fresh(len(RATES["momentum"]), len(AGAINST["momentum"]))
-    optimizer = SGD(model.parameters(), lr=rates("momentum"), momentum=1 - column("momentum"))
-    found["momentum"] = right(model, optimizer, BATCH)
-    model = fresh(len(RATES["eps"]), len(AGAINST["eps"]))
-    cross_entropy(model(data.train.x[:BATCH]), data.train.y[:BATCH]).sum().backward()
-    gradients = [p.grad[0, 0].flatten(1) for p in model.parameters()]
-    found["gradient"] = torch.cat(gradients, 1).square().mean().sqrt()
-    found["eps"] = right(model, Adam(model.parameters(), lr=rates("eps"), eps=column("eps")), BATCH)
-    return found
+    model = fresh()
+    cross_entropy(model(train.x[:BATCH]), train.y[:BATCH]).sum().backward()
+    gradients = [p.grad.flatten(1) for p in model.parameters()]
+    momentum, eps = partial(SGD, momentum=1 - column("momentum")), partial(Adam, eps=column("eps"))
+    return {
+        "batch": torch.stack([right("batch", SGD, batch=int(batch)) for batch in AGAINST["batch"]]),
+        "momentum": right("momentum", momentum, len(AGAINST["momentum"])),
+        "gradient": torch.cat(gradients, 1).square().mean().sqrt(),
+        "eps": right("eps", eps, len(AGAINST["eps"])),
+    }
 
 
 def _best(result, key: str) -> np.ndarray:
@@ -130,14 +127,11 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {"map": [], "against": [], "learning_rate": [], "accuracy": []}
+    maps = []
     for key in LOOKS:
-        for x, row in zip(AGAINST[key], result[key].mean(-1), strict=True):
-            columns["map"] += [key] * len(row)
-            columns["against"] += [x] * len(row)
-            columns["learning_rate"] += RATES[key].tolist()
-            columns["accuracy"] += row.tolist()
-    return columns
+        axes = {"map": [key], "against": AGAINST[key], "learning_rate": RATES[key]}
+        maps.append(long_table(axes, accuracy=result[key].mean(-1)[None]))
+    return {name: np.concatenate([one[name] for one in maps]) for name in maps[0]}
 
 
 def _slope(result, key: str) -> tuple[str, str]:

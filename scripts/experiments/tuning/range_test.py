@@ -5,12 +5,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import between, mean_interval, number
-from experiments.replicas import generators
-from experiments.tuning._digits import raw, right, split_digits, standardized
+from experiments.evidence import between, long_table, mean_interval, number
+from experiments.trials import descend, generator, generators, raw, score, standardized
+from experiments.tuning._shared.digits import split_digits
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import train
 
 SETTINGS = {  # hidden units, activation, scale of the pixels
     "16": ((16,), "relu", standardized),
@@ -32,35 +30,22 @@ def compute(*, networks=10, seed=0, device="cpu"):
     """The test's `loss` (settings, steps, networks), and `accuracy` on fresh examples after training at each
     of RATES, (settings, networks, rates). Every network has its own split."""
     losses, scores = [], []
+    weights, draws = generator(seed, "weights"), generators(seed, networks * len(SETTINGS), "split")
     for k, (hidden, activation, scale) in enumerate(SETTINGS.values()):
-        draws = generators(seed, networks, first=10 * k)
-        sets = split_digits(draws, scale, device=device)
-        steps = EPOCHS * -(-sets.x.shape[-2] // BATCH)
-        settings = {"loss": "cross_entropy", "epochs": EPOCHS, "batch_size": BATCH, "generator": draws[0]}
+        sets = split_digits(draws[k :: len(SETTINGS)], scale, device=device)
+        steps = EPOCHS * -(-sets.train.x.shape[-2] // BATCH)
+        weight = "he_normal" if activation == "relu" else "glorot_normal"
+        many = {"replicas": (1 + len(RATES), networks), "weight": weight, "generator": weights}
+        model = MLP((64, *hidden, 10), activation, **many, device=device)
+        rates = torch.cat([torch.tensor([LOW]), RATES])[:, None].to(device)  # the first is the test's
 
-        def build(count, hidden=hidden, activation=activation, draw=draws[0]):
-            weight = "he_normal" if activation == "relu" else "glorot_normal"
-            return MLP(
-                (64, *hidden, 10),
-                activation,
-                replicas=(networks, count),
-                weight=weight,
-                generator=draw,
-                device=device,
-            )
+        def faster(step, rates=rates, steps=steps):
+            rates[0] = LOW * (HIGH / LOW) ** (step / max(steps - 1, 1))  # the optimizer's own
 
-        model = build(1)
-        optimizer = SGD(model.parameters(), lr=LOW)
-
-        def faster(step, optimizer=optimizer, steps=steps):
-            optimizer.param_groups[0]["lr"] = LOW * (HIGH / LOW) ** (step / max(steps - 1, 1))
-
-        losses.append(train(model, sets.x, sets.y, optimizer=optimizer, callback=faster, **settings)[..., 0])
-
-        model = build(len(RATES))
-        lr = RATES.to(device)[:, None, None]
-        train(model, sets.x, sets.y, optimizer=SGD(model.parameters(), lr=lr), **settings)
-        scores.append(right(model, sets.fresh_x, sets.fresh_y))
+        losses.append(
+            descend(model, sets.train, rates, seed=seed, epochs=EPOCHS, batch=BATCH, callback=faster)[:, 0]
+        )
+        scores.append(score(model, sets.test)[1:].T)
     bounded = torch.stack(losses).nan_to_num(WORST, WORST, WORST).clamp(max=WORST)
     return {"loss": bounded, "accuracy": torch.stack(scores)}
 
@@ -166,17 +151,18 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    advised = advice(result)
-    columns = {key: [] for key in ("setting", "rule", "rate", "low", "high", "accuracy_lost")}
-    columns |= {"best_from": [], "best_to": []}
-    for k, name in enumerate(SETTINGS):
-        for rule in RULES:
-            values = advised[rule][k]
-            row = name, rule, *(10.0 ** np.array([values.mean(), *mean_interval(values)]))
-            row = *row, _loss_of(result, rule)[k].mean(), *(10.0 ** np.array(_good(_curve(result)[k])))
-            for key, value in zip(columns, row, strict=True):
-                columns[key].append(value)
-    return columns
+    advised = np.stack([*advice(result).values()], 1)
+    low, high = np.apply_along_axis(mean_interval, -1, advised).T
+    good = 10.0 ** np.array([[_good(row)] * len(RULES) for row in _curve(result)])
+    return long_table(
+        {"setting": [*SETTINGS], "rule": RULES},
+        rate=10 ** advised.mean(-1),
+        low=10**low.T,
+        high=10**high.T,
+        accuracy_lost=np.stack([_loss_of(result, rule).mean(-1) for rule in RULES], 1),
+        best_from=good[..., 0],
+        best_to=good[..., 1],
+    )
 
 
 SCALED, RAW = slice(0, 4), slice(4, 6)

@@ -7,8 +7,9 @@ from scipy.special import ndtr, ndtri
 
 from experiments import style
 from experiments.evidence import number, percent, wilson
-from experiments.replicas import generators
-from experiments.tuning._digits import COMPONENTS, right, split_digits
+from experiments.trials import generator, generators, score
+from experiments.tuning._shared.digits import COMPONENTS, split_digits
+from unitgain.datasets import Examples
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.training import train
@@ -22,29 +23,25 @@ SURE = 0.95
 
 def compute(*, networks=768, seed=0, device="cpu"):
     """Accuracy on `fresh` examples (rates, networks): one split; a seed draws first weights and batches."""
-    sets = split_digits(generators(seed, 1), device=device)
+    sets = split_digits(generators(seed, 1, "split"), device=device)
+    (x, y), _, fresh = (Examples(part.x[0], part.y[0]) for part in sets)
+    weights, batches = generator(seed, "weights"), generator(seed, "order")
+    many = {"replicas": networks, "weight": "he_normal", "generator": weights, "device": device}
     scores = []
-    for rate, draw in zip(RATES, generators(seed, len(RATES), first=10_000), strict=True):
-        order = torch.rand(networks, sets.x.shape[-2], generator=draw).argsort(-1).to(device)
-        model = MLP(
-            (COMPONENTS, 16, 10),
-            "relu",
-            replicas=(networks,),
-            weight="he_normal",
-            generator=draw,
-            device=device,
-        )
+    for rate in RATES:
+        order = torch.rand(networks, len(x), generator=batches).argsort(-1).to(device)
+        model = MLP((COMPONENTS, 16, 10), **many)
         train(
             model,
-            sets.x[0, 0, order],
-            sets.y[0, 0, order],
+            x[order],
+            y[order],
             loss="cross_entropy",
             optimizer=Adam(model.parameters(), lr=rate),
             epochs=EPOCHS,
             batch_size=BATCH,
-            generator=draw,
+            generator=batches,
         )
-        scores.append(right(model, sets.fresh_x[0], sets.fresh_y[0]))
+        scores.append(score(model, fresh))
     return {"fresh": torch.stack(scores)}
 
 

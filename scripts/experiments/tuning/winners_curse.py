@@ -6,12 +6,11 @@ from matplotlib.figure import Figure
 from scipy.special import ndtr
 
 from experiments import style
-from experiments.evidence import mean_interval, number, percent
-from experiments.replicas import generators
-from experiments.tuning._digits import COMPONENTS, split_digits
+from experiments.evidence import long_table, mean_interval, number, percent
+from experiments.trials import descend, generator, generators
+from experiments.tuning._shared.digits import COMPONENTS, right, split_digits
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
-from unitgain.training import train
 
 EPOCHS, BATCH = 4, 32
 TRIALS = 128
@@ -26,35 +25,18 @@ def compute(*, tables=24, seed=0, device="cpu"):
 
     A split's trials differ in their rate and first weights.
     """
-    sets, draw = split_digits(generators(seed, tables), device=device), generators(seed, 1, first=5000)[0]
-    exponents = RATES[0] + (RATES[1] - RATES[0]) * torch.rand(tables, TRIALS, 1, 1, generator=draw)
-    model = MLP(
-        (COMPONENTS, 16, 10),
-        "relu",
-        replicas=(tables, TRIALS),
-        weight="he_normal",
-        generator=draw,
-        device=device,
-    )
-    train(
-        model,
-        sets.x,
-        sets.y,
-        loss="cross_entropy",
-        optimizer=Adam(model.parameters(), lr=10 ** exponents.to(device)),
-        epochs=EPOCHS,
-        batch_size=BATCH,
-        generator=draw,
-    )
-    with torch.no_grad():
-        known = (model(sets.validation_x).argmax(-1) == sets.validation_y).float()
-        fresh = (model(sets.fresh_x).argmax(-1) == sets.fresh_y).float()
+    sets = split_digits(generators(seed, tables, "split"), device=device)
+    exponents = torch.empty(TRIALS, tables).uniform_(*RATES, generator=generator(seed, "search"))
+    many = {"replicas": (TRIALS, tables), "weight": "he_normal", "generator": generator(seed, "weights")}
+    model = MLP((COMPONENTS, 16, 10), **many, device=device)
+    descend(model, sets.train, 10**exponents, seed=seed, epochs=EPOCHS, batch=BATCH, optimizer=Adam)
+    known, fresh = (right(model, part).float() for part in (sets.validation, sets.test))
     counted = [max(round(share * known.shape[-1]), 1) for share in SIZES]
-    agreed = fresh.mean(1)
+    agreed = fresh.mean(0)
     return {
-        "validation": torch.stack([known[..., :n].mean(-1) for n in counted]),
+        "validation": torch.stack([known[..., :n].mean(-1).T for n in counted]),
         "counted": torch.tensor(counted),
-        "fresh": fresh.mean(-1),
+        "fresh": fresh.mean(-1).T,
         "disagree": (agreed * (1 - agreed)).mean(-1),
     }
 
@@ -111,14 +93,16 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {key: [] for key in ("validation_examples", "trials", "too_high", "low", "high", "predicted")}
-    for size, counted in enumerate(result["counted"]):
-        for n in _numbers_of_trials():
-            values = gap(result, size, n)
-            row = counted, n, values.mean(), *mean_interval(values), predicted(result, size, n)[0]
-            for key, value in zip(columns, row, strict=True):
-                columns[key].append(value)
-    return columns
+    sizes, trials = range(len(SIZES)), _numbers_of_trials()
+    gaps = np.array([[gap(result, size, n) for n in trials] for size in sizes])
+    low, high = np.apply_along_axis(mean_interval, -1, gaps).T
+    return long_table(
+        {"validation_examples": result["counted"], "trials": trials},
+        too_high=gaps.mean(-1),
+        low=low.T,
+        high=high.T,
+        predicted=[predicted(result, size, trials) for size in sizes],
+    )
 
 
 def caption(result) -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import number
+from experiments.trials import generator
 from unitgain.models import ScalarChain
 
 DEPTH, CHANGE = 4, 0.1
@@ -25,8 +26,7 @@ def compute(*, seed=0, device="cpu"):
     The `change` that was measured at each stage (9,), the `factor` from one stage to the next (8,), the exact
     `derivative` of the cost.
     """
-    generator = torch.Generator().manual_seed(seed)
-    chain = ScalarChain(DEPTH, "sigmoid", bias="normal", generator=generator, dtype=torch.float64)
+    chain = ScalarChain(DEPTH, "sigmoid", bias="normal", generator=generator(seed), dtype=torch.float64)
     chain.to(device)
     x = torch.full((1,), INPUT, dtype=torch.float64, device=device)
 

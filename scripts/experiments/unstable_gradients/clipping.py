@@ -1,18 +1,20 @@
 """Does clipping the gradient save a network whose gradients explode?  Chapter: unstable-gradients."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import between, median_interval, number, percent, wilson
-from unitgain.datasets import digits, split
-from unitgain.initializers import initializer
+from experiments.evidence import between, long_table, median_interval, number, percent, wilson
+from experiments.trials import descend, generators
+from experiments.unstable_gradients._shared.digits import digit_parts
+from unitgain.initializers import he_normal_
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.training import cross_entropy
-from unitgain.transforms import StandardScaler
 
 RATES = np.array([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0])
 SIZES, GAIN = (64, *[30] * 8, 10), 1.5  # times He's standard deviation
@@ -21,12 +23,20 @@ STEPS, BATCH = 200, 50
 ARMS, CHANCE = ("unclipped", "clipped"), np.log(10)
 
 
-def clip(gradients: list[Tensor]) -> None:
+def clip(gradients: Sequence[Tensor]) -> None:
     """torch.nn.utils.clip_grad_norm_ for replicas, in place: each network's gradient by its own norm."""
-    norm = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)
-    factor = (LONGEST / (norm + 1e-6)).clamp(max=1)[:, None, None]
+    norm = torch.stack([g.flatten(-2).norm(dim=-1) for g in gradients]).norm(dim=0)
+    factor = (LONGEST / (norm + 1e-6)).clamp(max=1)[..., None, None]
     for g in gradients:
         g.mul_(factor)
+
+
+class Clipped(SGD):
+    """Gradient descent with clipped gradients."""
+
+    def step(self, closure=None):
+        clip([p.grad for group in self.param_groups for p in group["params"]])
+        return super().step(closure)
 
 
 def compute(*, networks=16, seed=0, device="cpu"):
@@ -35,47 +45,48 @@ def compute(*, networks=16, seed=0, device="cpu"):
     `before` (networks,), `loss` (arms, rates, networks), 0 where `overflow`ed; `unlike`: the largest distance
     of our clipped gradients from torch's, for the first network.
     """
-    generator = torch.Generator().manual_seed(seed)
-    parts = split(*digits(device=device), generator=generator)
-    x, y = StandardScaler().fit(parts.train.x).transform(parts.train.x), parts.train.y
-    rows = torch.randint(len(x), (STEPS, BATCH), generator=generator).to(device)
-    rates = torch.tensor(RATES, dtype=torch.float32, device=device).repeat_interleave(networks)[:, None, None]
+    examples = digit_parts(seed, device).train
+    rates = torch.tensor(RATES, dtype=torch.float32)[:, None]
 
     def steep(tensor, generator):
-        return initializer("he_normal")(tensor, gain=GAIN, generator=generator)
+        return he_normal_(tensor, gain=GAIN, generator=generator)
 
-    lost = []
-    for clipped in (False, True):
-        own = [
-            torch.Generator().manual_seed(1 + seed * 1_000_000 + k) for _ in RATES for k in range(networks)
-        ]
-        model = MLP(SIZES, "relu", weight=steep, replicas=len(own), generator=own, device=device)
-        optimizer = SGD(model.parameters(), lr=rates)
+    def made(count: int) -> MLP:
+        """Networks (count, networks), the same `count` times."""
+        draws = generators(seed, networks, times=count)
+        return MLP(SIZES, "relu", weight=steep, replicas=(count, networks), generator=draws, device=device)
+
+    def loss(model: MLP) -> Tensor:
+        return cross_entropy(model(examples.x), examples.y)
+
+    first, lost = made(1), []
+    before = loss(first)[0]
+    unlike = _unlike_torch(torch.autograd.grad(before.sum(), list(first.parameters())))
+    for optimizer in (SGD, Clipped):
+        model = made(len(RATES))
+        descend(model, examples, rates, seed=seed, steps=STEPS, batch=BATCH, optimizer=optimizer)
         with torch.no_grad():
-            before = cross_entropy(model(x), y)[:networks]
-        for step, batch in enumerate(rows):
-            optimizer.zero_grad()
-            cross_entropy(model(x[batch]), y[batch]).sum().backward()
-            gradients = [p.grad for p in model.parameters()]
-            if clipped:
-                alone = [nn.Parameter(g[0].clone()) for g in gradients] if step == 0 else []
-                clip(gradients)
-                if step == 0:
-                    unlike = _unlike_torch(alone, [g[0] for g in gradients])
-            optimizer.step()
-        with torch.no_grad():
-            lost.append(cross_entropy(model(x), y).view(len(RATES), networks))
-    loss = torch.stack(lost)
-    overflow = ~loss.isfinite()
-    return {"before": before, "loss": loss.where(~overflow, 0), "overflow": overflow, "unlike": unlike}
+            lost.append(loss(model))
+    after = torch.stack(lost)
+    overflow = ~after.isfinite()
+    return {
+        "before": before.detach(),
+        "loss": after.where(~overflow, 0),
+        "overflow": overflow,
+        "unlike": unlike,
+    }
 
 
-def _unlike_torch(gradients: list[nn.Parameter], ours: list[Tensor]) -> Tensor:
-    """Largest distance of `ours` from what torch's function makes of one network's `gradients`."""
-    for one in gradients:
-        one.grad = one.detach().clone()
-    nn.utils.clip_grad_norm_(gradients, LONGEST)
-    return torch.stack([(one.grad - g).abs().max() for one, g in zip(gradients, ours, strict=True)]).max()
+def _unlike_torch(gradients: Sequence[Tensor]) -> Tensor:
+    """Largest distance of one network's clipped `gradients` from what torch's function makes of them."""
+    alone = [nn.Parameter(g[0, 0]) for g in gradients]
+    for parameter in alone:
+        parameter.grad = parameter.detach().clone()
+    nn.utils.clip_grad_norm_(alone, LONGEST)
+    clip(gradients)
+    return torch.stack(
+        [(one.grad - g[0, 0]).abs().max() for one, g in zip(alone, gradients, strict=True)]
+    ).max()
 
 
 def _diverged(result) -> np.ndarray:
@@ -121,15 +132,12 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    arm, rate, network = np.meshgrid(ARMS, RATES, range(len(result["before"])), indexing="ij")
-    return {
-        "gradient": arm.ravel(),
-        "learning_rate": rate.ravel(),
-        "network": network.ravel(),
-        "diverged": _diverged(result).ravel(),
-        "overflowed": result["overflow"].ravel(),
-        "loss": result["loss"].ravel(),
-    }
+    return long_table(
+        {"gradient": ARMS, "learning_rate": RATES, "network": range(len(result["before"]))},
+        diverged=_diverged(result),
+        overflowed=result["overflow"],
+        loss=result["loss"],
+    )
 
 
 def _best(result, arm: int) -> tuple[float, np.ndarray]:

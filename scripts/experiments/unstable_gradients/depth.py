@@ -10,8 +10,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, median_interval, number, percent, wilson
-from experiments.unstable_gradients._networks import predicted, sizes
+from experiments.evidence import Claim, long_table, median_interval, number, percent, wilson
+from experiments.trials import generator
+from experiments.unstable_gradients._shared.networks import predicted, sizes
 from unitgain.activations import ACTIVATIONS
 
 NAMES = {
@@ -40,22 +41,21 @@ def compute(*, networks=40, seed=0, device="cpu"):
 
     Weights N(0, 1), no biases; and what the theory says, `predicted` (widths, activations, layers).
     """
-    generator = torch.Generator().manual_seed(seed)
-    functions = [ACTIVATIONS[name] for name in NAMES]
-    found, expected = {}, []
-    for width, more in zip(WIDTHS, MORE, strict=True):
-        scale = torch.tensor([width**0.5], device=device)  # so that a weight is N(0, 1)
+    draw, functions = generator(seed), [ACTIVATIONS[name] for name in NAMES]
+    scales = torch.tensor(WIDTHS).sqrt()  # so that a weight is N(0, 1)
+    found = {}
+    for width, more, scale in zip(WIDTHS, MORE, scales.to(device), strict=True):
         size = sizes(
             networks=more * networks,
             width=width,
             depth=LAYERS,
             functions=functions,
-            scales=scale,
-            generator=generator,
+            scales=scale[None],
+            generator=draw,
         )
         found[f"size_{width}"] = size[:, 0]
-        expected.append([predicted(f, width, LAYERS, scale)[0] for f in functions])
-    return {**found, "predicted": np.array(expected)}
+    expected = np.stack([predicted(f, LAYERS, scales) for f in functions], axis=1)
+    return {**found, "predicted": expected}
 
 
 def _sizes(result) -> list[np.ndarray]:
@@ -99,17 +99,16 @@ def draw(result) -> Figure:
 
 
 def table(result) -> dict:
-    columns = {"width": [], "activation": [], "layers_passed": [], "predicted": [], "median": [], "rms": []}
-    for width, size, expected in zip(WIDTHS, _sizes(result), result["predicted"], strict=True):
-        for name, rows, line in zip(NAMES, size, expected, strict=True):
-            n = len(rows)
-            columns["width"] += [width] * n
-            columns["activation"] += [name] * n
-            columns["layers_passed"] += range(1, n + 1)
-            columns["predicted"] += line.tolist()
-            columns["median"] += np.median(rows, -1).tolist()
-            columns["rms"] += np.sqrt(np.square(rows).mean(-1)).tolist()
-    return columns
+    return long_table(
+        {"width": WIDTHS, "activation": list(NAMES), "layers_passed": range(1, LAYERS + 1)},
+        predicted=result["predicted"],
+        median=np.stack([np.median(size, -1) for size in _sizes(result)]),
+        rms=np.stack([_rms(size) for size in _sizes(result)]),
+    )
+
+
+def _rms(size: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.square(size).mean(-1))
 
 
 def _factor(product: np.ndarray) -> np.ndarray:
@@ -119,7 +118,7 @@ def _factor(product: np.ndarray) -> np.ndarray:
 
 def _off(result) -> float:
     """Largest relative distance of a factor a layer from its prediction, in wide networks."""
-    rms = [np.sqrt(np.square(size[:, -1]).mean(-1)) for size in _sizes(result)[WIDE:]]
+    rms = [_rms(size[:, -1]) for size in _sizes(result)[WIDE:]]
     return float(np.abs(_factor(np.stack(rms) / result["predicted"][WIDE:, :, -1]) - 1).max())
 
 
@@ -153,23 +152,23 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     shrunk = dict(zip(WIDTHS, (size[:, -1] < 1 for size in _sizes(result)), strict=True))
     tanh = shrunk[100][_of("tanh")]
-    low, high = wilson(tanh)
     bent = [i for i, name in enumerate(NAMES) if name != "identity"]
     chains = [wilson(shrunk[1][i])[0] for i in bent]
     wide = [wilson(shrunk[400][i])[1] for i in bent]
     sigmoid = [shrunk[width][_of("sigmoid")] for width in WIDTHS]
     factors = ", ".join(f"{number(f, 2)}" for f in _medians(result, "sigmoid"))
-    yield Claim(
+    yield Claim.of_fraction(
+        tanh,
         id="vanish-more-common",
         statement="With weights from N(0, 1), vanishing gradients are much more common than exploding ones",
         sources=("Tuning neural networks with normalization, Prevalence of the vanishing gradient problem",),
         verdict="depends",
         measure=f"share of tanh networks of width 100 whose gradient is smaller after {LAYERS} layers than "
         "at the output",
-        estimate=float(tanh.mean()),
-        interval=(low, high),
-        n=len(tanh),
-        holds=high < 0.1 and min(chains) > 0.75 and max(wide) < 0.25 and wilson(sigmoid[1])[0] > 0.75,
+        holds=wilson(tanh)[1] < 0.1
+        and min(chains) > 0.75
+        and max(wide) < 0.25
+        and wilson(sigmoid[1])[0] > 0.75,
         finding="It depends on width. With one unit a layer, the article's chain, the gradient shrinks in "
         f"{percent(min(shrunk[1][i].mean() for i in bent), 1)} or more of the networks, whatever the "
         f"activation. With 10 it shrinks in {percent(shrunk[10][_of('tanh')].mean())} of the tanh and "

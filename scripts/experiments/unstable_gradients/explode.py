@@ -7,8 +7,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent, wilson
-from experiments.unstable_gradients._chain import WEIGHT, explosive, reach
+from experiments.evidence import Claim, number, percent, wilson
+from experiments.trials import generator
+from experiments.unstable_gradients._shared.chain import WEIGHT, explosive, reach
 from unitgain.models import ScalarChain
 
 DEPTHS = (2, 4, 8)
@@ -23,10 +24,10 @@ def compute(*, networks=200, pairs=400_000, seed=0, device="cpu"):
     with the first bias off by `OFFSETS` (depths, offsets), by autograd; whether chains of weights 100 with
     biases U(−100, 0) enlarge the gradient, `grows`, and do so in `every` layer (layers, pairs).
     """
-    generator = torch.Generator().manual_seed(seed)
+    draw = generator(seed)
 
     def uniform(*shape):
-        return torch.rand(*shape, generator=generator, dtype=torch.float64).to(device)
+        return torch.rand(*shape, generator=draw, dtype=torch.float64).to(device)
 
     def gradient(x, depth, offset=0.0):
         x = x.clone().requires_grad_()
@@ -158,10 +159,10 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     factor = result["factor"].mean(0)  # of each chain
-    low, high = mean_interval(factor)
     random = result["grows"][-1]
     deep = max(DEPTHS)
-    yield Claim(
+    yield Claim.of_mean(
+        factor,
         id="explode-100",
         statement="With w = 100 and biases b = −100a, which hold every weighted input at 0, the gradient "
         "explodes",
@@ -171,9 +172,6 @@ def claims(result) -> Iterator[Claim]:
         ),
         verdict="confirmed",
         measure="factor of the gradient for each layer of the recipe",
-        estimate=float(factor.mean()),
-        interval=(low, high),
-        n=len(factor),
         holds=np.abs(result["factor"] - WEIGHT / 4).max() < 1e-6
         and wilson(random)[1] < 0.05
         and _fatal(result) < 1e-6,

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import between, median_interval, number
-from experiments.unstable_gradients._chain import explosive
+from experiments.trials import generator
+from experiments.unstable_gradients._shared.chain import explosive
 from unitgain.models import ScalarChain
 
 DEPTH, SHOWN = 20, 25
@@ -18,10 +19,10 @@ KINDS = ("random: w from N(0, 1)", "made to explode: w = 100", "unit gain: w = 4
 
 def compute(*, networks=2_000, seed=0, device="cpu"):
     """The `factor` w σ′(z) of each layer of three kinds of chains (3, networks, 20), on inputs U(0, 1)."""
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.rand(networks, generator=generator, dtype=torch.float64).to(device)
+    draw = generator(seed)
+    x = torch.rand(networks, generator=draw, dtype=torch.float64).to(device)
     options = {"replicas": networks, "dtype": torch.float64}
-    random = ScalarChain(DEPTH, "sigmoid", generator=generator, **options).to(device)
+    random = ScalarChain(DEPTH, "sigmoid", generator=draw, **options).to(device)
     unit = ScalarChain(DEPTH, "sigmoid", weight="zeros", **options).to(device)
     with torch.no_grad():
         unit.weight.fill_(4)

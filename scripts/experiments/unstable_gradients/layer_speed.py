@@ -5,13 +5,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import between, mean_interval, median_interval, number, percent
-from unitgain.datasets import digits, split
+from experiments.evidence import between, long_table, mean_interval, median_interval, number, percent
+from experiments.trials import descend, generators, score
+from experiments.unstable_gradients._shared.digits import digit_parts
 from unitgain.diagnostics import observe
 from unitgain.models import MLP
-from unitgain.optimizers import SGD
-from unitgain.training import accuracy, train
-from unitgain.transforms import StandardScaler
 
 ARMS = {  # activation, weights, normalization
     "sigmoid, Glorot": ("sigmoid", "glorot_uniform", None),
@@ -29,48 +27,27 @@ def compute(*, networks=8, seed=0, device="cpu"):
     """Gradient norm of every hidden layer at the start of each epoch, (arms, layers, epochs, networks).
 
     `accuracy` on the validation part after training (arms, networks), `larger` that of the first arm with
-    larger rates (rates, networks).
+    larger rates (rates, networks). All arms start from the same draws.
     """
-    generator = torch.Generator().manual_seed(seed)
-    parts = split(*digits(device=device), generator=generator)
-    scaler = StandardScaler().fit(parts.train.x)
-    x, y = scaler.transform(parts.train.x), parts.train.y
-    check, labels = scaler.transform(parts.validation.x), parts.validation.y
-    steps = -(-len(x) // BATCH)  # an epoch
-    norms, scores, larger = [], [], None
-    for arm, (activation, weight, normalization) in enumerate(ARMS.values()):
-        rates = (RATE, *LARGER) if arm == 0 else (RATE,)
-        count = len(rates) * networks
-        model = MLP(
-            SIZES,
-            activation,
-            weight=weight,
-            normalization=normalization,
-            replicas=count,
-            generator=[torch.Generator().manual_seed(1 + seed * 1_000_000 + k) for k in range(count)],
-            device=device,
-        )
-        rate = torch.tensor(rates, device=device).repeat_interleave(networks)[:, None, None]
-        optimizer = SGD(model.parameters(), lr=rate)
-        layers = [f"layers.{k}" for k in range(HIDDEN)]
-        with observe(model, every=steps, optimizer=optimizer, layers=layers, sample=2) as seen:
-            train(
-                model,
-                x,
-                y,
-                loss="cross_entropy",
-                optimizer=optimizer,
-                epochs=EPOCHS,
-                batch_size=BATCH,
-                generator=generator,
-            )
-        found = [torch.stack([layer.norm[:networks] for layer in record.gradients]) for record in seen.steps]
+    parts = digit_parts(seed, device)
+    steps = -(-len(parts.train.x) // BATCH)  # an epoch
+    layers = [f"layers.{k}" for k in range(HIDDEN)]
+    norms, scores = [], []
+    for arm, (name, weight, normalization) in enumerate(ARMS.values()):
+        rates = torch.tensor([RATE, *(LARGER if arm == 0 else ())])[:, None]
+        replicas, draws = (len(rates), networks), generators(seed, networks, times=len(rates))
+        options = {"weight": weight, "normalization": normalization, "device": device}
+        model = MLP(SIZES, name, replicas=replicas, generator=draws, **options)
+        with observe(model, every=steps, layers=layers, sample=2) as seen:
+            descend(model, parts.train, rates, seed=seed, epochs=EPOCHS, batch=BATCH)
+        found = [torch.stack([layer.norm[0] for layer in record.gradients]) for record in seen.steps]
         norms.append(torch.stack(found, 1))
-        with torch.no_grad():
-            score = accuracy(model.eval()(check), labels).view(-1, networks)
-        scores.append(score[0])
-        larger = score[1:] if arm == 0 else larger
-    return {"norm": torch.stack(norms), "accuracy": torch.stack(scores), "larger": larger}
+        scores.append(score(model.eval(), parts.validation))
+    return {
+        "norm": torch.stack(norms),
+        "accuracy": torch.stack([one[0] for one in scores]),
+        "larger": scores[0][1:],
+    }
 
 
 def draw(result) -> Figure:
@@ -108,16 +85,12 @@ def _times(ratio: float) -> str:
 
 def table(result) -> dict:
     _, layers, epochs, _ = result["norm"].shape
-    arm, layer, epoch = np.meshgrid(list(ARMS), range(1, layers + 1), range(epochs), indexing="ij")
-    low, high = np.quantile(result["norm"], [0, 1], axis=-1)
-    return {
-        "network": arm.ravel(),
-        "hidden_layer": layer.ravel(),
-        "epoch": epoch.ravel(),
-        "gradient_norm_median": np.median(result["norm"], -1).ravel(),
-        "lowest": low.ravel(),
-        "highest": high.ravel(),
-    }
+    return long_table(
+        {"network": list(ARMS), "hidden_layer": range(1, layers + 1), "epoch": range(epochs)},
+        gradient_norm_median=np.median(result["norm"], -1),
+        lowest=result["norm"].min(-1),
+        highest=result["norm"].max(-1),
+    )
 
 
 def caption(result) -> str:

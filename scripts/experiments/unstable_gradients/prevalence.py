@@ -6,8 +6,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import number, percent
-from experiments.unstable_gradients._networks import predicted, sizes
+from experiments.evidence import long_table, number, percent
+from experiments.trials import generator
+from experiments.unstable_gradients._shared.networks import predicted, sizes
 from unitgain.activations import ACTIVATIONS
 from unitgain.theory import critical_weight_var
 
@@ -24,7 +25,6 @@ def compute(*, networks=12, seed=0, device="cpu"):
     `measured` (activations, scales, layers, networks) and `predicted` (activations, scales, layers); no
     biases, weights of standard deviation scale / √width.
     """
-    generator = torch.Generator().manual_seed(seed)
     functions, scales = [ACTIVATIONS[name] for name in NAMES], torch.from_numpy(SCALES)
     size = sizes(
         networks=networks,
@@ -32,9 +32,9 @@ def compute(*, networks=12, seed=0, device="cpu"):
         depth=LAYERS,
         functions=functions,
         scales=scales.to(device),
-        generator=generator,
+        generator=generator(seed),
     )
-    expected = np.stack([predicted(f, WIDTH, LAYERS, scales) for f in functions])
+    expected = np.stack([predicted(f, LAYERS, scales) for f in functions])
     return {"measured": size.log10().float(), "predicted": np.log10(expected)}
 
 
@@ -84,14 +84,11 @@ def _picture(power: np.ndarray, colours) -> np.ndarray:
 
 
 def table(result) -> dict:
-    activation, scale, layers = np.meshgrid(list(NAMES), SCALES, np.arange(1, LAYERS + 1), indexing="ij")
-    return {
-        "activation": activation.ravel(),
-        "weight_scale": scale.ravel(),
-        "layers_passed": layers.ravel(),
-        "log10_measured": np.median(result["measured"], -1).ravel(),
-        "log10_predicted": result["predicted"].ravel(),
-    }
+    return long_table(
+        {"activation": list(NAMES), "weight_scale": SCALES, "layers_passed": range(1, LAYERS + 1)},
+        log10_measured=np.median(result["measured"], -1),
+        log10_predicted=result["predicted"],
+    )
 
 
 def _difference(result) -> np.ndarray:

@@ -9,7 +9,8 @@ from scipy.special import ndtr
 
 from experiments import style
 from experiments.evidence import Claim, mean_interval, number, percent, wilson
-from experiments.unstable_gradients._chain import reach
+from experiments.trials import generator
+from experiments.unstable_gradients._shared.chain import reach
 from unitgain.activations import derivative
 from unitgain.theory import sigmoid_window
 
@@ -25,14 +26,13 @@ def compute(*, neurons=200, points=1_000, pairs=20_000, seed=0, device="cpu"):
     inputs spread at random over an interval of length 2; `chance` (weights, pairs): whether it holds for an
     input U(0, 1) and a bias N(0, 1).
     """
-    generator = torch.Generator().manual_seed(seed)
-    slope = derivative("sigmoid")
+    draw, slope = generator(seed), derivative("sigmoid")
 
     def normal(*shape):
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(device)
+        return torch.randn(*shape, generator=draw, dtype=torch.float64).to(device)
 
     def uniform(*shape):
-        return torch.rand(*shape, generator=generator, dtype=torch.float64).to(device)
+        return torch.rand(*shape, generator=draw, dtype=torch.float64).to(device)
 
     width, chance = [], []
     for weight in WEIGHTS.tolist():
@@ -117,7 +117,8 @@ def claims(result) -> Iterator[Claim]:
     low, high = mean_interval(width[WIDEST])
     others = np.delete(width, WIDEST, 0)
     below = width[WEIGHTS < 4]
-    yield Claim(
+    yield Claim.of_mean(
+        width[WIDEST],
         id="window",
         statement="|w σ′(wa + b)| ≥ 1 holds for a narrow window of inputs only, at most about 0.45 wide, "
         "at |w| ≈ 6.9",
@@ -127,9 +128,6 @@ def claims(result) -> Iterator[Claim]:
         ),
         verdict="confirmed",
         measure=f"width of the set of inputs at |w| = {WEIGHTS[WIDEST]}",
-        estimate=float(width[WIDEST].mean()),
-        interval=(low, high),
-        n=width.shape[1],
         holds=0.445 < low <= high < 0.45
         and below.max() == 0
         and all(mean_interval(row)[1] < low for row in others)

@@ -1,0 +1,66 @@
+"""Networks on the digits, side by side: one split of the images, a normalization or none for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from experiments.trials import Scale, generator, generators, scaled_part, standardized
+from unitgain.datasets import Split, digits, split
+from unitgain.layers import NORMALIZATIONS
+from unitgain.models import MLP
+
+EXAMPLES = 1797  # all digits
+CLASSES = 10
+
+
+def digit_parts(seed: int, device, scale: Scale = standardized) -> Split:
+    """Training and held-out digits, the latter as validation part."""
+    parts = split(
+        *(tensor[:EXAMPLES] for tensor in digits(device=device)), generator=generator(seed, "split")
+    )
+    return Split(*(scaled_part(part, parts.train.x, scale) for part in parts))
+
+
+class Each(nn.Module):
+    """A normalization of its own, or none, for each index of the first dimension: (kinds, *replicas, …)."""
+
+    def __init__(self, kinds: Sequence[str | None], units: int, replicas: tuple[int, ...], **options) -> None:
+        super().__init__()
+        options = {"replicas": replicas, "examples_dim": -1} | options
+        self.norms = nn.ModuleList(
+            NORMALIZATIONS[kind](units, **options) if kind else nn.Identity() for kind in kinds
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([norm(part) for norm, part in zip(self.norms, x, strict=True)])
+
+
+def side_by_side(
+    kinds: Sequence[str | None],
+    sizes: Sequence[int],
+    activation: str = "relu",
+    *,
+    replicas: tuple[int, ...],
+    seed: int,
+    device,
+    weight: str = "he_normal",
+) -> MLP:
+    """Networks (kinds, *replicas), whose hidden layers have a kind's normalization each.
+
+    First weights differ in the last dimension, and in no other.
+    """
+    all_replicas = (len(kinds), *replicas)
+    model = MLP(
+        sizes,
+        activation,
+        replicas=all_replicas,
+        weight=weight,
+        generator=generators(seed, replicas[-1], times=prod(all_replicas[:-1])),
+        device=device,
+    )
+    model.normalizations = nn.ModuleList(Each(kinds, units, replicas, device=device) for units in sizes[1:-1])
+    return model
