@@ -568,7 +568,7 @@ def test_diff_says_what_has_moved(project):
     output, code = build(project, "diff")
     assert code == 0
     assert output.endswith(
-        "one/share: claim half from 0.5 [0.4038, 0.5962] to 0.75 [0.6569, 0.8245]\n"
+        "one/share: claim half from 0.5 [0.4038, 0.5962] to 0.75 [0.657, 0.8245]\n"
         "one/share: column x: 99 of 100 values, by 1 at most\n"
         "one/share: another caption\n"
         "one/share: another picture\n"

@@ -1,6 +1,111 @@
 """Results of the chapter's experiments, made by hand: on SOUND all claims hold, on DOCTORED one fails."""
 
-from tests.doctored import _optimizers_a, _optimizers_b
+import numpy as np
+from experiments.optimizers import damping, edge, momentum_form, momentum_rate
+from experiments.optimizers.adam_bias import CONSTANT, predicted
 
-SOUND = _optimizers_a.SOUND | _optimizers_b.SOUND
-DOCTORED = _optimizers_a.DOCTORED | _optimizers_b.DOCTORED
+from tests.doctored.normalize_your_data import around, put
+
+PLAIN, AVERAGING, TORCH = range(3)
+LOW, MIDDLE, HIGH = (list(damping.RATES).index(rate) for rate in (damping.LOW, 1.5, damping.HIGH))
+TRAVEL = np.stack([damping.RATES**4 + 1, 4 + 0 * damping.RATES, 15 + 0 * damping.RATES])
+TRAVEL[PLAIN, HIGH] = 50
+BELOW, ABOVE = (list(edge.RATES).index(rate) for rate in (edge.BELOW, edge.ABOVE))
+FALLING = np.linspace(1, 0, 100)
+
+NETWORKS = 6
+AT = np.array([1, 3, 10, 30, 100, 200])
+
+
+def falling(passes, when):
+    """Losses (looks, rates, networks) that pass the target around `when`, at the middle of three rates."""
+    loss = np.ones((len(passes), 3, NETWORKS))
+    loss[:, 1][passes[:, None] > when + np.linspace(-0.02, 0.02, NETWORKS) * when] = 0.05
+    return loss
+
+
+PASSES = {"batch": np.arange(25.0), "mini-batch": np.linspace(0, 5, 41), "stochastic": np.linspace(0, 6, 121)}
+WHEN = {"batch": 10.5, "mini-batch": 1.3, "stochastic": 1.02}
+LOSSES = np.geomspace(2.5, 0.1, len(AT))[:, None, None] * around(1, 12)
+WITHOUT = LOSSES * np.array([[0.3], [10]])
+
+SOUND = {
+    "damping": {
+        "travel": TRAVEL[..., None] * around(1, 3, len(damping.RATES), 60, spread=0.1),
+        "turns": np.stack([np.where(damping.RATES > 1, 5, 0)] * 3)[..., None] * np.ones(60, int),
+    },
+    "edge": {
+        "distance": np.where(edge.RATES < 1, 1e-3, 1e3)[:, None] * around(1, 3, len(edge.RATES), 100),
+    },
+    "momentum_rate": {
+        "factor": momentum_rate.predicted()[..., None] * around(1, 3, 7, 20, spread=1e-4),
+    },
+    "momentum_form": {
+        "loss": 2.3 * np.stack([FALLING**15, FALLING, FALLING**15])[..., None] * around(1, 6),
+        "difference": np.abs(around(0, 6, spread=1e-15)),
+        "step": 1 / (1 - np.array(momentum_form.MOMENTA))[:, None] * around(1, 5, 6, spread=1e-9),
+    },
+    "descent_kinds": {
+        **{f"passes_{kind}": passes for kind, passes in PASSES.items()},
+        **{f"loss_{kind}": falling(passes, WHEN[kind]) for kind, passes in PASSES.items()},
+        "bytes": np.array([432_000, 13_800, 430]),
+        "gradient": around(6e-16, NETWORKS, spread=5e-17),
+        "weights": around(2e-16, NETWORKS, spread=1e-17),
+    },
+    "adam_bias": {
+        "constant": np.stack([np.ones(CONSTANT), predicted(np.arange(1, CONSTANT + 1))]),
+        "at": AT,
+        "loss": np.stack([LOSSES * np.ones((2, 1)), WITHOUT]),
+    },
+    "epsilon": {
+        "tiny": np.array([[0.99], [0.01], [0.0032]]) * around(1, 60),
+        "plain": np.ones((3, 60)),
+        "small": np.stack([around(0.01, 4, spread=0.001), around(0.2, 4)]),
+    },
+}
+
+DOCTORED = {
+    ("damping", "oscillates"): {
+        "momentum never damps": put("travel", (AVERAGING, HIGH), around(60, 60)),
+        "it always damps": put("travel", (AVERAGING, LOW), around(1, 60)),
+        "in torch's form too": put("travel", (TORCH, MIDDLE), around(2, 60)),
+        "plain descent turns back at low rates": put("turns", (PLAIN, LOW), 5),
+        "plain descent never turns back": put("turns", (PLAIN, MIDDLE), 0),
+    },
+    ("edge", "gd-edge"): {
+        "it diverges earlier": put("distance", (slice(None), BELOW), 10.0),
+        "it holds out longer": put("distance", (slice(None), ABOVE), 0.1),
+        "momentum does not raise the limit": put("distance", (2, BELOW), 10.0),
+    },
+    ("momentum_rate", "momentum-rate"): {
+        "momentum does not help": lambda r: {"factor": r["factor"][[0, 1, 0]]},
+        "less at one condition number": put("factor", (2, 5), 0.95),
+        "plain descent is faster": put("factor", (0, 3), 0.97),
+    },
+    ("momentum_form", "momentum-form"): {
+        "both are the same": put("step", slice(None), 1.0),
+        "not for one β": put("step", 4, 50.0),
+        "dividing the rate is not enough": put("difference", 2, 0.01),
+        "it does not matter": lambda r: {"loss": r["loss"][[0, 0, 2]]},
+    },
+    ("descent_kinds", "sgd-slower"): {
+        "as many passes": lambda r: {"loss_stochastic": falling(PASSES["stochastic"], 5.5)},
+        "hardly more updates": lambda r: {"passes_batch": 50 * r["passes_batch"]},
+    },
+    ("descent_kinds", "batch-memory"): {
+        "another gradient": put("gradient", 2, 1e-3),
+        "the weights drift apart": put("weights", 0, 1e-6),
+        "pieces need as much": put("bytes", 1, 400_000),
+    },
+    ("adam_bias", "adam-bias"): {
+        "first steps are as long as others": put("constant", 1, 1.0),
+        "the correction does not help": lambda r: {"constant": r["constant"][[1, 1]]},
+        "no harm at a high rate": put("loss", 1, LOSSES * np.array([[0.3], [1.0]])),
+        "harm at a low rate too": put("loss", 1, LOSSES * np.array([[3.0], [10.0]])),
+    },
+    ("epsilon", "eps-inside"): {
+        "the same either way": put("tiny", 1, 0.99),
+        "other steps at large gradients too": put("plain", 1, 0.9),
+        "no network has such gradients": put("small", 1, around(0.001, 4, spread=0.0005)),
+    },
+}

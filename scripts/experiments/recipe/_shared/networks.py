@@ -80,7 +80,7 @@ def side_by_side(
     """
     make = partial(MLP, sizes, activation, normalization=normalization, device=device)
     many, columns = make(replicas=replicas, weight="zeros"), {"examples_dim": -1, "device": device}
-    many.layers[0] = First(sizes[0], sizes[1], replicas=replicas, **columns)
+    many.layers[0] = First(sizes[0], sizes[1], replicas=replicas, weight="zeros", **columns)
     networks = replicas[-2]
     for i, rule in enumerate(rules):
         ones = make(replicas=networks, weight=rule, generator=generators(seed, networks))
