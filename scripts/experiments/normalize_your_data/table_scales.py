@@ -141,7 +141,7 @@ def claims(result) -> Iterator[Claim]:
         verdict="refuted",
         measure="validation accuracy standardized minus raw, percentage points, paired",
         holds=mean_interval(plain)[1] < 0.5 and rises[0].max() < 0.01,
-        finding="It costs a little rather than helping. As generated, the largest standard deviation of a "
+        finding="It gains half a point at most. As generated, the largest standard deviation of a "
         f"table's columns is {number(sd_ratio[0])} times the smallest and no mean lies more than "
         f"{number(offset[0], 2)} standard deviations from 0 (medians over the tables): hardly anything to "
         f"repair. The loss rose on {percent(rises[0, 0], 1)} of the steps raw and {percent(rises[0, 1], 1)} "
