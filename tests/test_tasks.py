@@ -648,6 +648,8 @@ def test_mkdocs_stops_where_the_tasks_fail(tmp_path):
     config = MkDocsConfig(str(tmp_path / "mkdocs.yml"))
     files.write(tmp_path / "scripts/tasks.py", "raise SystemExit(0)")
     start_tasks.on_pre_build(config)
-    files.write(tmp_path / "scripts/tasks.py", "raise SystemExit(1)")
+    files.write(
+        tmp_path / "scripts/tasks.py", "raise SystemExit(1)  # another size: its bytecode is not the old"
+    )
     with pytest.raises(PluginError):
         start_tasks.on_pre_build(config)
