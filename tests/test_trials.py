@@ -14,7 +14,7 @@ from experiments.trials import (
     generator,
     generators,
     raw,
-    scaled_part,
+    scaled,
     score,
     splits,
     stacked,
@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from unitgain.datasets import Examples, circles, split
+from unitgain.datasets import Examples, Split, circles, split
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
 from unitgain.training import accuracy, train
@@ -166,14 +166,14 @@ def test_a_standardized_split_does_not_see_what_is_held_out():
     assert not torch.equal(again.validation.x, clean.validation.x)
 
 
-def test_parts_are_scaled_and_an_empty_one_stays():
+def test_parts_are_scaled_by_the_training_part_and_an_empty_one_stays():
     x, y = examples(6)
     assert raw(x, x[:2]) is x
-    part = scaled_part(Examples(x, y), x[:4], standardized)
-    torch.testing.assert_close(part.x, (x - x[:4].mean(0)) / x[:4].std(0, correction=0))
-    assert part.y is y
-    empty = Examples(x[:0], y[:0])
-    assert scaled_part(empty, x, standardized).x is empty.x
+    cut = [Examples(x[rows], y[rows]) for rows in (slice(4), slice(4, 6), slice(0))]
+    parts = scaled(Split(*cut), standardized)
+    for part, old in zip(parts, cut, strict=True):
+        torch.testing.assert_close(part.x, (old.x - x[:4].mean(0)) / x[:4].std(0, correction=0))
+        assert part.y is old.y
 
 
 def test_stacked_puts_replicas_side_by_side():

@@ -82,14 +82,17 @@ def splits(
 
     `scale(x, training)` knows a replica's own training part only.
     """
-    made = [split(x, y, validation=validation, test=test, generator=draw) for draw in draws]
-    scaled = ([scaled_part(part, one.train.x, scale) for part in one] for one in made)
-    return Split(*(Examples(*stacked(part)) for part in zip(*scaled, strict=True)))
+    made = (split(x, y, validation=validation, test=test, generator=draw) for draw in draws)
+    return Split(
+        *(Examples(*stacked(part)) for part in zip(*(scaled(one, scale) for one in made), strict=True))
+    )
 
 
-def scaled_part(part: Examples, training: Tensor, scale: Scale) -> Examples:
-    """`part` with its inputs scaled; a part without examples stays as it is."""
-    return Examples(scale(part.x, training) if len(part.x) else part.x, part.y)
+def scaled(parts: Split, scale: Scale) -> Split:
+    """The parts with their inputs scaled by what `scale` learns from the training part."""
+    rows = scale(torch.cat([part.x for part in parts]), parts.train.x)
+    inputs = rows.split([len(part.x) for part in parts])
+    return Split(*(Examples(x, part.y) for x, part in zip(inputs, parts, strict=True)))
 
 
 # Training and scoring
@@ -111,7 +114,8 @@ def descend(
     """Train `model` and return the loss before each step, (steps, *replicas).
 
     All networks take their batches by the same positions; where each has examples of its own, they have been
-    shuffled before. With `steps` there are so many, of random examples without repetition inside a pass.
+    shuffled before. With `steps` there are so many, and each example comes as often as any other, to within
+    one.
 
     Args:
         rate: For all, or a tensor that broadcasts with the networks `(*replicas,)`.

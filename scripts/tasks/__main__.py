@@ -22,6 +22,9 @@ ENVIRONMENT = {
     **dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
     ),
+    # glibc would give back every large tensor's memory, and fetching it again costs more than the arithmetic
+    "MALLOC_TRIM_THRESHOLD_": str(2**28),
+    "MALLOC_MMAP_THRESHOLD_": str(2**28),
     "MPLBACKEND": "Agg",
     "PYTHONHASHSEED": "0",
 }  # one process a core, one thread a process

@@ -148,7 +148,7 @@ def _encoder(path: Path, size: tuple[int, int], fps: int) -> Iterator[Callable[[
         "-crf",
         "26",
         "-preset",
-        "medium",
+        "veryfast",
         "-tune",
         "animation",
     ]

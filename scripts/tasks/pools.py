@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
+
+import cloudpickle
 
 from tasks.reporting import end_with_parent
 
@@ -23,12 +25,21 @@ def register(dask: str | None) -> None:
     registry.register_parallel_backend(ParallelBackend.CUSTOM, builder)
 
 
-def _processes(n_workers: int) -> Executor:
-    from loky import ProcessPoolExecutor
+class Processes(ProcessPoolExecutor):
+    """Python's own pool, for functions that cannot be found by name. A worker keeps what it has imported."""
 
-    # A worker whose data have filled its memory starts anew; that is no reason to warn.
-    warnings.filterwarnings("ignore", message="A worker (stopped|was restarted)")
-    return ProcessPoolExecutor(CORES, timeout=None, initializer=end_with_parent, initargs=(os.getpid(),))
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        return super().submit(_call, cloudpickle.dumps((fn, args, kwargs)))
+
+
+def _call(pickled: bytes) -> object:
+    fn, args, kwargs = cloudpickle.loads(pickled)
+    return fn(*args, **kwargs)
+
+
+def _processes(n_workers: int) -> Executor:
+    fresh = get_context("spawn")  # a forked worker would have the plan's memory and locks
+    return Processes(CORES, mp_context=fresh, initializer=end_with_parent, initargs=(os.getpid(),))
 
 
 def _dask(address: str, n_workers: int) -> Executor:

