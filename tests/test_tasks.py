@@ -426,6 +426,13 @@ def test_the_line_of_a_lab_s_cell():
 def test_a_second_build_does_nothing(built):
     output, code = build(built)
     assert code == 0
+    assert output == "The tasks are up to date.\n"
+
+
+def test_without_its_stamp_a_build_looks_at_every_task_and_runs_none(project):
+    (project / "build/tasks.json").unlink()
+    output, code = build(project)
+    assert code == 0
     assert counted(output, "Skipped because unchanged") == 6
     assert not ran(output)
 

@@ -16,8 +16,11 @@ from pathlib import Path
 
 from tasks import discovery, files, moved, pools, show, site
 from tasks.reporting import TaskFailed, describe
+from tasks.stamp import Stamp
 
 ENGINE = Path(__file__).resolve().parent
+SOURCES = ("scripts", "src", "docs/labs", "build/fonts")
+MADE = ("build/experiments", "build/labs", "build/claims")
 ENVIRONMENT = {
     **dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
@@ -63,6 +66,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(root: Path, asked: argparse.Namespace) -> int:
+    stamp = Stamp(root, "tasks", SOURCES, MADE)
+    now, all_of_them = stamp.now(), asked.do in ("all", "diff")
+    if all_of_them and stamp.holds(now):
+        print("The tasks are up to date.", flush=True)
+        code = 0
+    else:
+        stamp.remove()
+        code = _bring_up_to_date(root, asked)
+        if all_of_them and not code:
+            stamp.write(now)
+    if asked.do == "diff" and not code:
+        print(moved.report(root), flush=True)
+    return code
+
+
+def _bring_up_to_date(root: Path, asked: argparse.Namespace) -> int:
     for folder in ("experiments", "labs", "claims", "pytask"):
         files.sweep(root / "build" / folder)
     discovery.remove_orphans(root)
@@ -73,8 +92,6 @@ def _run(root: Path, asked: argparse.Namespace) -> int:
     code = _pytask(root / "build/pytask", asked.dask, *(["-k", one.id] if one else []))
     if one and not code:
         print(show.report(one, asked.name), flush=True)
-    if asked.do == "diff" and not code:
-        print(moved.report(root), flush=True)
     return code
 
 

