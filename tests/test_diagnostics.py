@@ -96,6 +96,52 @@ def test_counts_what_arrives_even_where_it_is_overwritten():
         assert_counts(activity(nn.Sequential(nn.Identity(), nn.Hardsigmoid(inplace)), z.clone())[0], z)
 
 
+class Pooled(nn.Module):
+    """A convolution over time, and what functions do between it and its activation."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act = nn.Conv1d(2, 8, 3), nn.ReLU()
+
+    def forward(self, x):
+        return self.act(nn.functional.max_pool1d(self.conv(x), 2))
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "shape", "rows"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), "0", (4, 3, 6, 6), 4 * 16),
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), "1", (4, 3, 6, 6), 4 * 16),
+        (nn.Sequential(nn.Conv3d(1, 8, 2), nn.ReLU()), "0", (2, 1, 3, 3, 3), 2 * 8),
+        (nn.Sequential(nn.Conv1d(2, 8, 3), nn.ReLU()), "0", (4, 2, 9), 4 * 7),
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), "0", (3, 6, 6), 16),
+        (Pooled(), "conv", (4, 2, 10), 4 * 4),
+        (nn.Sequential(nn.Linear(16, 8), nn.ReLU()), "0", (4, 5, 16), 20),
+        (nn.Sequential(nn.Linear(16, 8), nn.Dropout(0.0), nn.GELU()), "0", (2, 3, 5, 16), 30),
+    ],
+)
+def test_a_dead_unit_is_one_channel_or_one_place_in_a_sequence(model, layer, shape, rows):
+    """One of eight is dead and one always on, whatever the examples look like."""
+    torch.manual_seed(0)
+    parameters = dict(model.named_modules())[layer]
+    with torch.no_grad():
+        parameters.bias[:2] = torch.tensor([-100.0, 100.0])
+    (found,) = activity(model, torch.randn(shape))
+    assert found.dead.nonzero().flatten().tolist() == [0]
+    assert found.always_on.nonzero().flatten().tolist() == [1]
+    assert found.share.shape == (8,)
+    assert found.count.shape == (rows,)
+    with observe(model) as seen:
+        model(torch.randn(shape))
+    assert seen.last.layers[-1].dead.nonzero().flatten().tolist() == [0]
+
+
+def test_one_example_is_a_batch_of_one():
+    (layer,) = activity(nn.Sequential(nn.Linear(16, 8), nn.ReLU()), torch.randn(16))
+    assert layer.share.shape == (8,)
+    assert layer.count.tolist() == [int(layer.share.sum())]
+
+
 def test_zero_is_not_active():
     layer = activity(nn.ReLU(), torch.zeros(3, 2))[0]
     assert layer.dead.all()

@@ -105,8 +105,8 @@ def test_a_picture_replaces_its_placeholder_and_its_addresses_lead_to_the_root(t
 
 
 def test_a_drawing_says_its_width_and_gets_a_hint():
-    page = figures.framed('<svg style="max-width:640px"></svg>')
-    assert 'style="--ug-width:640px"' in page
+    page = figures.framed('<svg viewBox="0 0 480 120" style="max-width:640px"></svg>')
+    assert 'style="--ug-width:640px;--ug-ratio:0.2500"' in page
     assert figures.HINT in page
 
 

@@ -17,8 +17,8 @@ from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
 
 PLACEHOLDER = re.compile(r'<div class="ug-picture" data-picture="([^"]*)"></div>')
-WIDTH = re.compile(r"max-width:\s*([\d.]+)px")
-SIZE = re.compile(r'<video\b[^>]*\bwidth="(\d+)" height="(\d+)"')
+DRAWN = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)" style="max-width:(\d+)px"')
+FILMED = re.compile(r'<video\b[^>]*\bwidth="(\d+)" height="(\d+)"')
 HINT = '<p class="ug-hint" aria-hidden="true">Scroll sideways to see the whole figure →</p>'
 VIDEO_LEGIBLE = 500  # px; its labels would be too small on a narrower screen: there it scrolls
 SERVED = ("experiments/**/data.csv", "experiments/**/*.mp4", "experiments/**/*.webp", "claims/claims.json")
@@ -35,14 +35,15 @@ def site_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 def framed(picture: str) -> str:
     """The picture with its size for site.css, and under it the hint that it scrolls where it does not fit."""
-    if size := SIZE.search(picture):
-        width, ratio = int(size[1]), int(size[2]) / int(size[1])
-        style = f"--ug-width:{width}px;--ug-ratio:{ratio:.4f};--ug-legible:{VIDEO_LEGIBLE}px"
+    if film := FILMED.search(picture):
+        width, ratio = int(film[1]), int(film[2]) / int(film[1])
+        legible = f";--ug-legible:{VIDEO_LEGIBLE}px"
         picture = f'<div class="ug-frame" tabindex="0" role="group" aria-label="Animation">{picture}</div>'
-    elif drawn := WIDTH.search(picture):
-        style = f"--ug-width:{drawn[1]}px"
+    elif drawing := DRAWN.search(picture):
+        width, ratio, legible = int(drawing[3]), float(drawing[2]) / float(drawing[1]), ""
     else:
         return f'<div class="ug-picture">{picture}</div>'
+    style = f"--ug-width:{width}px;--ug-ratio:{ratio:.4f}{legible}"
     return f'<div class="ug-picture" style="{style}">{picture}{HINT}</div>'
 
 

@@ -81,7 +81,8 @@ def _short(coordinates: str) -> str:
 def svg_html(svg: str, name: str) -> str:
     """What the page shows for an SVG: a frame that scrolls sideways on a narrow screen, by keyboard too."""
     label = html.escape(f"Figure: {name.replace('_', ' ')}")
-    return f'<div class="ug-frame" tabindex="0" role="group" aria-label="{label}">\n{svg}</div>\n'
+    frame = f'<div class="ug-frame" tabindex="0" role="group" aria-label="{label}">'
+    return f'{frame}\n<div class="ug-drawing">\n{svg}</div>\n</div>\n'
 
 
 def save_video(figures: Iterator[Figure], path: Path, *, fps: int, poster: int) -> tuple[int, int]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from .layout import layout_of
+
 __all__ = ["LayerActivity", "activity", "is_activation"]
 
 
@@ -21,7 +23,9 @@ class LayerActivity:
     Attributes:
         name: The activation module's name within the model.
         share: Share of the examples on which each unit is active, `(*replicas, units)`, in [0, 1]; NaN for a
-            unit that some pre-activation is NaN for: its network has diverged, which is another death.
+            unit that some pre-activation is NaN for: its network has diverged, which is another death. A
+            convolution's units are its channels, and each position counts as an example; so does each element
+            of a sequence.
         count: Number of active units on each example, `(*replicas, n)`.
 
     Examples:
@@ -66,8 +70,9 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
 
     Args:
         model: Any module whose activations are modules: `unitgain.models.MLP`, or torch's own `nn.ReLU()` and
-            the like on outputs of shape `(…, n, units)`. Runs in the mode it is in and is left as it was,
-            running statistics included.
+            the like, after dense layers, convolutions or on sequences. Only layers that have `replicas` make
+            many networks of what they give. Runs in the mode it is in and is left as it was, running
+            statistics included.
         x: Examples as the model takes them.
 
     Returns:
@@ -89,19 +94,30 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
     Source: see `LayerActivity`.
     """
     records: list[LayerActivity] = []
+    passed = None  # the shape and the layout of what left the layer before
 
-    def record(name: str):
+    def arrives(name: str):
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            z = inputs[0].mT if getattr(module, "examples_dim", -2) == -1 else inputs[0]
-            active = z > 0
-            share = active.float().mean(-2).masked_fill(z.isnan().any(-2), torch.nan)
+            z = inputs[0].unsqueeze(0) if inputs[0].ndim == 1 else inputs[0]
+            layout = layout_of(module, z, passed)
+            rows = z.movedim(layout.units, -1).flatten(layout.replicas, -2)
+            active = rows > 0
+            share = active.float().mean(-2).masked_fill(rows.isnan().any(-2), torch.nan)
             records.append(LayerActivity(name, share, active.sum(-1)))
 
         return hook
 
-    handles = [  # before the module runs: nn.Hardsigmoid(inplace=True) overwrites what arrives
-        m.register_forward_pre_hook(record(name)) for name, m in model.named_modules() if is_activation(m)
-    ]
+    def leaves(module: nn.Module, _: tuple, output: object) -> None:
+        nonlocal passed
+        if isinstance(output, Tensor) and output.ndim > 1:
+            passed = output.shape, layout_of(module, output, passed)
+
+    handles = []
+    for name, module in model.named_modules():
+        if is_activation(module):  # before it runs: nn.Hardsigmoid(inplace=True) overwrites what arrives
+            handles.append(module.register_forward_pre_hook(arrives(name)))
+        if next(module.children(), None) is None:
+            handles.append(module.register_forward_hook(leaves))
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # what BatchNorm updates
     try:
         functional_call(model, buffers, (x,))

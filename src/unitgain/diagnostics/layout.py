@@ -39,8 +39,10 @@ def layout_of(module: nn.Module, z: Tensor, before: tuple[torch.Size, Layout] | 
         units = -len(module.normalized_shape)
     elif not isinstance(module, UNITS_LAST):
         units, known = 1 - z.ndim if z.ndim in (4, 5) else -1, False  # (n, channels, h, w), else (…, units)
-    if not known and before is not None and before[0] == z.shape:
-        return before[1]
+    if not known and before is not None:
+        shape, layout = before
+        if len(shape) == z.ndim and shape[layout.units] == z.shape[layout.units]:  # pooled in between, say
+            return layout
     return Layout(units, replicas, tuple(d for d in range(replicas - z.ndim, 0) if d != units))
 
 
