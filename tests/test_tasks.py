@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tasks import cards, digests, discovery, files, labs, moved, pictures, site
+from tasks import __main__, cards, digests, discovery, files, labs, moved, pictures, site
 from tasks.reporting import TaskFailed
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -528,6 +528,52 @@ def test_a_killed_build_is_completed_by_the_next(tmp_path, whole_group):
     assert "compute one/count" in ran(output)
     assert not list(root.rglob("*.tmp"))
     assert not (root / "build/labs/half").exists()
+
+
+STATE = {  # what the engine remembers, sound and not
+    "pytask.lock": ('lock-version = "1"', "{", ""),
+    "pytask.lock.journal": ('{"version": 1}\n{"cut by a ki', '{"version"\n{}'),
+    ".pytask/pytask.sqlite3": ("", "\0 is no database" * 100),
+}
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_what_the_engine_remembers_is_forgotten_where_it_is_damaged(tmp_path, name, capsys):
+    sound, *damaged = STATE[name]
+    for number, text in enumerate([sound, *damaged]):
+        files.write(tmp_path / "pytask" / name, text)
+        __main__.forget_what_is_damaged(tmp_path / "pytask")
+        assert (tmp_path / "pytask").exists() == (number == 0)
+        assert ("is damaged" in capsys.readouterr().out) == (number > 0)
+
+
+def test_whatever_is_damaged_is_made_again(project):
+    edit(
+        project / "docs/labs/first.py",
+        "# a comment\n",
+        "# A line\nfrom matplotlib import pyplot\npyplot.plot()\n",
+    )
+    build(project)
+    made = [
+        project / "build" / name
+        for name in (
+            "claims/half.md", "claims/claims.json", "labs/first/picture-1.png", "labs/first.md",
+            "experiments/one/share/figure.svg", "experiments/one/count/result.npz",
+        )
+    ]  # fmt: skip
+    before = [path.read_bytes() for path in made]
+    for path in [*made, project / "build/pytask/pytask.lock"]:
+        path.write_bytes(b"\0")
+    output, code = build(project)
+    assert code == 0
+    assert "build/pytask is damaged" in output
+    assert [path.read_bytes() for path in made] == before
+
+
+def test_a_full_disk_is_said(project, monkeypatch):
+    assert files.no_room(project) == ""
+    monkeypatch.setattr(files, "ROOM", 2**80)
+    assert files.no_room(project).startswith("no space is left for ")
 
 
 def test_two_builds_wait_for_each_other(built):

@@ -10,8 +10,12 @@ python -m tasks site                      the site, or nothing where nothing has
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
+import sqlite3
 import sys
+import tomllib
 from pathlib import Path
 
 from tasks import discovery, files, moved, pools, show, site
@@ -66,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(root: Path, asked: argparse.Namespace) -> int:
+    if full := files.no_room(root):
+        raise TaskFailed(full)
     stamp = Stamp(root, "tasks", SOURCES, MADE)
     now, all_of_them = stamp.now(), asked.do in ("all", "diff")
     if all_of_them and stamp.holds(now):
@@ -85,6 +91,7 @@ def _bring_up_to_date(root: Path, asked: argparse.Namespace) -> int:
     for folder in ("experiments", "labs", "claims", "pytask"):
         files.sweep(root / "build" / folder)
     discovery.remove_orphans(root)
+    forget_what_is_damaged(root / "build/pytask")
     one = show.wanted(root, asked.do, asked.name) if asked.do in ("experiment", "claim") else None
     if one:
         for path in one.outputs:
@@ -93,6 +100,23 @@ def _bring_up_to_date(root: Path, asked: argparse.Namespace) -> int:
     if one and not code:
         print(show.report(one, asked.name), flush=True)
     return code
+
+
+def forget_what_is_damaged(state: Path) -> None:
+    """pytask would refuse to start, now and every time after."""
+    try:
+        if (lock := state / "pytask.lock").exists():
+            tomllib.loads(lock.read_text(encoding="utf-8"))["lock-version"]
+        if (journal := state / "pytask.lock.journal").exists():
+            for line in journal.read_text(encoding="utf-8").splitlines()[:-1]:  # the last may be cut: killed
+                json.loads(line)
+        if (database := state / ".pytask/pytask.sqlite3").exists():
+            connection = sqlite3.connect(database)
+            connection.execute("PRAGMA quick_check")
+            connection.close()
+    except (KeyError, ValueError, sqlite3.DatabaseError) as error:
+        print(f"tasks: {state} is damaged ({error}) and is made anew: every task runs again", flush=True)
+        shutil.rmtree(state)
 
 
 def _pytask(state: Path, dask: str | None, *selection: str) -> int:

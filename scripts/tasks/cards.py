@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.discovery import Experiment
-from tasks.files import write
+from tasks.discovery import LISTED, Experiment
+from tasks.files import write, write_list
 from tasks.reporting import TaskFailed, reporting
 
 if TYPE_CHECKING:
     from experiments.evidence import Claim
 
-LEDGER = ("ledger.md", "summary.md", "claims.json")  # made from all claims, beside a card for each
+LEDGER = ("ledger.md", "summary.md", "claims.json", LISTED)  # made from all claims, beside a card for each
 WORDS = {"confirmed": "Confirmed", "depends": "Depends", "refuted": "Refuted"}
 ICONS = {  # a check, a branch and a cross
     "confirmed": '<circle cx="12" cy="12" r="9"/><path d="m8 12.5 3 3 5.5-6.5"/>',
@@ -155,3 +155,4 @@ def _collect(files: Iterable[Path], folder: Path) -> None:
     for path in folder.glob("*.md"):
         if path.name not in texts:
             path.unlink()
+    write_list(folder / LISTED, [folder / name for name in texts])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
-import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from tasks.files import forget_if_changed
+
+LISTED = "made.json"  # what was made beside it: the names come with the claims, and with a lab's pictures
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,13 @@ class Lab:
         return self.folder / self.name
 
     @property
+    def listed(self) -> Path:
+        return self.pictures / LISTED
+
+    @property
     def outputs(self) -> tuple[Path, ...]:
-        """The files whose names are known before the lab has run."""
-        return self.notebook, self.page
+        """The files whose names are known before the lab has run: `listed` says which pictures it made."""
+        return self.notebook, self.page, self.listed
 
 
 def experiments(root: Path) -> list[Experiment]:
@@ -131,14 +138,6 @@ def remove_orphans(root: Path) -> list[Path]:
     for folder in sorted([*(build / "experiments").glob("**/"), *(build / "labs").glob("*/")], reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
-    _forget_ledger_without_its_cards(build / "claims")
+    for listed in (build / "claims" / LISTED, *(lab.listed for lab in labs(root))):
+        forget_if_changed(listed)
     return orphans
-
-
-def _forget_ledger_without_its_cards(folder: Path) -> None:
-    # pytask watches the ledger alone, as the cards' names come with the claims: a lost card takes it along.
-    ledger = folder / "claims.json"
-    if ledger.exists() and any(
-        not (folder / f"{c['id']}.md").exists() for c in json.loads(ledger.read_text())
-    ):
-        ledger.unlink()

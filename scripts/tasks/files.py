@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ROOM = 2**20  # bytes that a build needs to begin with
 LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
 
 
@@ -40,6 +43,28 @@ def digest(path: Path) -> str:
 def digest_of(text: str) -> str:
     """The digest of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_list(path: Path, made: Iterable[Path]) -> None:
+    """Keep the digests of files, beside or below `path`, whose names were not known before they were made."""
+    write(path, json.dumps({file.relative_to(path.parent).as_posix(): digest(file) for file in made}))
+
+
+def forget_if_changed(path: Path) -> None:
+    """Remove such a list, for which a task answers, unless every file in it is as it was made."""
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8")).items()
+        whole = all(digest(path.parent / name) == before for name, before in listed)
+    except (AttributeError, OSError, ValueError):
+        whole = False
+    if not whole:
+        path.unlink(missing_ok=True)
+
+
+def no_room(root: Path) -> str:
+    """What to say where the disk is full, or nothing."""
+    full = shutil.disk_usage(root).free < ROOM
+    return f"no space is left for {root}: make some and run it again; what is finished stays" * full
 
 
 def sweep(folder: Path) -> list[Path]:

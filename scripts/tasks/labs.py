@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.discovery import Lab
-from tasks.files import replacing, write
+from tasks.files import replacing, write, write_list
 from tasks.reporting import TaskFailed, reporting
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def execute(lab: Lab) -> None:
         for name, data in pictures.items():
             with replacing(lab.pictures / name) as beside:
                 beside.write_bytes(data)
+        write_list(lab.listed, [lab.pictures / name for name in pictures])
         write(lab.page, text)
         write(lab.notebook, nbformat.writes(notebook))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -27,9 +26,6 @@ def build(root: Path) -> int:
         if code == 0:
             moved.keep(root)
             stamp.write(now)
-        elif shutil.disk_usage(root).free < 2**24:
-            print(
-                f"No space is left for {root}: make some and run it again. What is finished stays.",
-                flush=True,
-            )
+        elif full := files.no_room(root):
+            print(f"site: {full}", flush=True)
         return code
