@@ -294,9 +294,9 @@ def test_an_svg_is_made_fit_for_the_page():
     assert out.startswith("<svg ")
     assert 'role="img" aria-label="a &quot;b&quot;" viewBox="0 0 72 36" style="max-width:96px"' in out
     assert (
-        '<path id="name-p1" d="M 1.23 2 L 3 4" style="fill: var(--ug-class0); stroke: currentColor"/>' in out
+        '<path id="name-0" d="M 1.23 2 L 3 4" style="fill: var(--ug-class0); stroke: currentColor"/>' in out
     )
-    assert '<use xlink:href="#name-p1" clip-path="url(#name-c)" fill="var(--ug-class0)"/>' in out
+    assert '<use xlink:href="#name-0" clip-path="url(#name-1)" fill="var(--ug-class0)"/>' in out
     assert '<text style="font-size: 9px; fill: #123456">' in out
     assert not any(gone in out for gone in ("metadata", "<style", "DOCTYPE", "font-family", "axes_1"))
 

@@ -39,7 +39,7 @@ def save_svg(figure: Figure, path: Path, alt: str, name: str, variables: Mapping
 def inline_svg(svg: str, alt: str, name: str, variables: Mapping[str, str], ink: str) -> str:
     """matplotlib's `svg`, without what could act on the page around it or clash with another picture there.
 
-    `variables` maps colours to CSS variables, `ink` becomes currentColor, `name` goes before every id.
+    `variables` maps colours to CSS variables, `ink` becomes currentColor, ids become `name` and a number.
     """
     svg = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.S)
     # The style sheet would reach the whole page; as attributes of the root the same settings are inherited.
@@ -48,9 +48,11 @@ def inline_svg(svg: str, alt: str, name: str, variables: Mapping[str, str], ink:
     svg = _adopt_page_colours(svg, {**colours, ink.lower(): "currentColor"})
     svg = re.sub(r"font-family:[^;\"]*(; ?|(?=\"))", "", svg)
     svg = re.sub(r"(font: [^;\"]*?[\d.]+px) [^;\"]*", r"\1 inherit", svg)
-    named = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
-    svg = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in named else "", svg)
-    svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    # By number: matplotlib's own names change with the last bit of a layout, and that from run to run.
+    used = dict.fromkeys(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    number = {old: f"{name}-{i}" for i, old in enumerate(used)}
+    svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{number[m[1]]}"' if m[1] in number else "", svg)
+    svg = re.sub(r'(href="#|url\(#)([^")]+)', lambda m: m[1] + number[m[2]], svg)
     svg = re.sub(r' transform="rotate\(-?0 .*?\)"', "", svg)
     svg = re.sub(r' (d|x|y|points|transform)="([^"]*)"', lambda m: f' {m[1]}="{_short(m[2])}"', svg)
     svg = re.sub(r"\n\s*", "\n", svg).strip() + "\n"
