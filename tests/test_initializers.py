@@ -994,6 +994,9 @@ def test_lsuv_fits_computed_weights(way):
     model, x = nn.Sequential(layer, nn.Tanh(), nn.Linear(8, 4)), 9 * normal_(torch.empty(64, 6))
     assert lsuv_(model, x, generator=seeded(0)[0]) == {"0": 1, "2": 1}
     assert [z.var(correction=0).item() for z in outputs(model, x).values()] == pytest.approx([1, 1], abs=0.01)
+    half = nn.Sequential(WRITABLE[way](nn.Linear(6, 8, dtype=torch.bfloat16)))
+    lsuv_(half, x.bfloat16(), tolerance=0.05)
+    assert half(x.bfloat16()).float().var(correction=0).item() == pytest.approx(1, abs=0.05)
     if way == "pruned":  # what the mask hides is rescaled with the rest
         ratio = layer.weight_orig / orthogonal_(torch.empty(8, 6), generator=seeded(0)[0])
         torch.testing.assert_close(ratio, ratio[0, 0].expand_as(ratio))

@@ -787,7 +787,7 @@ def _write(owner: str, where: str, layer: nn.Module, name: str, value: Tensor) -
         off = (getattr(layer, name) - target).abs().max()
         if fits and off <= torch.finfo(value.dtype).eps ** 0.5 * target.abs().max():  # NaN is off, too
             return
-        got = f"another one back from its {type(chain[0] if chain else hooks[0]).__name__}"
+        got = f"another one back from its {type((chain or hooks or [layer])[0]).__name__}"
     except Exception as error:  # a parametrization's own, such as that it has no right_inverse
         got = str(error).partition("\n")[0]
     raise ValueError(f"{owner}: layer {where!r} must be able to hold the {name} that is drawn, got {got}")
@@ -1014,10 +1014,8 @@ def lsuv_(
             variance = _variance(name, layer, z)
             while (off := ~((variance - 1).abs() <= tolerance)).any() and iterations[name] < most:
                 scale = variance.sqrt().where(off, 1.0)[..., None, None]
-                whole = (
-                    "weight_orig" if hasattr(layer, "weight_orig") else "weight"
-                )  # what pruning masks, too
-                _write("lsuv_", name, layer, "weight", getattr(layer, whole).detach() / scale)
+                weight = getattr(layer, "weight_orig" if hasattr(layer, "weight_orig") else "weight").detach()
+                _write("lsuv_", name, layer, "weight", (weight / scale).to(weight.dtype))  # masked ones, too
                 z = layer.forward(*args, **kwargs)
                 variance = _variance(name, layer, z)
                 iterations[name] += 1
