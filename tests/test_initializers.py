@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.stats import chisquare, ks_2samp, kstest, truncnorm
 from torch import nn
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from unitgain import initializers
 from unitgain.activations import gain
@@ -30,6 +31,7 @@ from unitgain.initializers import (
     sparse_,
     truncated_normal_,
     uniform_,
+    variance_scaling_,
     zeros_,
 )
 from unitgain.layers import Linear
@@ -98,7 +100,8 @@ def test_every_rule_is_tested():
     assert INITIALIZERS.keys() == TORCH.keys() | FIXED.keys() | ALIASES.keys() | {"sparse"}
     assert TORCH.keys() == DEVIATION.keys() | {"orthogonal"}
     assert all(INITIALIZERS[alias] is INITIALIZERS[name] for alias, name in ALIASES.items())
-    assert {f"{name}_" for name in (TORCH | FIXED | {"sparse": 0, "constant": 0})} >= FUNCTIONS.keys()
+    others = {"sparse", "constant", "variance_scaling"}
+    assert {f"{name}_" for name in TORCH.keys() | FIXED.keys() | others} >= FUNCTIONS.keys()
 
 
 # One network
@@ -159,6 +162,67 @@ def test_keras_formulas_with_gain_and_fans(rule, gain, fans):
         size, plain = KERAS_STD[rule](fan_in, fan_out), normal_
     expected = plain(torch.empty(50, 20), generator=seeded(5)[0]) * (gain * size)
     torch.testing.assert_close(drawn, expected, rtol=1e-5, atol=1e-6 * size)
+
+
+SHORT = {  # scale and mode of the six rules
+    "lecun": (1.0, "fan_in"),
+    "glorot": (1.0, "fan_avg"),
+    "he": (2.0, "fan_in"),
+}
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+@pytest.mark.parametrize("name", SHORT)
+def test_six_rules_are_variance_scaling(name, distribution):
+    drawn = INITIALIZERS[f"{name}_{distribution}"](torch.empty(50, 20), gain=0.7, generator=seeded(0)[0])
+    scaled = variance_scaling_(
+        torch.empty(50, 20), *SHORT[name], distribution, gain=0.7, generator=seeded(0)[0]
+    )
+    assert torch.equal(drawn, scaled)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "truncated_normal"])
+@pytest.mark.parametrize(
+    ("mode", "fan"), [("fan_in", FAN_IN), ("fan_out", FAN_OUT), ("fan_avg", (FAN_IN + FAN_OUT) / 2)]
+)
+def test_variance_scaling(mode, fan, distribution):
+    w = variance_scaling_(
+        torch.empty(2, *SHAPE, dtype=torch.float64), 3.0, mode, distribution, gain=0.5, generator=seeded(1)[0]
+    )
+    sigma = 0.5 * math.sqrt(3 / fan)
+    assert abs(w.std().item() - sigma) <= 5 * sigma / math.sqrt(2 * 2 * N)
+    largest = {"uniform": math.sqrt(3) * sigma, "truncated_normal": 2 * sigma / CUT_AT_2}.get(distribution)
+    if largest:
+        assert 0.999 < w.abs().max().item() / largest <= 1
+
+
+@pytest.mark.parametrize("name", ["lecun_normal", "lecun_uniform", "glorot_normal", "he_uniform", "sparse"])
+def test_complex_weights_have_the_variance_of_real_ones(name):
+    w = INITIALIZERS[name](torch.empty(SHAPE, dtype=torch.complex64), generator=seeded(0)[0])
+    sigma = {"sparse": FAN_IN**-0.5}.get(name) or DEVIATION[name]
+    assert w.var().item() == pytest.approx(sigma**2, rel=0.06 if name == "sparse" else 0.02)
+    assert w.real.var().item() == pytest.approx(w.imag.var().item(), rel=0.1)
+
+
+def test_complex_orthogonal_is_unitary():
+    w = orthogonal_(torch.empty(5, 3, dtype=torch.complex128), generator=seeded(0)[0])
+    torch.testing.assert_close(w.mH @ w, torch.eye(3, dtype=w.dtype))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0), (2, 0, 3), (2, 3, 0)])
+def test_tensors_without_elements_stay(name, shape):
+    """As in torch, whose functions return them."""
+    generators = seeded(*range(2 if len(shape) == 3 else 1))
+    for generator in (None, generators[0], generators):
+        assert FUNCTIONS[name](torch.empty(shape), generator=generator).shape == shape
+
+
+def test_replicas_may_lie_anywhere_in_memory():
+    strided = partial(torch.empty_strided, stride=(1, 120, 4))
+    weight = he_normal_(strided((4, 20, 30)), generator=seeded(0, 1, 2, 3))
+    for k in range(4):
+        assert torch.equal(weight[k], he_normal_(strided((1, 20, 30)), generator=seeded(k)[0])[0])
 
 
 def test_fans_free_the_tensors_shape():
@@ -491,9 +555,299 @@ def test_unknown_names_say_the_closest():
 
 def test_number_of_generators_is_the_number_of_replicas():
     for generators, shape, replicas in [(2, (3, 2, 2), 3), (0, (2, 2), 1)]:
-        says = f"one generator or one a replica; got {generators} for {replicas} replicas"
+        says = f"one generator or one a replica, got {generators} for {replicas} replicas"
         with pytest.raises(ValueError, match=says):
             normal_(torch.empty(shape), generator=seeded(*range(generators)))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(4, 4, 3, padding=1),
+        nn.Conv2d(4, 4, (3, 5), padding=(1, 2), groups=2),
+        nn.Conv3d(2, 2, (3, 1, 3), padding=(1, 0, 1), bias=False),
+        nn.ConvTranspose1d(4, 4, 3, padding=1),
+        nn.ConvTranspose2d(4, 4, 3, padding=1, groups=4),
+    ],
+    ids=str,
+)
+def test_identity_of_a_convolution_hands_its_inputs_on(layer):
+    x = torch.randn(2, layer.in_channels, *[5] * (layer.weight.ndim - 2), generator=seeded(0)[0])
+    assert torch.equal(initialize(layer, "identity")(x), x)
+    assert torch.equal(initialize(layer, partial(identity_, gain=0.5))(x), x / 2)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Conv1d(6, 4, 4, groups=2), nn.Conv2d(4, 6, (2, 3)), nn.Conv2d(2, 8, 3, groups=2), nn.Conv3d(3, 2, 2)],
+    ids=str,
+)
+def test_identity_of_any_convolution_is_torchs_dirac(layer):
+    expected = nn.init.dirac_(torch.empty_like(layer.weight), layer.groups)
+    assert torch.equal(initialize(layer, "identity").weight, expected)
+
+
+# Layers that only rules reach
+
+
+@pytest.mark.parametrize(
+    ("layer", "gates"),
+    [
+        (nn.LSTM(3, 5, num_layers=2, bidirectional=True, proj_size=2), 4),
+        (nn.GRU(3, 5, num_layers=2), 3),
+        (nn.RNN(3, 5, bias=False), 1),
+        (nn.LSTMCell(3, 5), 4),
+        (nn.GRUCell(3, 5, bias=False), 3),
+        (nn.RNNCell(3, 5), 1),
+        (nn.MultiheadAttention(5, 1, add_bias_kv=True), 3),
+        (nn.MultiheadAttention(5, 1, kdim=3, vdim=2, bias=False), 1),
+    ],
+    ids=str,
+)
+def test_rules_draw_each_gate_and_block_as_a_matrix(layer, gates):
+    """In torch's order, each with the fans of its own (rows, columns)."""
+    rules = {nn.Module: "orthogonal", type(layer): ("glorot_uniform", partial(constant_, value=0.5))}
+    initialize(layer, rules=rules, generator=seeded(0)[0])
+    (generator,) = seeded(0)
+    for name, drawn in layer.named_parameters():
+        if name.startswith("out_proj"):
+            continue
+        if "bias" in name:
+            assert (drawn == 0.5).all(), name
+            continue
+        count = 1 if name.startswith("weight_hr") else gates
+        assert len(drawn) == (2 if name.startswith("weight_hr") else count * 5)
+        for block in drawn.chunk(count):
+            assert torch.equal(block, glorot_uniform_(torch.empty(block.shape), generator=generator)), name
+
+
+def test_without_rules_they_keep_what_they_have():
+    model = nn.ModuleList([nn.Linear(2, 2), nn.GRU(2, 2), nn.Embedding(3, 2), nn.MultiheadAttention(2, 1)])
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    initialize(model, "zeros", partial(constant_, value=0.5))
+    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"0.weight", "0.bias", "3.out_proj.weight", "3.out_proj.bias"}
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_padding_rows_are_zero(kind):
+    table = initialize(kind(6, 4, padding_idx=-2), rules={kind: "normal"}, generator=seeded(0)[0]).weight
+    expected = normal_(torch.empty(6, 4), generator=seeded(0)[0])
+    expected[4] = 0
+    assert torch.equal(table, expected)
+
+
+def test_bilinear_layers_add_up_pairs_of_inputs():
+    weight = initialize(nn.Bilinear(30, 20, 50), rules={nn.Bilinear: "lecun_normal"}).weight
+    assert weight.var().item() * 600 == pytest.approx(1, abs=5 * math.sqrt(2 / weight.numel()))
+
+
+def test_rules_reach_subclasses_and_frozen_layers():
+    class Mine(nn.LSTM):
+        pass
+
+    layer = Mine(2, 2).requires_grad_(False)
+    assert all((p == 1).all() for p in initialize(layer, rules={nn.RNNBase: ("ones", "ones")}).parameters())
+
+
+# Weights that are computed, shared or cannot be written
+
+
+def pruned(layer):
+    torch.manual_seed(0)
+    return prune.random_unstructured(layer, "weight", amount=0.5)
+
+
+class Doubled(nn.Module):
+    def forward(self, weight):
+        return 2 * weight
+
+    def right_inverse(self, weight):
+        return weight / 2
+
+
+class OneWay(nn.Module):
+    def forward(self, weight):
+        return weight.exp()
+
+
+def parametrized(parametrization):
+    return lambda layer: parametrize.register_parametrization(layer, "weight", parametrization())
+
+
+WRITABLE = {
+    "weight_norm": parametrizations.weight_norm,
+    "weight_norm, whole": partial(parametrizations.weight_norm, dim=None),
+    "older weight_norm": nn.utils.weight_norm,
+    "older weight_norm, columns": partial(nn.utils.weight_norm, dim=1),
+    "doubled": parametrized(Doubled),
+    "doubled weight_norm": lambda layer: parametrized(Doubled)(parametrizations.weight_norm(layer)),
+    "pruned": pruned,
+    "pruned twice": lambda layer: pruned(pruned(layer)),
+}
+older = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
+
+
+@older
+@pytest.mark.parametrize("way", WRITABLE)
+@pytest.mark.parametrize("rule", ["zeros", "ones", "he_normal", "orthogonal", "identity", "sparse"])
+@pytest.mark.parametrize("make", [partial(nn.Linear, 20, 30), partial(nn.Conv2d, 4, 6, 3, groups=2)])
+def test_computed_weights_are_what_is_drawn(make, way, rule):
+    layer, plain = WRITABLE[way](make()), make()
+    kept = {id(p) for p in layer.parameters()}
+    for one in (nn.Sequential(layer), plain):
+        initialize(one, rule, "ones", generator=seeded(0)[0])
+    expected = plain.weight * getattr(layer, "weight_mask", 1)
+    torch.testing.assert_close(layer.weight, expected)
+    layer(torch.zeros(1, *([20] if make.func is nn.Linear else [4, 3, 3])))  # older ones compute it here
+    torch.testing.assert_close(layer.weight, expected)
+    assert (layer.bias == 1).all()
+    assert {id(p) for p in layer.parameters()} == kept  # the optimizer's
+    if "pruned" in way:
+        assert torch.equal(layer.weight_orig, plain.weight)
+
+
+def test_weight_norm_of_zeros_can_learn():
+    layer = initialize(parametrizations.weight_norm(nn.Linear(3, 2)), "zeros")
+    layer(torch.ones(1, 3)).sum().backward()
+    gradients = [p.grad for p in layer.parametrizations.weight.parameters()]
+    assert all(g.isfinite().all() for g in gradients)
+    assert gradients[0].abs().min() > 0
+
+
+@pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l0"])
+def test_rules_write_through_the_parametrization_of_a_gate(name):
+    layer, plain = parametrizations.weight_norm(nn.LSTM(3, 4), name), nn.LSTM(3, 4)
+    for one in (layer, plain):
+        initialize(one, rules={nn.LSTM: "orthogonal"}, generator=seeded(0)[0])
+    torch.testing.assert_close(getattr(layer, name), getattr(plain, name))
+    x = normal_(torch.empty(5, 2, 3))
+    torch.testing.assert_close(layer(x)[0], plain(x)[0])
+
+
+@pytest.mark.parametrize("norm", [parametrizations.spectral_norm, nn.utils.spectral_norm])
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20), (20, 20)])
+@pytest.mark.parametrize("rule", ["orthogonal", "identity"])
+def test_spectral_norm_holds_what_has_norm_1(norm, shape, rule):
+    layer = initialize(norm(nn.Linear(*shape)), rule, generator=seeded(0)[0])
+    expected = INITIALIZERS[rule](torch.empty(shape[::-1]), generator=seeded(0)[0])
+    x = normal_(torch.empty(7, shape[0]))
+    for one in (layer.train(), layer.eval()):
+        torch.testing.assert_close(one(x), x @ expected.T, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("way", [{}, {"orthogonal_map": "householder", "use_trivialization": False}])
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20), (20, 20)])
+def test_orthogonal_parametrizations_hold_orthogonal_weights(way, shape):
+    layer = initialize(
+        parametrizations.orthogonal(nn.Linear(*shape), **way), "orthogonal", generator=seeded(0)[0]
+    )
+    expected = orthogonal_(torch.empty(shape[::-1]), generator=seeded(0)[0])
+    torch.testing.assert_close(layer.weight, expected, rtol=0, atol=1e-5)
+
+
+class Computed(nn.Module):
+    is_linear = True
+    weight = property(lambda self: 3 * self.third)
+
+    def __init__(self):
+        super().__init__()
+        self.third = nn.Parameter(torch.ones(6, 6))
+
+
+UNWRITABLE = {
+    "spectral_norm": (parametrizations.spectral_norm, "_SpectralNorm"),
+    "older spectral_norm": (nn.utils.spectral_norm, "SpectralNorm"),
+    "orthogonal": (parametrizations.orthogonal, "_Orthogonal"),
+    "Cayley": (
+        partial(parametrizations.orthogonal, orthogonal_map="cayley", use_trivialization=False),
+        "not possible to assign",
+    ),
+    "one way": (parametrized(OneWay), "right_inverse"),
+    "computed": (lambda layer: Computed(), "computed elsewhere"),
+}
+
+
+def state(model):
+    """All that a refused call must leave: values, and which tensors hold them."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return [t.clone() for t in tensors], tensors
+
+
+def assert_as_before(model, before):
+    values, tensors = before
+    assert all(a is b for a, b in zip([*model.parameters(), *model.buffers()], tensors, strict=True))
+    assert all(torch.equal(t, old) for t, old in zip(tensors, values, strict=True))
+
+
+@pytest.mark.parametrize("way", UNWRITABLE)
+@pytest.mark.parametrize("rule", ["zeros", "he_normal", "lsuv"])
+def test_weights_that_cannot_be_held_are_refused_by_name_and_change_nothing(way, rule):
+    make, says = UNWRITABLE[way]
+    model = nn.Sequential(nn.Linear(6, 6), nn.Sigmoid(), make(nn.Linear(6, 6)))
+    call = (
+        partial(lsuv_, x=normal_(torch.empty(30, 6))) if rule == "lsuv" else partial(initialize, weight=rule)
+    )
+    before = state(model)
+    with pytest.raises(ValueError, match=f"layer '2' must .*{says}"):
+        call(model)
+    assert_as_before(model, before)
+
+
+@older
+def test_a_refused_call_leaves_computed_weights_alone():
+    model = nn.Sequential(pruned(nn.Linear(6, 6)), nn.utils.weight_norm(nn.Linear(6, 6)), of_shape_1())
+    before, computed = state(model), [layer.weight.clone() for layer in model]
+    with pytest.raises(ValueError, match="expanded"):
+        initialize(model, "he_normal")
+    assert_as_before(model, before)
+    assert all(torch.equal(layer.weight, old) for layer, old in zip(model, computed, strict=True))
+
+
+def of_shape_1():
+    layer = nn.Linear(6, 6)
+    layer.weight = nn.Parameter(torch.ones(6).expand(6, 6))
+    return layer
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_lazy_layers_are_refused_until_they_have_shapes():
+    model = nn.Sequential(nn.Linear(2, 3), nn.LazyLinear(4))
+    before = model[0].weight.clone()
+    for call in (initialize, partial(lsuv_, x=torch.ones(3, 2))):
+        with pytest.raises(ValueError, match=r"'1' .* LazyLinear that has not seen a batch|1.weight without"):
+            call(model)
+    assert torch.equal(model[0].weight, before)
+    model(torch.ones(3, 2))
+    assert (initialize(model, "ones")[1].weight == 1).all()
+
+
+class Tied(nn.Module):
+    """A table of 7 words, its padding row 2, that is the last layer's weight, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.hidden = nn.Embedding(7, 9, padding_idx=2), nn.Linear(9, 9)
+        self.head = nn.Linear(9, 7, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, words):
+        return self.head(self.hidden(self.embed(words)))
+
+
+@pytest.mark.parametrize("rules", [{nn.Embedding: partial(constant_, value=3.0)}, {}])
+def test_tied_tensors_take_the_rule_of_the_type_that_rules_name(rules):
+    model = initialize(Tied(), "ones", rules=rules)
+    expected = torch.full((7, 9), 3.0 if rules else 1.0)
+    expected[2] = 0
+    assert torch.equal(model.embed.weight, expected)
+    assert (model.hidden.weight == 1).all()
+
+
+def test_inside_inference_mode():
+    with torch.inference_mode():
+        layer = initialize(nn.Linear(3, 2), "he_normal", generator=seeded(0)[0])
+    assert torch.equal(layer.weight, he_normal_(torch.empty(2, 3), generator=seeded(0)[0]))
 
 
 def test_bad_names_change_nothing():
@@ -609,7 +963,10 @@ def test_lsuv_rescales_each_replica_apart(make, replicas, scale, tolerance):
 def test_lsuv_counts_and_stops():
     x = normal_(torch.empty(64, 6), generator=seeded(0)[0])
     model = nn.Sequential(nn.Linear(6, 6), nn.Identity(), nn.Linear(6, 6))
-    counts = lsuv_(model, x, tolerance=1e-12, max_iterations=3, generator=seeded(0)[0])
+    with pytest.warns(
+        UserWarning, match=r"within 1e-12 of 1 in 3 rescalings, got (0\.9|1\.0)\d+ in layer '[02]'"
+    ):
+        counts = lsuv_(model, x, tolerance=1e-12, max_iterations=3, generator=seeded(0)[0])
     assert 1 < max(counts.values()) <= 3  # float32 cannot: it stops
     whitened = x / x.std(correction=0)
     assert lsuv_(nn.Linear(6, 6), whitened, tolerance=0.5) == {"": 0}  # an orthogonal matrix keeps the size
@@ -628,6 +985,76 @@ def test_lsuv_of_shared_and_idle_layers():
     assert lsuv_(model, x) == {"shared": 1}
     assert model.shared(x).var(correction=0).item() == pytest.approx(1, abs=0.01)
     torch.testing.assert_close(model.idle.weight @ model.idle.weight.T, torch.eye(3))
+
+
+@older
+@pytest.mark.parametrize("way", WRITABLE)
+def test_lsuv_fits_computed_weights(way):
+    layer = WRITABLE[way](nn.Linear(6, 8))
+    model, x = nn.Sequential(layer, nn.Tanh(), nn.Linear(8, 4)), 9 * normal_(torch.empty(64, 6))
+    assert lsuv_(model, x, generator=seeded(0)[0]) == {"0": 1, "2": 1}
+    assert [z.var(correction=0).item() for z in outputs(model, x).values()] == pytest.approx([1, 1], abs=0.01)
+    half = nn.Sequential(WRITABLE[way](nn.Linear(6, 8, dtype=torch.bfloat16)))
+    lsuv_(half, x.bfloat16(), tolerance=0.05)
+    assert half(x.bfloat16()).float().var(correction=0).item() == pytest.approx(1, abs=0.05)
+    if way == "pruned":  # what the mask hides is rescaled with the rest
+        ratio = layer.weight_orig / orthogonal_(torch.empty(8, 6), generator=seeded(0)[0])
+        torch.testing.assert_close(ratio, ratio[0, 0].expand_as(ratio))
+
+
+class Standardized(nn.Linear):
+    """As in weight standardization: the outputs do not depend on the size of the weight."""
+
+    def forward(self, x):
+        return 3 * nn.functional.linear(x, self.weight / self.weight.norm())
+
+
+def tied_layers():
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6))
+    model[2].weight = model[0].weight
+    return model
+
+
+def tied_transposed():
+    model = tied_layers()
+    model[2].weight = nn.Parameter(model[0].weight.detach().T)  # one memory
+    return model
+
+
+NOT_ALL_FITTED = {
+    "no effect": (lambda: nn.Sequential(nn.Linear(6, 6), Standardized(6, 6)), "1", {"0": 1, "1": 10}),
+    "tied": (tied_layers, "2", {"0": 1, "2": 0}),
+    "tied to its transpose": (tied_transposed, "2", {"0": 1, "2": 0}),
+}
+
+
+@pytest.mark.parametrize("case", NOT_ALL_FITTED)
+def test_lsuv_names_the_layers_that_it_could_not_fit(case):
+    make, name, counts = NOT_ALL_FITTED[case]
+    model, x = make(), 7 * normal_(torch.empty(64, 6), generator=seeded(0)[0])
+    with pytest.warns(UserWarning, match=f"in layer '{name}'") as warned:
+        assert lsuv_(model, x, generator=seeded(0)[0]) == counts
+    variances = {n: z.var(correction=0).item() for n, z in outputs(model, x).items()}
+    assert variances.pop(name) == pytest.approx(
+        float(re.search(rf"got ([\d.]+) in layer '{name}'", str(warned[0].message))[1]), rel=1e-4
+    )
+    assert list(variances.values()) == pytest.approx([1], abs=0.01)
+    assert warned[0].filename == __file__
+
+
+def test_lsuv_leaves_a_table_that_the_head_shares():
+    model, words = Tied(), torch.arange(7).repeat(5)
+    with pytest.warns(UserWarning, match="in layer 'head', a shared weight"):
+        assert lsuv_(model, words, generator=seeded(0)[0]) == {"hidden": 1, "head": 0}
+    assert model.hidden(model.embed(words)).var(correction=0).item() == pytest.approx(1, abs=0.01)
+
+
+def test_lsuv_that_warns_as_an_error_changes_nothing():
+    model = tied_layers()
+    before = state(model)
+    with pytest.raises(UserWarning, match="layer '2'"):
+        lsuv_(model, 7 * normal_(torch.empty(64, 6)))
+    assert_as_before(model, before)
 
 
 def test_lsuv_in_bfloat16():

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from tests.bad_input import Case
 from unitgain.initializers import (
@@ -19,9 +20,23 @@ from unitgain.initializers import (
     sparse_,
     truncated_normal_,
     uniform_,
+    variance_scaling_,
 )
 
 W, X = torch.empty(3, 2), torch.ones(4, 2)
+
+
+def tied_embedding() -> nn.Module:
+    model = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 3))
+    model[1].weight = model[0].weight
+    return model
+
+
+def of_integers() -> nn.Module:
+    layer = nn.Linear(2, 2)
+    layer.weight = nn.Parameter(torch.ones(2, 2, dtype=torch.int8), requires_grad=False)
+    return layer
+
 
 CASES = [
     Case(f"initializers.{where}", call, ValueError, message)
@@ -41,7 +56,25 @@ CASES = [
         (
             "normal_",
             lambda: normal_(torch.empty(3, 2, 2), generator=[torch.Generator()] * 2),
-            "generator: needs one generator or one a replica; got 2 for 3 replicas",
+            "normal_: generator must be one generator or one a replica, got 2 for 3 replicas",
+        ),
+        (
+            "normal_",
+            lambda: normal_(torch.empty(3).expand(2, 3)),
+            "normal_: tensor must have memory for each element, got an expanded one, (2, 3)",
+        ),
+        (
+            "identity_",
+            lambda: identity_(torch.empty(3).expand(3, 3)),
+            "identity_: tensor must have memory for each element, got an expanded one, (3, 3)",
+        ),
+        *(
+            (
+                "truncated_normal_",
+                lambda dtype=dtype: truncated_normal_(torch.empty(3, 2, dtype=dtype)),
+                f"truncated_normal_: tensor must have a real dtype with fractions, got {dtype}",
+            )
+            for dtype in (torch.complex64, torch.int32)
         ),
         (
             "truncated_normal_",
@@ -79,6 +112,26 @@ CASES = [
             "glorot_uniform_: gain must be at least 0 and finite, got nan",
         ),
         (
+            "variance_scaling_",
+            lambda: variance_scaling_(W, -1.0),
+            "variance_scaling_: scale must be at least 0 and finite, got -1.0",
+        ),
+        (
+            "variance_scaling_",
+            lambda: variance_scaling_(W, mode="fan_avrg"),
+            "variance_scaling_: mode must be one of fan_in, fan_out, fan_avg, got 'fan_avrg'",
+        ),
+        (
+            "variance_scaling_",
+            lambda: variance_scaling_(W, distribution="gauss"),
+            "variance_scaling_: distribution must be one of normal, uniform, truncated_normal, got 'gauss'",
+        ),
+        (
+            "variance_scaling_",
+            lambda: variance_scaling_(torch.empty(3)),
+            "variance_scaling_: tensor must have at least 2 dimensions (fan_out, fan_in), got shape (3,)",
+        ),
+        (
             "sparse_",
             lambda: sparse_(torch.empty(3)),
             "sparse_: tensor must have at least 2 dimensions (fan_out, fan_in), got shape (3,)",
@@ -101,7 +154,7 @@ CASES = [
             "identity_: tensor must have at least 2 dimensions (fan_out, fan_in), got shape (3,)",
         ),
         ("identity_", lambda: identity_(W, -1.0), "identity_: gain must be at least 0 and finite, got -1.0"),
-        ("initializer", lambda: initializer("he_norm"), "initializer: must be one of zeros, ones, "),
+        ("initializer", lambda: initializer("he_norm"), "initializer: rule must be one of zeros, ones, "),
         ("initializer", lambda: initializer("he_norm"), "got 'he_norm', did you mean 'he_normal'?"),
         ("initialize", lambda: initialize(nn.Linear(2, 2), "xavier"), "got 'xavier', did you mean 'xavier_"),
         (
@@ -113,6 +166,56 @@ CASES = [
             "initialize",
             lambda: initialize(nn.Linear(2, 2), rules={nn.Linear: ("zeros", "one")}),
             "got 'one', did you mean 'ones'?",
+        ),
+        (
+            "initialize",
+            lambda: initialize(nn.Linear(2, 2), rules={nn.Linear: ["zeros", "ones"]}),
+            "got ['zeros', 'ones'], did you mean",
+        ),
+        (
+            "initialize",
+            lambda: initialize(nn.Linear(2, 2), rules={nn.Linear: ("zeros",)}),
+            "initialize: rules must hold a rule or a pair (weight, bias), got ('zeros',)",
+        ),
+        (
+            "initialize",
+            lambda: initialize(nn.Linear(2, 2), rules={"Linear": "zeros"}),
+            "initialize: rules must have types such as nn.Linear as keys, got 'Linear'",
+        ),
+        (
+            "initialize",
+            lambda: initialize(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), rules={nn.ReLU: "zeros"}),
+            "initialize: rules must name types of layers that hold weights in the model, Linear, got ReLU",
+        ),
+        (
+            "initialize",
+            lambda: initialize(nn.LSTM(2, 2), "orthogonal"),
+            "initialize: model must have a linear layer or one named by rules, got LSTM",
+        ),
+        (
+            "initialize",
+            lambda: initialize(tied_embedding(), rules={nn.Embedding: "normal", nn.Linear: "zeros"}),
+            "initialize: rules must agree on tensors that layers share, got two for weight of '0' and '1'",
+        ),
+        (
+            "initialize",
+            lambda: initialize(nn.Linear(2, 2), lambda tensor, generator: tensor + 1),
+            "initialize: rule must change its tensor in place, got a new one from <function",
+        ),
+        (
+            "initialize",
+            lambda: initialize(of_integers()),
+            "initialize: layer '' must hold its weight in parameters of floats, got torch.int8",
+        ),
+        (
+            "initialize",
+            lambda: initialize(spectral_norm(nn.Linear(2, 2)), "zeros"),
+            "layer '' must be able to hold the weight that is drawn, got another one back from its _Spectral",
+        ),
+        (
+            "lsuv_",
+            lambda: lsuv_(nn.Linear(2, 2, device="meta"), X),
+            "lsuv_: model must have its numbers, got weight without: call or load it first",
         ),
         (
             "lsuv_",
