@@ -58,11 +58,12 @@ def scheme(name: str | None) -> Iterator[None]:
 @contextmanager
 def rc() -> Iterator[None]:
     """matplotlib's settings for our pictures, for the duration of the block."""
-    if FONT.exists():
-        font_manager.fontManager.addfont(FONT)
+    if not FONT.is_file():
+        raise FileNotFoundError(f"{FONT}: the pictures' font is missing; remove build/npm and run make site")
+    font_manager.fontManager.addfont(FONT)
     colour = ink()
     settings = {
-        "font.family": ["Inter", "DejaVu Sans"] if FONT.exists() else ["DejaVu Sans"],
+        "font.family": ["Inter", "DejaVu Sans"],  # the second for signs that the first lacks
         "font.size": 10,
         "axes.titlesize": 10.5,
         "axes.titlelocation": "left",
