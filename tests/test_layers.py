@@ -1,12 +1,14 @@
 """layers.py: each layer against torch's own, alone and side by side; its rules are in tests/bad_input."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim import swa_utils
 
 from unitgain.devices import best_device
 from unitgain.initializers import he_normal_
@@ -77,6 +79,8 @@ def test_starts_as_it_is_told():
     assert layer.bias.shape == (20, 1)
     assert not layer.bias.any()
     assert Linear(3, 2, bias=None).bias is None
+    assert Linear(3, 2, bias=False).bias is None
+    assert torch.equal(Linear(3, 2, bias=True).bias, Linear(3, 2).bias)
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
 
 
@@ -207,7 +211,6 @@ def test_batch_norm_equals_torch_at_every_step(affine, momentum, n):
         x = torch.randn(n, 3, generator=generator, dtype=torch.float64) * torch.tensor([0.1, 1, 30]) + 5
         compare(layer, twin, x)
         for mine, theirs in zip(layer.buffers(), twin.buffers(), strict=True):
-            mine = mine.squeeze(-1) if mine.ndim else mine
             torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-14)
 
 
@@ -216,12 +219,13 @@ def test_batch_norm_equals_torch_at_every_step(affine, momentum, n):
 @pytest.mark.parametrize(
     ("norm", "twin"),
     [
-        (LayerNorm, lambda affine: nn.LayerNorm(4, 1e-3, affine, dtype=torch.float64)),
-        (RMSNorm, lambda affine: nn.RMSNorm(4, 1e-3, affine, dtype=torch.float64)),
+        (partial(LayerNorm, eps=1e-3), lambda affine: nn.LayerNorm(4, 1e-3, affine, dtype=torch.float64)),
+        (partial(RMSNorm, eps=1e-3), lambda affine: nn.RMSNorm(4, 1e-3, affine, dtype=torch.float64)),
+        (partial(RMSNorm, eps=None), lambda affine: nn.RMSNorm(4, None, affine, dtype=torch.float64)),
     ],
 )
 def test_layer_and_rms_norm_equal_torch(norm, twin, shape, affine):
-    layer = started(norm(4, eps=1e-3, affine=affine, dtype=torch.float64))
+    layer = started(norm(4, affine=affine, dtype=torch.float64))
     x = 3 + torch.randn(shape, generator=seeded(1)[0], dtype=torch.float64)
     compare(layer, with_parameters_of(twin(affine), layer), x)
 
@@ -239,11 +243,11 @@ def test_norm_replicas_are_norms_side_by_side(name, replicas, own_data):
         single = NORMALIZATIONS[name](4, dtype=torch.float64)
         with torch.no_grad():
             for mine, theirs in zip(layer.parameters(), single.parameters(), strict=True):
-                theirs.copy_(mine.view(count, 4, 1)[k])
+                theirs.copy_(mine.view(count, 4)[k])
         its_x = x.reshape(count, 5, 4)[k] if own_data else x
         torch.testing.assert_close(y.reshape(count, 5, 4)[k], single(its_x), rtol=1e-12, atol=1e-14)
         for key in {"running_mean", "running_var"}.intersection(single.state_dict()):
-            mine = layer.state_dict()[key].view(count, 4, 1)[k]
+            mine = layer.state_dict()[key].view(count, 4)[k]
             torch.testing.assert_close(mine, single.state_dict()[key], rtol=1e-12, atol=1e-14)
         torch.testing.assert_close(
             evaluated.reshape(count, 5, 4)[k], single.eval()(its_x), rtol=1e-12, atol=1e-14
@@ -269,11 +273,58 @@ def test_batch_norm_sees_neither_scale_nor_shift(scale, shift, seed, sign):
     torch.testing.assert_close(layer(sign * scale * x + shift), sign * layer(x), rtol=0, atol=1e-7)
 
 
-def test_batch_norm_far_from_0():
-    """In float32 the variance is that of x - mean, not a difference of large squares."""
-    x = 1e4 + torch.randn(1000, 3, generator=seeded(0)[0])
-    exact = (x.double() - x.double().mean(0)) / x.double().std(0, correction=0)
-    torch.testing.assert_close(BatchNorm(3)(x).double(), exact, rtol=0, atol=2e-3)
+@pytest.mark.parametrize("far", [0.0, 1e4, -1e6])
+@pytest.mark.parametrize("name", ["batch", "layer"])
+def test_exact_far_from_0(name, far):
+    """In float32 sums are taken of x - x[0]: no digit is lost but those that x itself has lost."""
+    x = far + torch.randn(1000, 3, generator=seeded(0)[0])
+    exact = (x.double() - x.double().mean(0)) / (x.double().var(0, correction=0) + 1e-5).sqrt()
+    y = BatchNorm(3)(x) if name == "batch" else LayerNorm(1000)(x.mT).mT
+    torch.testing.assert_close(y.double(), exact, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["batch", "layer"])
+@pytest.mark.parametrize("value", [1234.567, -0.1, 1e30])
+def test_exact_on_a_constant(name, value):
+    """torch's gives 0.0094 for 7 times 1234.567."""
+    assert not NORMALIZATIONS[name](7)(torch.full((7, 7), value)).any()
+
+
+TWINS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "rms": partial(nn.RMSNorm, eps=1e-5)}
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("parameters", [torch.float32, "as x"])
+@pytest.mark.parametrize(("mean", "sd"), [(0, 300), (100, 1), (0, 1)])
+def test_half_precision_is_float32_rounded(name, dtype, parameters, mean, sd):
+    """Also where the parameters and statistics are float32, as under autocast."""
+    norm, twin = NORMALIZATIONS[name](8), TWINS[name](8)
+    norm = norm.to(dtype if parameters == "as x" else parameters)
+    x = (mean + sd * torch.randn(64, 8, generator=seeded(0)[0])).to(dtype)
+    close = {"rtol": torch.finfo(dtype).eps, "atol": 1e-4}
+    for training in (True, False) if name == "batch" else (True,):
+        y = norm.train(training)(x)
+        assert y.dtype == dtype
+        if training or parameters == torch.float32:  # statistics in half precision are rounded themselves
+            torch.testing.assert_close(y.float(), twin.train(training)(x.float()), **close)
+    for mine, theirs in zip(norm.buffers(), twin.buffers(), strict=True):
+        torch.testing.assert_close(mine.float(), theirs.float(), **close)
+
+
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")  # torch's own RMSNorm
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", LAYERS)
+def test_autocast_gives_torch_s_dtypes(name, dtype):
+    layer = LAYERS[name]()
+    twin = nn.Linear(4, 3) if name == "linear" else TWINS[name](4)
+    twin = with_parameters_of(twin, layer)
+    x = 100 + torch.randn(16, 4, generator=seeded(0)[0])
+    with torch.autocast("cpu", dtype):
+        for given in (x, x.to(dtype)):
+            y, target = layer(given), twin(given)
+            assert y.dtype == target.dtype
+            torch.testing.assert_close(y, target, rtol=2 * torch.finfo(y.dtype).eps, atol=1e-4)
 
 
 def test_constant_unit_becomes_the_bias_with_a_finite_gradient():
@@ -300,8 +351,8 @@ def test_statistics_measured_anew():
     with torch.no_grad():
         for batch in batches:
             layer(batch)
-    torch.testing.assert_close(layer.running_mean.squeeze(-1), batches.mean((0, 1)))
-    torch.testing.assert_close(layer.running_var.squeeze(-1), batches.var(1).mean(0))
+    torch.testing.assert_close(layer.running_mean, batches.mean((0, 1)))
+    torch.testing.assert_close(layer.running_var, batches.var(1).mean(0))
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
@@ -312,10 +363,96 @@ def test_nothing_waits_for_the_device(name, momentum):
     assert layer(torch.empty(5, 3, device="meta")).shape == (5, 3)
 
 
+# To torch's tools
+
+
+def moved(model: nn.Module) -> nn.Module:
+    """The model after some batches, in evaluation."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(generator=seeded(0)[0])
+        for seed in range(3):
+            model(5 + torch.randn(16, 4, generator=seeded(seed)[0]))
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+@pytest.mark.parametrize("examples_dim", [-2, -1])
+def test_checkpoints_of_torch_go_both_ways(name, examples_dim):
+    ours, theirs = NORMALIZATIONS[name](4, examples_dim=examples_dim), TWINS[name](4)
+    x = torch.randn(7, 4, generator=seeded(1)[0])
+    columns = x.mT if examples_dim == -1 else x
+    for giver, taker in ((moved(TWINS[name](4)), ours), (moved(NORMALIZATIONS[name](4)), theirs)):
+        taker.load_state_dict(giver.state_dict())
+        y = taker.eval()(columns if taker is ours else x)
+        torch.testing.assert_close(y.mT if y.shape != x.shape else y, giver(x))
+
+
+def test_a_checkpoint_of_torch_s_linear():
+    theirs, ours = nn.Linear(4, 3), Linear(4, 3)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(7, 4)
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_a_checkpoint_from_before_torch_s_shapes(name):
+    """`(features, 1)` in 0.1."""
+    layer = moved(NORMALIZATIONS[name](4))
+    old = {key: value.unsqueeze(-1) if value.ndim else value for key, value in layer.state_dict().items()}
+    again = NORMALIZATIONS[name](4).eval()
+    again.load_state_dict(old)
+    assert old["weight"].shape == (4, 1)
+    x = torch.randn(7, 4)
+    assert torch.equal(again(x), layer(x))
+
+
+@pytest.mark.parametrize("options", [{}, {"replicas": 2}, {"examples_dim": -1}])
+def test_update_bn_measures_anew(options):
+    norm = BatchNorm(3, **options)
+    batches = 9 + torch.randn(10, 8, 3, generator=seeded(0)[0])
+    norm(torch.zeros(3, 3)), swa_utils.update_bn(batches.mT if norm.examples_dim == -1 else batches, norm)
+    expected = batches.mean((0, 1)), batches.var(1).mean(0)
+    for mine, theirs in zip((norm.running_mean, norm.running_var), expected, strict=True):
+        torch.testing.assert_close(mine.view(-1, 3), theirs.expand(mine.numel() // 3, 3))
+    assert norm.momentum == 0.1
+
+
+def test_torch_converts_and_fuses_a_layer_of_rows():
+    model, x = moved(nn.Sequential(nn.Linear(4, 3), BatchNorm(3))), torch.randn(7, 4)
+    y = model(x)
+    torch.testing.assert_close(nn.utils.fuse_linear_bn_eval(*model)(x), y)
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    assert isinstance(converted[1], nn.SyncBatchNorm)
+    torch.testing.assert_close(converted(x), y)
+
+
+def test_torch_func_takes_the_statistics_away():
+    model = nn.Sequential(BatchNorm(3))
+    assert isinstance(model[0], nn.modules.batchnorm._BatchNorm)
+    torch.func.replace_all_batch_norm_modules_(model)
+    x = torch.randn(2, 7, 3)
+    expected = torch.stack([BatchNorm(3)(one) for one in x])
+    torch.testing.assert_close(torch.func.vmap(model)(x), expected)
+    torch.testing.assert_close(model.eval()(x[0]), expected[0])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # inside torch's forward mode
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+@pytest.mark.parametrize("replicas", [(), (2,)])
+def test_derivatives_of_every_kind(name, replicas):
+    layer = started(NORMALIZATIONS[name](3, replicas=replicas, dtype=torch.float64))
+    x = torch.randn(4, 3, generator=seeded(1)[0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, x, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(layer, x)
+
+
 def test_refused_input_changes_nothing():
     layer = BatchNorm(3, replicas=(2,))
     before = copy.deepcopy(layer.state_dict())
     for shape in [(1, 3), (0, 3), (5, 2), (3,), (3, 5, 3)]:
         with pytest.raises(ValueError, match="BatchNorm: x must"):
             layer(torch.ones(shape))
+    with pytest.raises(TypeError, match="BatchNorm: x must"):
+        layer(torch.ones(5, 3, dtype=torch.int64))
     assert all(torch.equal(before[key], value) for key, value in layer.state_dict().items())

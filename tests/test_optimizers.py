@@ -1,6 +1,7 @@
 """optimizers.py: one table, one contract: at every step the numbers of torch.optim or of the formula."""
 
 import copy
+import inspect
 import io
 import math
 import pickle
@@ -9,10 +10,12 @@ from typing import NamedTuple
 
 import pytest
 import torch
+import torch._dynamo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
+from unitgain import optimizers
 from unitgain.devices import best_device
 from unitgain.optimizers import (
     SGD,
@@ -518,9 +521,7 @@ def test_resumed_run_is_the_same_run(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "direction"),
-    [(name, "from torch") for name in OF_TORCH]  # torch's SGD does not fill in the options that ours lacks
-    + [(name, "to torch") for name in OF_TORCH if KINDS[name].ours is not SGD],
+    ("name", "direction"), [(name, way) for name in OF_TORCH for way in ("from torch", "to torch")]
 )
 def test_runs_go_on_across(name, direction):
     """The state's names and meanings are torch's: its state_dict goes on here, and ours there."""
@@ -667,16 +668,147 @@ def test_refused_checkpoint_changes_nothing():
     theta = torch.nn.Parameter(torch.ones(1))
     peer = torch.optim.SGD([theta], lr=0.5, momentum=0.9, dampening=0.5)
     optimizer = SGD([theta], lr=0.1)
-    with pytest.raises(ValueError, match=r"SGD: dampening must be left to torch's own optimizer, got 0\.5"):
+    with pytest.raises(ValueError, match=r"SGD: dampening must be 0 or left to torch.optim.SGD, got 0\.5"):
         optimizer.load_state_dict(peer.state_dict())
     assert optimizer.param_groups[0]["lr"] == 0.1
 
 
 @pytest.mark.parametrize("kind", [SGD, RMSprop, Adam, AdamW])
-@pytest.mark.parametrize("option", ["maximize", "foreach", "fused", "capturable", "differentiable"])
-def test_has_no_other_options_of_torch(kind, option):
-    with pytest.raises(TypeError, match=option):
-        kind([torch.nn.Parameter(torch.ones(1))], **{option: True})
+def test_takes_torch_s_options_where_they_do_nothing(kind):
+    """All that torch's class takes, and so in our checkpoints too; none of them by another value."""
+    torchs = getattr(torch.optim, kind.__name__)
+    theta = [torch.nn.Parameter(torch.ones(1))]
+    names = torchs([*theta]).defaults.keys()
+    assert names <= kind([*theta]).defaults.keys()
+    for name in names - {"lr", "betas", "eps", "alpha", "momentum", "nesterov", "weight_decay"}:
+        if name == "decoupled_weight_decay":
+            continue
+        neutral = inspect.signature(torchs).parameters[name].default
+        for value in (neutral, False, None, 0):
+            assert kind(theta, **{name: value}).defaults[name] == neutral
+        with pytest.raises(
+            ValueError, match=rf"{name} must be {neutral} or left to torch.optim.{kind.__name__}"
+        ):
+            kind(theta, **{name: 0.5 if name == "dampening" else True})
+    with pytest.raises(TypeError, match="lambd"):
+        kind(theta, lambd=0)
+
+
+@pytest.mark.parametrize("option", ["foreach", "fused"])
+def test_a_checkpoint_may_have_been_computed_another_way(option):
+    """How torch took its steps does not matter to ours, and goes back to torch."""
+    race = Race("adam", [torch.ones(4)], lr=0.1, bits=False)
+    race.peer = torch.optim.Adam(race.theirs, lr=0.1, **{option: True}, **MOMENTS)
+    continued(race.peer, race.theirs, race.generator, 3)
+    with torch.no_grad():
+        race.mine[0].copy_(race.theirs[0])
+    race.ours.load_state_dict(copy.deepcopy(race.peer.state_dict()))
+    for _ in range(20):
+        race.step()
+    assert race.ours.state_dict()["param_groups"][0][option]
+
+
+def test_a_checkpoint_from_before_torch_s_shapes():
+    """A BatchNorm's parameters were `(features, 1)` in 0.1."""
+    old, theta = torch.nn.Parameter(torch.ones(3, 1)), torch.nn.Parameter(torch.ones(3))
+    before, after = Adam([old]), Adam([theta])
+    old.grad = torch.ones(3, 1)
+    before.step()
+    after.load_state_dict(before.state_dict())
+    assert after.state[theta]["exp_avg"].shape == (3,)
+
+
+# Large tensors, and compiled steps
+
+
+def both_ways(kind, shape, monkeypatch, *, strided=False, **options):
+    """The parameter after some steps, whole and in pieces of at least 8 elements."""
+    ends = []
+    for piece in (2**40, 8):
+        monkeypatch.setattr(optimizers, "_PIECE", piece)
+        (start,) = starts(0, shape, dtype=torch.float32)
+        theta, generator = torch.nn.Parameter(start.mT if strided else start), seeded(1)
+        optimizer = kind([theta], **options)
+        for _ in range(5):
+            gradient = torch.randn(shape, generator=generator)
+            theta.grad = gradient.mT if strided else gradient
+            optimizer.step()
+        ends.append(theta.detach())
+    return ends
+
+
+@every
+@pytest.mark.parametrize("shape", [(7, 5, 3), (1, 1001), (257,)])
+def test_pieces_are_the_whole_to_the_bit(name, shape, monkeypatch):
+    kind = KINDS[name]
+    options = {"lr": 0.1, **kind.options, **kind.ours_alone}
+    whole, pieces = both_ways(kind.ours, shape, monkeypatch, **options)
+    assert torch.equal(whole, pieces)
+
+
+@pytest.mark.parametrize("kind", [RMSprop, Adam, AdamW])
+@pytest.mark.parametrize("rate", [(), (1, 1, 1), (7, 1, 1), (7, 5, 1), (1, 5, 1), (3,)])
+def test_pieces_take_their_own_numbers_along(kind, rate, monkeypatch):
+    whole, pieces = both_ways(kind, (7, 5, 3), monkeypatch, lr=torch.rand(rate, generator=seeded(2)))
+    assert torch.equal(whole, pieces)
+
+
+def test_what_is_strided_stays_whole(monkeypatch):
+    whole, pieces = both_ways(Adam, (70, 50), monkeypatch, strided=True)
+    assert torch.equal(whole, pieces)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of modules that torch's compiler imports
+@pytest.mark.parametrize("name", ["sgd", "momentum", "rmsprop", "rmsprop, momentum", "adam", "adamw"])
+def test_is_one_graph_under_compile(name):
+    """Torch's own Adam is one, its SGD with momentum two."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    race = Race(name, starts(0, (3, 2), (4,)), lr=0.1, bits=False)
+    race.ours.step = torch.compile(race.ours.step, backend="eager", fullgraph=True)
+    generator = seeded(1)
+    for _ in range(4):
+        for mine, theirs in zip(race.mine, race.theirs, strict=True):
+            mine.grad = torch.randn(mine.shape, generator=generator, dtype=mine.dtype)
+            theirs.grad = mine.grad.clone()
+        race.ours.step(), race.peer.step()
+        torch.testing.assert_close(race.mine, race.theirs, rtol=1e-12, atol=1e-14)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    plain = made(name, race.mine, lr=0.1)
+    plain.load_state_dict(race.ours.state_dict())
+    plain.step()
+    race.peer.step()
+    torch.testing.assert_close(race.mine, race.theirs, rtol=1e-12, atol=1e-14)
+
+
+# ε in half precision
+
+
+@pytest.mark.parametrize("kind", [RMSprop, Adam, AdamW])
+@pytest.mark.parametrize("gradient", [0.0, 1e-3])
+def test_check_finite_sees_0_over_0_coming(kind, gradient):
+    """1e-8 is 0 in float16, and so is the square of 1e-3 in the running mean."""
+    theta = torch.nn.Parameter(torch.ones(2, dtype=torch.float16))
+    theta.grad = torch.tensor([1.0, gradient], dtype=torch.float16)
+    careful = kind([theta], lr=0.1, check_finite=True, weight_decay=0.0)
+    with pytest.raises(FloatingPointError, match=r"eps must be above 0 in torch.float16 where squared"):
+        careful.step()
+    assert theta.tolist() == [1, 1]
+    assert not careful.state
+    theta.grad = torch.ones(2, dtype=torch.float16)
+    careful.step()
+    assert theta.isfinite().all()
+    theta.grad = torch.zeros(2, dtype=torch.float16)
+    careful.step()  # the mean of squares is not 0 yet
+    assert theta.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", [RMSprop, Adam, AdamW])
+def test_check_finite_lets_a_larger_epsilon_pass(kind):
+    theta = torch.nn.Parameter(torch.ones(2, dtype=torch.float16))
+    theta.grad = torch.tensor([0.0, 1e-3], dtype=torch.float16)
+    kind([theta], lr=0.1, eps=1e-4, check_finite=True).step()
+    assert theta.isfinite().all()
 
 
 def test_base_class_has_no_rule():

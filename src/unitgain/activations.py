@@ -26,11 +26,20 @@ __all__ = [
 
 Function = Callable[[Tensor], Tensor]
 
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
+def _lecun_tanh(x: Tensor) -> Tensor:
+    return 1.7159 * torch.tanh(x * (2 / 3))  # f(±1) = ±1
+
+
 ACTIVATIONS: dict[str, Function] = {
-    "identity": lambda x: x,
+    "identity": _identity,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
-    "lecun_tanh": lambda x: 1.7159 * torch.tanh(x * (2 / 3)),  # f(±1) = ±1
+    "lecun_tanh": _lecun_tanh,
     "relu": torch.relu,
     "leaky_relu": functional.leaky_relu,  # slope 0.01 where x < 0
     "elu": functional.elu,
@@ -184,7 +193,7 @@ class PReLU(nn.Module):
             units = "units" if self.units == 1 else self.units
             raise ValueError(f"PReLU: x must have shape {shape.format(units)}, got {tuple(x.shape)}")
         slope = self.weight.mT if self.examples_dim == -2 else self.weight
-        return torch.where(x > 0, x, slope * x)
+        return x.relu() + slope.to(x.dtype) * x.clamp(max=0)
 
     def extra_repr(self) -> str:
         return f"{self.units}, replicas={self.replicas}"

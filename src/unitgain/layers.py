@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .initializers import Generators, Initializer, initialize
 
@@ -33,13 +34,39 @@ def _units_dim(owner: str, examples_dim: int) -> int:
     return -3 - examples_dim
 
 
-def _check(layer: Linear | _Norm, x: Tensor, features: int) -> None:
-    if x.ndim < 2 or x.shape[layer.units_dim] != features:
-        shape = f"(…, n, {features})" if layer.examples_dim == -2 else f"(…, {features}, n)"
-        raise ValueError(f"{type(layer).__name__}: x must have shape {shape}, got {tuple(x.shape)}")
+class _Layer(nn.Module):
+    """What all layers share: rows or columns, and torch's checkpoints."""
+
+    replicas: tuple[int, ...]
+    examples_dim: int
+    units_dim: int
+
+    @abstractmethod
+    def columns(self, x: Tensor) -> Tensor:
+        """Map columns `(…, units, n)` to columns."""
+
+    def _forward(self, x: Tensor, features: int) -> Tensor:
+        if x.ndim < 2 or x.shape[self.units_dim] != features:
+            shape = f"(…, n, {features})" if self.examples_dim == -2 else f"(…, {features}, n)"
+            raise ValueError(f"{type(self).__name__}: x must have shape {shape}, got {tuple(x.shape)}")
+        return self.columns(x) if self.examples_dim == -1 else self.columns(x.mT).mT
+
+    def _column(self, numbers: Tensor) -> Tensor:
+        """One number a unit, as `(*replicas, units, 1)`."""
+        return numbers.view(*self.replicas, -1, 1)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        """Take `(units,)`, as torch's layers save it, for `(units, 1)`, as ours did before 0.2, and back."""
+        for name, own in {**self._parameters, **self._buffers}.items():
+            loaded = state_dict.get(prefix + name)
+            if own is not None and loaded is not None:
+                units = own.shape[:1]
+                if {own.shape, loaded.shape} == {units, torch.Size([*units, 1])}:
+                    state_dict[prefix + name] = loaded.reshape(own.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-class Linear(nn.Module):
+class Linear(_Layer):
     r"""A fully connected layer, or many of the same shape side by side.
 
     $$y = W x + b$$
@@ -51,7 +78,7 @@ class Linear(nn.Module):
         out_features: Number of units, at least 1.
         replicas: Leading dimensions: `()` is one layer, `(1000,)` or `1000` a thousand of them.
         weight: Rule for the weight, by name or as a function.
-        bias: Rule for the bias, or None for a layer without one.
+        bias: Rule for the bias. True, as in torch, for the usual rule; False or None for a layer without one.
         generator: One generator, or one a replica: replica k then starts equal to a single layer drawn from
             generator k.
         examples_dim: -2 for rows `(…, n, in_features)`; -1 for columns `(…, in_features, n)`.
@@ -84,7 +111,7 @@ class Linear(nn.Module):
         *,
         replicas: int | tuple[int, ...] = (),
         weight: str | Initializer = "glorot_uniform",
-        bias: str | Initializer | None = "zeros",
+        bias: str | Initializer | bool | None = "zeros",
         generator: Generators = None,
         examples_dim: int = -2,
         device: torch.device | str | None = None,
@@ -98,19 +125,19 @@ class Linear(nn.Module):
             torch.empty(*self.replicas, out_features, in_features, device=device, dtype=dtype)
         )
         self.bias = None
-        if bias is not None:
+        if bias not in (None, False):
             self.bias = nn.Parameter(torch.empty(*self.replicas, out_features, 1, device=device, dtype=dtype))
-        initialize(self, weight, bias or "zeros", generator=generator)
+        rule = bias if isinstance(bias, str) or callable(bias) else "zeros"
+        initialize(self, weight, rule, generator=generator)
 
     def columns(self, x: Tensor) -> Tensor:
         """Map columns `(…, in_features, n)` to columns `(…, out_features, n)`: the formula itself."""
         z = self.weight @ x
-        return z if self.bias is None else z + self.bias
+        return z if self.bias is None else z + self._column(self.bias).to(z.dtype)  # autocast: not z's
 
     def forward(self, x: Tensor) -> Tensor:
         """Map rows `(…, n, in_features)` to rows `(…, n, out_features)`; `…` broadcasts with the replicas."""
-        _check(self, x, self.in_features)
-        return self.columns(x) if self.examples_dim == -1 else self.columns(x.mT).mT
+        return self._forward(x, self.in_features)
 
     def extra_repr(self) -> str:
         return (
@@ -118,59 +145,75 @@ class Linear(nn.Module):
         )
 
 
-class _Norm(nn.Module):
-    """What the normalizations share: sizes, γ and β, rows or columns."""
+class _Norm(_Layer):
+    """What the normalizations share: sizes, γ and β, and sums in at least float32."""
 
     is_normalization = True  # what tells it from an activation
     has_bias = True
+    eps_may_be_none = False
 
     def __init__(
         self,
         features: int,
         *,
-        eps: float = 1e-5,
+        eps: float | None = 1e-5,
         affine: bool = True,
         replicas: int | tuple[int, ...] = (),
         examples_dim: int = -2,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # not torch's BatchNorm's, which would make parameters of its own
         name = type(self).__name__
-        if not 0 <= eps < math.inf:
+        if not (self.eps_may_be_none if eps is None else 0 <= eps < math.inf):
             raise ValueError(f"{name}: eps must be at least 0 and finite, got {eps}")
         self.replicas = _sizes(name, replicas, features=features)
-        self.features, self.eps = features, eps
+        self.features, self.affine = features, affine
+        self.eps: Any = eps
         self.examples_dim, self.units_dim = examples_dim, _units_dim(name, examples_dim)
-        shape = (*self.replicas, features, 1)
         self.weight = self.bias = None
         if affine:
-            self.weight = nn.Parameter(torch.ones(shape, device=device, dtype=dtype))
+            self.weight = nn.Parameter(torch.ones(self._shape, device=device, dtype=dtype))
             if self.has_bias:
-                self.bias = nn.Parameter(torch.zeros(shape, device=device, dtype=dtype))
+                self.bias = nn.Parameter(torch.zeros(self._shape, device=device, dtype=dtype))
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Of one number a unit: torch's for one layer, and for many that which broadcasts over columns."""
+        return (*self.replicas, self.features, 1) if self.replicas else (self.features,)
 
     @abstractmethod
+    def _normalized(self, x: Tensor) -> Tensor:
+        """Columns in float32 or float64 to columns: the formula itself."""
+
     def columns(self, x: Tensor) -> Tensor:
-        """Map columns `(…, features, n)` to columns of the same shape: the formula itself."""
+        """Map columns `(…, features, n)` to columns of the same shape and dtype."""
+        if not x.is_floating_point():
+            raise TypeError(f"{type(self).__name__}: x must be of a real floating-point dtype, got {x.dtype}")
+        return self._normalized(_wide(x)).to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map rows `(…, n, features)` to rows of the same shape; `…` broadcasts with the replicas."""
-        _check(self, x, self.features)
-        return self.columns(x) if self.examples_dim == -1 else self.columns(x.mT).mT
+        return self._forward(x, self.features)
 
     def _affine(self, y: Tensor, scale: Tensor | None = None) -> Tensor:
         """γ y + β, or γ scale y + β for one `scale` a unit, which γ takes in while it is small."""
         if self.weight is None:
             return y if scale is None else y * scale
-        y = y * (self.weight if scale is None else self.weight * scale)
-        return y if self.bias is None else y + self.bias
+        weight = self._column(self.weight)
+        y = y * (weight if scale is None else weight * scale)
+        return y if self.bias is None else y + self._column(self.bias)
 
     def extra_repr(self) -> str:
-        affine = self.weight is not None
-        return f"{self.features}, eps={self.eps}, affine={affine}, replicas={self.replicas}"
+        return f"{self.features}, eps={self.eps}, affine={self.weight is not None}, replicas={self.replicas}"
 
 
-class BatchNorm(_Norm):
+def _wide(x: Tensor) -> Tensor:
+    """In float32 at least: in half precision squares overflow and sums lose their digits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: None, as in torch
     r"""Batch normalization: each unit gets mean 0 and variance 1 over the batch, then a scale and a shift.
 
     $$y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta$$
@@ -201,15 +244,17 @@ class BatchNorm(_Norm):
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
         bias: β, likewise, from 0.
-        running_mean: `(*replicas, features, 1)`, from 0.
+        running_mean: Likewise, from 0.
         running_var: Likewise, from 1; of the unbiased variances σ² n / (n - 1), as in torch.
         num_batches_tracked: Batches seen in training.
+        num_features: `features`, for torch's tools; see below.
 
     Raises:
+        TypeError: When called, for an input that is not real and floating-point.
         ValueError: For a number out of its range, or, when called, an input of another shape or, in
-            training, of fewer than 2 examples.
+            training, of fewer than 2 examples. For `num_features` of replicas or columns.
 
     Examples:
         >>> import torch
@@ -219,13 +264,15 @@ class BatchNorm(_Norm):
         tensor([[-1.0000],
                 [ 1.0000]])
         >>> norm.running_mean, norm.eval()(torch.tensor([[7.0]])).detach()
-        (tensor([[0.8000]]), tensor([[5.9114]]))
+        (tensor([0.8000]), tensor([5.9114]))
 
-    Differs from torch.nn.BatchNorm1d: has replicas; takes no `(n, channels, length)`. For the channels of a
-    convolution use nn.BatchNorm2d; to share a batch's statistics among processes, nn.SyncBatchNorm. Written
-    out to be read, it is slower than torch's fused layer; the benchmarks measure by how much. Keras's
-    momentum is the weight of the *old* value, 0.99, its epsilon 1e-3, and its running variance the biased
-    one. Cast to bfloat16, the running statistics are rounded too, as torch's are.
+    Differs from torch.nn.BatchNorm1d: has replicas; takes no `(n, channels, length)`; is exact on a constant,
+    where torch's may return a few hundredths. For the channels of a convolution use nn.BatchNorm2d. Torch's
+    tools take it for one of theirs: checkpoints go both ways, `update_bn` measures it anew,
+    `nn.SyncBatchNorm.convert_sync_batchnorm` shares its statistics among processes and
+    `torch.nn.utils.fuse_linear_bn_eval` folds it; the last two refuse replicas and columns. Keras's momentum
+    is the weight of the *old* value, 0.99, its epsilon 1e-3, and its running variance the biased one. Cast to
+    bfloat16, the running statistics are rounded too, as torch's are.
 
     Source: Ioffe & Szegedy, *Batch normalization: accelerating deep network training by reducing internal
     covariate shift* (2015), algorithms 1 and 2.
@@ -234,6 +281,7 @@ class BatchNorm(_Norm):
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
+    track_running_stats = True
 
     def __init__(
         self,
@@ -259,22 +307,40 @@ class BatchNorm(_Norm):
         if momentum is not None and not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm: momentum must be in [0, 1] or None, got {momentum}")
         self.momentum = momentum
-        shape = (*self.replicas, features, 1)
-        self.register_buffer("running_mean", torch.zeros(shape, device=device, dtype=dtype))
-        self.register_buffer("running_var", torch.ones(shape, device=device, dtype=dtype))
+        self.register_buffer("running_mean", torch.zeros(self._shape, device=device, dtype=dtype))
+        self.register_buffer("running_var", torch.ones(self._shape, device=device, dtype=dtype))
         self.register_buffer("num_batches_tracked", torch.tensor(0, device=device))
 
-    def columns(self, x: Tensor) -> Tensor:
-        """Map columns `(…, features, n)` to columns of the same shape: the formula itself."""
-        if not self.training:
-            return self._affine(x - self.running_mean, (self.running_var + self.eps).rsqrt())
+    @property
+    def num_features(self) -> int:  # type: ignore[override]
+        """Read by what turns the layer into one of torch's, which have neither replicas nor columns."""
+        if self.replicas or self.examples_dim != -2:
+            raise ValueError(
+                "BatchNorm: replicas must be () and examples_dim -2 where torch converts or fuses the layer, "
+                f"got {self.replicas} and {self.examples_dim}"
+            )
+        return self.features
+
+    def _normalized(self, x: Tensor) -> Tensor:
+        if self.training or self.running_mean is None:  # None: torch.func has taken them away
+            return self._by_batch(x)
+        scale = (_wide(self._column(self.running_var)) + self.eps).rsqrt()
+        return self._affine(x - self._column(self.running_mean), scale)
+
+    def _by_batch(self, x: Tensor) -> Tensor:
+        """The formula by torch's kernel, on numbers near 0: so it is exact on constants and far from 0."""
         n = x.shape[-1]
         self._check_batch(x, n)
-        mean = x.sum(-1, keepdim=True) / n  # the gradient of x.mean would fill a matrix
-        c = x - mean
-        var = (c * c).sum(-1, keepdim=True) / n  # x.var is far slower where x is a table's transpose
-        self._track(mean.detach(), var.detach() * (n / (n - 1)))
-        return self._affine(c, (var + self.eps).rsqrt())
+        first = x[..., :1].detach()
+        c = x - first
+        rows = self.examples_dim == -2 and not self.replicas  # (n, features), else replicas as more channels
+        c = c.mT if rows else c.expand(*self.replicas, -1, n).reshape(1, -1, n)
+        mean, var = c.new_zeros(2, c.shape[1])  # with momentum 1 they become this batch's
+        weight, bias = (p if p is None else p.flatten().to(x.dtype) for p in (self.weight, self.bias))
+        y = torch.batch_norm(c, weight, bias, mean, var, True, 1.0, self.eps, torch.backends.cudnn.enabled)
+        if self.running_mean is not None:
+            self._track(self._column(mean) + first, var)
+        return y.mT if rows else y.view(*self.replicas, -1, n)
 
     def _check_batch(self, x: Tensor, n: int) -> None:
         if x.shape[:-2] not in ((), self.replicas):
@@ -290,20 +356,13 @@ class BatchNorm(_Norm):
 
     def _track(self, mean: Tensor, var: Tensor) -> None:
         """Move the running statistics towards those of this batch."""
-        self.num_batches_tracked.add_(1)
         newest: Any = self.momentum
-        if (
-            newest is None
-        ):  # 1 / batches: the mean over all of them; a tensor, so that nothing waits for a GPU
-            newest = self.num_batches_tracked.to(mean.dtype).reciprocal()
-        self.running_mean.lerp_(mean, newest)
-        self.running_var.lerp_(var, newest)
-
-    def reset_running_stats(self) -> None:
-        """Forget the running statistics: mean 0, variance 1, no batches."""
-        self.running_mean.zero_()
-        self.running_var.fill_(1)
-        self.num_batches_tracked.zero_()
+        if newest is None:  # the mean over all batches; a tensor, so that nothing waits for a GPU
+            newest = (self.num_batches_tracked + 1).to(_wide(self.running_mean).dtype).reciprocal()
+        for running, now in ((self.running_mean, mean), (self.running_var, var)):
+            wide = _wide(running)
+            running.copy_(wide.lerp_(now.view_as(wide).to(wide.dtype), newest))
+        self.num_batches_tracked.add_(1)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, momentum={self.momentum}"
@@ -327,10 +386,11 @@ class LayerNorm(_Norm):
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
         bias: β, likewise, from 0.
 
     Raises:
+        TypeError: When called, for an input that is not real and floating-point.
         ValueError: For a number out of its range, or, when called, an input of another shape.
 
     Examples:
@@ -345,9 +405,9 @@ class LayerNorm(_Norm):
     Source: Ba, Kiros & Hinton, *Layer normalization* (2016), eq. 3.
     """
 
-    def columns(self, x: Tensor) -> Tensor:
-        """Map columns `(…, features, n)` to columns of the same shape: the formula itself."""
-        c = x - x.mean(-2, keepdim=True)
+    def _normalized(self, x: Tensor) -> Tensor:
+        c = x - x[..., :1, :].detach()  # numbers near 0: exact on constants and far from 0
+        c = c - c.mean(-2, keepdim=True)
         return self._affine(c * (c.square().mean(-2, keepdim=True) + self.eps).rsqrt())
 
 
@@ -361,16 +421,17 @@ class RMSNorm(_Norm):
 
     Args:
         features: Number of units, at least 1.
-        eps: ε, at least 0.
+        eps: ε, at least 0; None, as in torch, for the machine epsilon of the dtype that sums are taken in.
         affine: Whether there is γ.
         replicas: Leading dimensions: `()` is one layer, `(1000,)` or `1000` a thousand of them.
         examples_dim: -2 for rows `(…, n, features)`; -1 for columns `(…, features, n)`.
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
 
     Raises:
+        TypeError: When called, for an input that is not real and floating-point.
         ValueError: For a number out of its range, or, when called, an input of another shape.
 
     Examples:
@@ -379,17 +440,18 @@ class RMSNorm(_Norm):
         >>> RMSNorm(2)(torch.tensor([[3.0, 3.0]])).detach()
         tensor([[1.0000, 1.0000]])
 
-    Differs from torch.nn.RMSNorm: has replicas; `eps` is 1e-5 like the other layers', where torch takes the
-    dtype's machine epsilon and Keras 1e-6.
+    Differs from torch.nn.RMSNorm: has replicas; `eps` is 1e-5 like the other layers'; in torch None is
+    the default, in Keras 1e-6.
 
     Source: Zhang & Sennrich, *Root mean square layer normalization* (2019), eq. 4.
     """
 
     has_bias = False
+    eps_may_be_none = True
 
-    def columns(self, x: Tensor) -> Tensor:
-        """Map columns `(…, features, n)` to columns of the same shape: the formula itself."""
-        return self._affine(x * (x.square().mean(-2, keepdim=True) + self.eps).rsqrt())
+    def _normalized(self, x: Tensor) -> Tensor:
+        eps = torch.finfo(x.dtype).eps if self.eps is None else self.eps
+        return self._affine(x * (x.square().mean(-2, keepdim=True) + eps).rsqrt())
 
 
 NORMALIZATIONS: dict[str, type[BatchNorm | LayerNorm | RMSNorm]] = {

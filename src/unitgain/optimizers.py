@@ -8,18 +8,23 @@ Every number (lr, momentum, betas, eps, …) may be a tensor that broadcasts aga
 dtype and on their device: with `lr` of shape `(replicas, 1, 1)` each of many networks side by side has its
 own. Torch's schedulers set numbers only; a tensor follows a schedule by assignment to `group["lr"]`.
 
-For the last factor of speed use torch's own: on a CPU with `fused=True` (the benchmarks measure how much
-faster), on a GPU with its defaults, which handle many tensors in one go. For reading, checking and many small
-networks, use these.
+A large parameter passes through its rule in pieces that stay in a processor's cache. For the last factor of
+speed use torch's own: on a CPU with `fused=True` (the benchmarks measure how much faster), on a GPU with its
+defaults, which handle many tensors in one go. For reading, checking and many small networks, use these.
+
+Torch's other options (`maximize`, `foreach`, `fused`, `capturable`, `differentiable`, `amsgrad`, `centered`,
+`dampening`) are taken where torch's class has them, at the value that does nothing; any other raises a
+ValueError that names torch's class.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
@@ -58,6 +63,12 @@ def _plus(x: Tensor, scale: float | Tensor, a: Tensor, out: Tensor | None = None
     if isinstance(scale, Tensor):
         return torch.addcmul(x, scale, a, out=out)
     return torch.add(x, a, alpha=scale, out=out)
+
+
+def _average_square_(s: Tensor, grad: Tensor, decay: float | Tensor) -> None:
+    """s ← decay · s + (1 − decay) · grad², in place."""
+    s.mul_(decay)
+    _add_(s, 1 - decay, grad, times=grad)
 
 
 def sgd_rule(parameter: Tensor, grad: Tensor, *, lr: float | Tensor) -> None:
@@ -192,8 +203,7 @@ def rmsprop_rule(
 
     Source: Tieleman & Hinton, *Lecture 6.5: rmsprop*, Neural Networks for Machine Learning (2012).
     """
-    s.mul_(alpha)
-    _add_(s, 1 - alpha, grad, times=grad)
+    _average_square_(s, grad, alpha)
     root = s.add(eps).sqrt_() if eps_inside else s.sqrt().add_(eps)
     if velocity is None:
         _add_(parameter, -lr, grad, over=root)
@@ -207,7 +217,7 @@ def adam_rule(
     m: Tensor,
     v: Tensor,
     *,
-    step: int,
+    step: int | Tensor,
     lr: float | Tensor,
     beta1: float | Tensor,
     beta2: float | Tensor,
@@ -229,7 +239,7 @@ def adam_rule(
         grad: g, the same shape.
         m: Running mean of the gradient, the same shape; changed in place.
         v: Running mean of the squared gradient, the same shape; changed in place.
-        step: t, counted from 1.
+        step: t, counted from 1; in a compiled step a tensor.
         lr: The learning rate α, at least 0.
         beta1, beta2: β₁ and β₂, in [0, 1).
         eps: ε, at least 0, outside the root.
@@ -249,8 +259,7 @@ def adam_rule(
     Source: Kingma & Ba, *Adam: a method for stochastic optimization* (2015), algorithm 1.
     """
     m.lerp_(grad, 1 - beta1)
-    v.mul_(beta2)
-    _add_(v, 1 - beta2, grad, times=grad)
+    _average_square_(v, grad, beta2)
     correction1, correction2 = (1 - beta1**step, 1 - beta2**step) if bias_correction else (1.0, 1.0)
     root = (v / correction2).add_(eps).sqrt_() if eps_inside else v.sqrt().div_(correction2**0.5).add_(eps)
     _add_(parameter, -lr / correction1, m, over=root)
@@ -290,16 +299,55 @@ _BELOW = {  # every number lies from 0 to below this
     "alpha": 1.0,
     "betas": 1.0,
 }
-_ONLY_TORCH = ("amsgrad", "centered", "dampening", "maximize")  # a checkpoint of torch's may ask for them
-_Gradients = list[tuple[Tensor, Tensor]]  # parameters, each with its own
+_HOW = ("capturable", "differentiable", "foreach", "fused")  # how torch takes its steps, not which ones
+_Rule = Callable[[int | Tensor, list[Tensor]], None]
+_PIECE = 2**17  # elements a thread: all that Adam reads and writes of them, 2 MB, stays in the cache
+
+
+def _in_pieces(rule: Callable[..., None], tensors: list[Tensor], numbers: dict[str, Any]) -> None:
+    """`rule(*tensors, **numbers)`, but of tensors beyond the cache piece by piece: to the bit the same.
+
+    Pieces of the flat tensors, or of their first dimension if a number has dimensions and is cut with them.
+    """
+    pieces = tensors[0].numel() // _PIECE
+    if pieces < 8 or torch.compiler.is_compiling() or not all(map(_is_flat, tensors)):
+        rule(*tensors, **numbers)
+        return
+    if not any(isinstance(number, Tensor) and number.ndim for number in numbers.values()):
+        tensors = [tensor.view(-1) for tensor in tensors]
+    first = tensors[0]
+    rows = max(1, _PIECE * torch.get_num_threads() * len(first) // first.numel())
+    varying = {
+        name: number.split(rows)
+        for name, number in numbers.items()
+        if isinstance(number, Tensor) and number.ndim == first.ndim and len(number) > 1
+    }
+    for k, piece in enumerate(zip(*(tensor.split(rows) for tensor in tensors), strict=True)):
+        rule(*piece, **numbers | {name: number[k] for name, number in varying.items()})
+
+
+def _is_flat(tensor: Tensor) -> bool:
+    """Whether its numbers lie in a row in the memory of a processor."""
+    return type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.is_contiguous()
 
 
 class _Books(Optimizer):
-    """Closures, groups, state and checks; a subclass says how the parameters of a group are updated."""
+    """Closures, groups, state and checks; a subclass says how one parameter is updated."""
 
-    def __init__(self, params: ParamsT, defaults: dict, check_finite: bool) -> None:
+    only_torch: ClassVar[dict[str, object]] = {}  # options that torch's class has, and what does nothing
+    counts = False  # the steps of each parameter
+
+    def __init__(
+        self, params: ParamsT, defaults: dict, check_finite: bool, options: dict | None = None
+    ) -> None:
+        for name in options or {}:
+            if name not in self.only_torch:
+                raise TypeError(
+                    f"{type(self).__name__}: options must be its own or those of {self._torchs()}, got {name}"
+                )
         self.check_finite = check_finite
-        super().__init__(params, defaults)
+        self._check_options(options or {})
+        super().__init__(params, defaults | self.only_torch)
 
     def __getstate__(self) -> dict:
         return {**super().__getstate__(), "check_finite": self.check_finite}  # torch's own drops attributes
@@ -321,11 +369,43 @@ class _Books(Optimizer):
 
     def load_state_dict(self, state_dict: dict) -> None:
         for group in state_dict["param_groups"]:
-            self._check_options(group)
+            self._check_options({name: value for name, value in group.items() if name not in _HOW})
         super().load_state_dict(state_dict)
+        for parameter, state in self.state.items():  # a BatchNorm's was (features, 1), and is (features,)
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.shape == (*parameter.shape, 1):
+                    state[name] = value.view_as(parameter)
 
-    def _update(self, group: dict, gradients: _Gradients) -> None:
+    def _buffers(self, group: dict) -> tuple[str, ...]:
+        """The tensors that a parameter's state holds."""
+        return ()
+
+    def _rule(self, group: dict) -> _Rule:
+        """What updates a parameter of the group: a function of its step and of `[θ, g, *buffers]`."""
         raise NotImplementedError
+
+    def _init_group(
+        self, group: dict, compiling: bool, parameters: list, grads: list, steps: list, *buffers: list
+    ) -> None:
+        """Fill the lists with what has a gradient, and its state, zeros at first.
+
+        `torch.compile` runs a method of this name before it traces, so that all steps are one graph.
+        """
+        names = self._buffers(group)
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            parameters.append(parameter)
+            grads.append(parameter.grad)
+            steps.append(0)
+            state = self.state[parameter] if names else {}
+            if self.counts:
+                # torch's own Adam saves the step as a float32 tensor, too coarse for beta2**step
+                step = state.get("step", 0)
+                state["step"] = torch.as_tensor(step, dtype=torch.float64) if compiling else int(step) + 1
+                steps[-1] = state["step"]
+            for name, buffer in zip(names, buffers, strict=True):
+                buffer.append(_kept(state, name, parameter))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
@@ -333,15 +413,23 @@ class _Books(Optimizer):
 
         Raises:
             TypeError: For a sparse gradient; nothing changes.
-            FloatingPointError: With `check_finite=True`, for NaN or infinity in a gradient; nothing changes.
+            FloatingPointError: With `check_finite=True`, for NaN or infinity in a gradient, or for one of
+                0 / 0 in the making: `eps` is 0 in the parameter's dtype, and so is the mean squared gradient.
+                Nothing changes.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         self._check_gradients()
+        compiling = torch.compiler.is_compiling()
         for group in self.param_groups:
-            self._update(group, [(p, p.grad) for p in group["params"] if p.grad is not None])
+            lists: list[list] = [[] for _ in ("parameters", "grads", *self._buffers(group))]
+            steps: list[int | Tensor] = []
+            self._init_group(group, compiling, lists[0], lists[1], steps, *lists[2:])
+            rule = self._rule(group)
+            for step, *tensors in zip(steps, *lists, strict=True):
+                rule(step.add_(1) if isinstance(step, Tensor) else step, tensors)
         return loss
 
     def _check_gradients(self) -> None:
@@ -361,6 +449,29 @@ class _Books(Optimizer):
                         f"{type(self).__name__}: gradients must be finite; parameter {p} of group {g}, shape "
                         f"{tuple(parameter.shape)}, has {bad} NaN or infinite of {parameter.numel()}"
                     )
+                if (
+                    self.check_finite
+                    and "eps" in group
+                    and bool((self._divisor(group, parameter) == 0).any())
+                ):
+                    raise FloatingPointError(
+                        f"{type(self).__name__}: eps must be above 0 in {parameter.dtype} where squared "
+                        f"gradients are 0, got {group['eps']} for parameter {p} of group {g}"
+                    )
+
+    def _divisor(self, group: dict, parameter: Tensor) -> Tensor:
+        """ε in the parameter's dtype; where it is 0, plus the mean squared gradient after this step."""
+        eps = torch.as_tensor(group["eps"], dtype=parameter.dtype, device=parameter.device)
+        if bool((eps > 0).all()):
+            return eps
+        adam = "betas" in group
+        name, decay = ("exp_avg_sq", group["betas"][1]) if adam else ("square_avg", group["alpha"])
+        grad: Any = parameter.grad
+        if _is_on(group["weight_decay"]) and not group.get("decoupled_weight_decay"):
+            grad = _plus(grad, group["weight_decay"], parameter)
+        square = self.state.get(parameter, {}).get(name, torch.zeros_like(parameter)).clone()
+        _average_square_(square, grad, decay)
+        return square.add_(eps)
 
     def _check_options(self, group: dict) -> None:
         owner = type(self).__name__
@@ -371,9 +482,15 @@ class _Books(Optimizer):
             for one in value.flatten().tolist() if isinstance(value, Tensor) else [value]:
                 if not 0.0 <= one < high:  # also refuses NaN
                     raise ValueError(f"{owner}: {name} must be in [0, {high:g}), got {one}")
-        for name in _ONLY_TORCH:
+        for name, nothing in self.only_torch.items():
             if group.get(name):
-                raise ValueError(f"{owner}: {name} must be left to torch's own optimizer, got {group[name]}")
+                raise ValueError(
+                    f"{owner}: {name} must be {nothing} or left to {self._torchs()}, got {group[name]}"
+                )
+
+    def _torchs(self) -> str:
+        """Torch's class of the same name."""
+        return next(f"torch.optim.{k.__name__}" for k in type(self).__mro__ if k.__module__ == __name__)
 
     def _check_parameters(self, group: dict) -> None:
         owner = type(self).__name__
@@ -429,6 +546,7 @@ class SGD(_Books):
         weight_decay: λ, at least 0; λθ is added to the gradient, as if the loss had a term λ‖θ‖²/2.
         check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
             device).
+        only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
         TypeError: For complex parameters.
@@ -445,11 +563,19 @@ class SGD(_Books):
         >>> theta.detach()
         tensor([0.8000])
 
-    Differs from torch: no `dampening`; see `momentum_rule` for what `averaging` does instead. Keras's
+    Differs from torch: no `dampening` but 0; see `momentum_rule` for what `averaging` does instead. Keras's
     `weight_decay` is the decoupled kind of `weight_decay_rule` in every one of its optimizers.
 
     Source: see `sgd_rule` and `momentum_rule`.
     """
+
+    only_torch: ClassVar = {
+        "dampening": 0,
+        "maximize": False,
+        "foreach": None,
+        "differentiable": False,
+        "fused": None,
+    }
 
     def __init__(
         self,
@@ -461,6 +587,7 @@ class SGD(_Books):
         averaging: bool = False,
         weight_decay: float | Tensor = 0.0,
         check_finite: bool = False,
+        **only_torch: object,
     ) -> None:
         if nesterov and not _is_on(momentum):
             raise ValueError(f"SGD: momentum must be above 0 with nesterov, got {momentum}")
@@ -471,26 +598,32 @@ class SGD(_Books):
             "averaging": averaging,
             "weight_decay": weight_decay,
         }
-        super().__init__(params, defaults, check_finite)
+        super().__init__(params, defaults, check_finite, only_torch)
 
-    def _update(self, group: dict, gradients: _Gradients) -> None:
-        lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
-        moves, decays = _is_on(momentum), _is_on(weight_decay)
-        for parameter, grad in gradients:
-            if decays:
-                grad = _plus(grad, weight_decay, parameter)
-            if moves:
-                momentum_rule(
-                    parameter,
-                    grad,
-                    _kept(self.state[parameter], "momentum_buffer", parameter),
-                    lr=lr,
-                    momentum=momentum,
-                    nesterov=group["nesterov"],
-                    averaging=group["averaging"],
-                )
-            else:
-                sgd_rule(parameter, grad, lr=lr)
+    def _buffers(self, group: dict) -> tuple[str, ...]:
+        return ("momentum_buffer",) if _is_on(group["momentum"]) else ()
+
+    def _rule(self, group: dict) -> _Rule:
+        names = ("lr", "momentum", "nesterov", "averaging", "weight_decay")
+        numbers = {name: group[name] for name in names}
+        return lambda step, tensors: _sgd(*tensors, **numbers)
+
+
+def _sgd(
+    parameter: Tensor,
+    grad: Tensor,
+    velocity: Tensor | None = None,
+    *,
+    lr: float | Tensor,
+    weight_decay: float | Tensor,
+    **options: Any,
+) -> None:
+    if _is_on(weight_decay):
+        grad = _plus(grad, weight_decay, parameter)
+    if velocity is None:
+        sgd_rule(parameter, grad, lr=lr)
+    else:
+        momentum_rule(parameter, grad, velocity, lr=lr, **options)
 
 
 class RMSprop(_Books):
@@ -506,6 +639,7 @@ class RMSprop(_Books):
         weight_decay: λ, at least 0; λθ is added to the gradient.
         check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
             device).
+        only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
         TypeError: For complex parameters.
@@ -522,11 +656,20 @@ class RMSprop(_Books):
         >>> theta.detach()
         tensor([0.9000])
 
-    Differs from torch: no `centered`. Keras's defaults are lr 0.001, ρ 0.9 and ε 1e-7 inside the root, and
-    its velocity contains the learning rate.
+    Differs from torch: no `centered` but False. Keras's defaults are lr 0.001, ρ 0.9 and ε 1e-7 inside the
+    root, and its velocity contains the learning rate.
 
     Source: see `rmsprop_rule`.
     """
+
+    only_torch: ClassVar = {
+        "centered": False,
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+    }
+    counts = True  # for torch: its RMSprop counts, and can load ours
 
     def __init__(
         self,
@@ -539,6 +682,7 @@ class RMSprop(_Books):
         momentum: float | Tensor = 0.0,
         weight_decay: float | Tensor = 0.0,
         check_finite: bool = False,
+        **only_torch: object,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -548,24 +692,23 @@ class RMSprop(_Books):
             "momentum": momentum,
             "weight_decay": weight_decay,
         }
-        super().__init__(params, defaults, check_finite)
+        super().__init__(params, defaults, check_finite, only_torch)
 
-    def _update(self, group: dict, gradients: _Gradients) -> None:
-        moves, decays = _is_on(group["momentum"]), _is_on(group["weight_decay"])
-        for parameter, grad in gradients:
-            state = self.state[parameter]
-            state["step"] = int(state.get("step", 0)) + 1  # for torch: its RMSprop counts, and can load ours
-            rmsprop_rule(
-                parameter,
-                _plus(grad, group["weight_decay"], parameter) if decays else grad,
-                _kept(state, "square_avg", parameter),
-                _kept(state, "momentum_buffer", parameter) if moves else None,
-                lr=group["lr"],
-                alpha=group["alpha"],
-                eps=group["eps"],
-                eps_inside=group["eps_inside"],
-                momentum=group["momentum"],
-            )
+    def _buffers(self, group: dict) -> tuple[str, ...]:
+        return ("square_avg", "momentum_buffer") if _is_on(group["momentum"]) else ("square_avg",)
+
+    def _rule(self, group: dict) -> _Rule:
+        names = ("lr", "alpha", "eps", "eps_inside", "momentum", "weight_decay")
+        numbers = {name: group[name] for name in names}
+        return lambda step, tensors: _in_pieces(_rmsprop, tensors, numbers)
+
+
+def _rmsprop(
+    parameter: Tensor, grad: Tensor, *buffers: Tensor, weight_decay: float | Tensor, **options: Any
+) -> None:
+    if _is_on(weight_decay):
+        grad = _plus(grad, weight_decay, parameter)
+    rmsprop_rule(parameter, grad, *buffers, **options)
 
 
 class Adam(_Books):
@@ -582,6 +725,7 @@ class Adam(_Books):
         decoupled_weight_decay: Shrink the parameters by `weight_decay_rule` instead, as `AdamW` does.
         check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
             device).
+        only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
         TypeError: For complex parameters.
@@ -607,11 +751,21 @@ class Adam(_Books):
         >>> theta.detach().flatten()
         tensor([0.9000, 0.8000, 0.7000])
 
-    Differs from torch: no `amsgrad`; torch cannot leave the bias correction out. Keras's ε is 1e-7, and its
-    `weight_decay` is always decoupled.
+    Differs from torch: no `amsgrad` but False; torch cannot leave the bias correction out. Keras's ε is 1e-7,
+    and its `weight_decay` is always decoupled.
 
     Source: see `adam_rule`.
     """
+
+    only_torch: ClassVar = {
+        "amsgrad": False,
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "fused": None,
+    }
+    counts = True
 
     def __init__(
         self,
@@ -625,6 +779,7 @@ class Adam(_Books):
         weight_decay: float | Tensor = 0.0,
         decoupled_weight_decay: bool = False,
         check_finite: bool = False,
+        **only_torch: object,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -635,32 +790,34 @@ class Adam(_Books):
             "weight_decay": weight_decay,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
-        super().__init__(params, defaults, check_finite)
+        super().__init__(params, defaults, check_finite, only_torch)
 
-    def _update(self, group: dict, gradients: _Gradients) -> None:
-        lr, (beta1, beta2), weight_decay = group["lr"], group["betas"], group["weight_decay"]
-        decays = _is_on(weight_decay)
-        for parameter, grad in gradients:
-            if decays and group["decoupled_weight_decay"]:
-                weight_decay_rule(parameter, lr=lr, weight_decay=weight_decay)
-            elif decays:
-                grad = _plus(grad, weight_decay, parameter)
-            state = self.state[parameter]
-            # torch's own Adam saves the step as a float32 tensor, too coarse for beta2**step
-            state["step"] = int(state.get("step", 0)) + 1
-            adam_rule(
-                parameter,
-                grad,
-                _kept(state, "exp_avg", parameter),
-                _kept(state, "exp_avg_sq", parameter),
-                step=state["step"],
-                lr=lr,
-                beta1=beta1,
-                beta2=beta2,
-                eps=group["eps"],
-                bias_correction=group["bias_correction"],
-                eps_inside=group["eps_inside"],
-            )
+    def _buffers(self, group: dict) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq")
+
+    def _rule(self, group: dict) -> _Rule:
+        names = ("lr", "eps", "bias_correction", "eps_inside", "weight_decay", "decoupled_weight_decay")
+        numbers = {name: group[name] for name in names}
+        numbers["beta1"], numbers["beta2"] = group["betas"]
+        return lambda step, tensors: _in_pieces(_adam, tensors, {"step": step, **numbers})
+
+
+def _adam(
+    parameter: Tensor,
+    grad: Tensor,
+    m: Tensor,
+    v: Tensor,
+    *,
+    lr: float | Tensor,
+    weight_decay: float | Tensor,
+    decoupled_weight_decay: bool,
+    **options: Any,
+) -> None:
+    if _is_on(weight_decay) and decoupled_weight_decay:
+        weight_decay_rule(parameter, lr=lr, weight_decay=weight_decay)
+    elif _is_on(weight_decay):
+        grad = _plus(grad, weight_decay, parameter)
+    adam_rule(parameter, grad, m, v, lr=lr, **options)
 
 
 class AdamW(Adam):
@@ -676,6 +833,7 @@ class AdamW(Adam):
         weight_decay: λ, at least 0.
         check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
             device).
+        only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
         TypeError, ValueError: As for `Adam`.
@@ -706,6 +864,7 @@ class AdamW(Adam):
         eps_inside: bool = False,
         weight_decay: float | Tensor = 1e-2,
         check_finite: bool = False,
+        **only_torch: object,
     ) -> None:
         super().__init__(
             params,
@@ -717,4 +876,5 @@ class AdamW(Adam):
             weight_decay=weight_decay,
             decoupled_weight_decay=True,
             check_finite=check_finite,
+            **only_torch,
         )

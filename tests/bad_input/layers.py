@@ -3,9 +3,12 @@
 import math
 
 import torch
+from torch import nn
 
 from tests.bad_input import Case
 from unitgain.layers import NORMALIZATIONS, BatchNorm, LayerNorm, Linear, RMSNorm
+
+WHERE = "BatchNorm: replicas must be () and examples_dim -2 where torch converts or fuses the layer"
 
 CASES = [
     Case("layers.Linear", lambda: Linear(0, 2), ValueError, "Linear: in_features must be at least 1, got 0"),
@@ -99,6 +102,12 @@ CASES = [
             ),
             Case(
                 f"layers.{name}",
+                lambda norm=norm: norm(3)(torch.zeros(5, 3, dtype=torch.int64)),
+                TypeError,
+                f"{name}: x must be of a real floating-point dtype, got torch.int64",
+            ),
+            Case(
+                f"layers.{name}",
                 lambda norm=norm: norm(3)(torch.zeros(5, 4)),
                 ValueError,
                 f"{name}: x must have shape (…, n, 3), got (5, 4)",
@@ -116,6 +125,23 @@ CASES = [
         lambda: RMSNorm(3)(torch.zeros(3)),
         ValueError,
         "RMSNorm: x must have shape (…, n, 3), got (3,)",
+    ),
+    *(
+        Case(f"layers.{norm.__name__}", lambda norm=norm: norm(3, eps=None), ValueError, "got None")
+        for norm in (BatchNorm, LayerNorm)
+    ),
+    *(
+        Case(
+            "layers.BatchNorm",
+            lambda convert=convert, options=options: convert(BatchNorm(3, **options).eval()),
+            ValueError,
+            f"{WHERE}, got {got}",
+        )
+        for options, got in (({"replicas": 2}, "(2,) and -2"), ({"examples_dim": -1}, "() and -1"))
+        for convert in (
+            nn.SyncBatchNorm.convert_sync_batchnorm,
+            lambda norm: nn.utils.fuse_linear_bn_eval(nn.Linear(2, 3).eval(), norm),
+        )
     ),
     Case(
         "layers.BatchNorm",

@@ -22,10 +22,10 @@ def loaded(kind: type, peer: type[torch.optim.Optimizer], **options: object) -> 
     kind(theta(2, 3)).load_state_dict(peer(theta(2, 3), lr=0.1, **options).state_dict())
 
 
-def stepped(gradient: torch.Tensor) -> None:
+def stepped(gradient: torch.Tensor, kind: type = SGD, **options: object) -> None:
     parameters = theta(2, 3)
     parameters[0].grad = gradient
-    SGD(parameters, check_finite=True).step()
+    kind(parameters, check_finite=True, **options).step()
 
 
 CASES = [
@@ -85,25 +85,38 @@ CASES = [
         "optimizers.SGD",
         lambda: SGD([{"params": theta(2), "maximize": True}]),
         ValueError,
-        "SGD: maximize must be left to torch's own optimizer, got True",
+        "SGD: maximize must be False or left to torch.optim.SGD, got True",
     ),
     Case(
         "optimizers.SGD",
         lambda: loaded(SGD, torch.optim.SGD, momentum=0.9, dampening=0.5),
         ValueError,
-        "SGD: dampening must be left to torch's own optimizer, got 0.5",
+        "SGD: dampening must be 0 or left to torch.optim.SGD, got 0.5",
     ),
     Case(
         "optimizers.RMSprop",
         lambda: loaded(RMSprop, torch.optim.RMSprop, centered=True),
         ValueError,
-        "RMSprop: centered must be left to torch's own optimizer, got True",
+        "RMSprop: centered must be False or left to torch.optim.RMSprop, got True",
     ),
     Case(
         "optimizers.Adam",
         lambda: loaded(Adam, torch.optim.Adam, amsgrad=True),
         ValueError,
-        "Adam: amsgrad must be left to torch's own optimizer, got True",
+        "Adam: amsgrad must be False or left to torch.optim.Adam, got True",
+    ),
+    Case(
+        "optimizers.AdamW",
+        lambda: AdamW(theta(2, 3), centered=False),
+        TypeError,
+        "AdamW: options must be its own or those of torch.optim.AdamW, got centered",
+    ),
+    refused(AdamW, "AdamW: fused must be None or left to torch.optim.AdamW, got True", fused=True),
+    Case(
+        "optimizers.Adam.step",
+        lambda: stepped(torch.zeros(2, 3), Adam, eps=0.0),
+        FloatingPointError,
+        "Adam: eps must be above 0 in torch.float32 where squared gradients are 0, got 0.0 for",
     ),
     Case(
         "optimizers.SGD.step",
