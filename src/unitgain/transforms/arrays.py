@@ -59,7 +59,7 @@ def as_tensor(x: Any, owner: str, *, read_only: bool = False) -> Tensor:
         layout = "nested" if x.is_nested else x.layout
         raise TypeError(f"{owner}: x must be dense, got layout {layout}")
     if isinstance(x, MaskedTensor):
-        dtype = x.dtype if x.is_floating_point() else torch.promote_types(x.dtype, torch.float64)
+        dtype = x.dtype if x.is_floating_point() else torch.float64
         x = x.get_data().to(dtype).masked_fill(~x.get_mask(), torch.nan)
     return x
 

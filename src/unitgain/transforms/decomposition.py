@@ -17,7 +17,8 @@ from .estimator import as_float64, checked_peer, names_of_peer, peer_with
 
 __all__ = ["PCA", "Whitening"]
 
-TIE = 1e-9  # shares, or entries of an axis, this close count as equal: rounding must not choose
+TIE = 1e-9  # entries of an axis this close count as equally large: rounding must not choose its sign
+SHARE_TIE = 1e-7  # shares this close count as equal: the data may be rounded to float32
 
 
 class _Decomposition(Transform):
@@ -177,7 +178,7 @@ class PCA(_Decomposition):
     Args:
         n_components: How many components to keep: an int from 1 to the lesser of rows and features; a share
             of the variance, above 0 and below 1, for the fewest components that hold more than that (by more
-            than 1e-9, which is rounding), chosen anew with each fit; None for the lesser of rows and
+            than 1e-7, which is rounding), chosen anew with each fit; None for the lesser of rows and
             features.
         whiten: Scale the components to variance 1.
         output_dtype: The floating dtype of the result; None keeps the input's.
@@ -449,8 +450,8 @@ class PCA(_Decomposition):
                 raise ValueError(f"{self._name}: {rule}, got {wanted}")
             return int(wanted)
         shares = variances.cumsum(0) / variances.sum()
-        tie = min(TIE, (1 - wanted) / 2)  # all of the variance is more than any share
-        return min(int((shares <= wanted + tie).sum()) + 1, most)
+        tie = min(SHARE_TIE, (1 - wanted) / 1000)  # less where little is to be left out
+        return min(int((shares - wanted <= tie).sum()) + 1, most)
 
     def _spread(self) -> Tensor:
         variances = self.explained_variance_

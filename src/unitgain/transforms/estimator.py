@@ -188,6 +188,6 @@ def peer_with(peer: Any, ours: Any, **attributes: Any) -> Any:
 
 def as_float64(values: Any, features: int = 0) -> Tensor:
     """An array of scikit-learn's as a tensor of its own; NaN for each feature where there is none."""
-    return torch.tensor(
-        np.full(features, np.nan) if values is None else np.asarray(values), dtype=torch.float64
+    return torch.from_numpy(
+        np.array(np.full(features, np.nan) if values is None else values, np.float64, order="C")
     )

@@ -18,7 +18,7 @@ __all__ = ["Extremes", "Moments", "Statistics", "all_reduced", "float64_chunks",
 
 CHUNK = 2**19  # elements: the float64 copy, 4 MiB, stays in the cache; smaller ones cost more calls
 CHUNK_ON_ACCELERATOR = 2**22  # 32 MiB: fewer, larger kernels
-WITHOUT_ORDER = (torch.uint16, torch.uint32, torch.uint64)  # torch finds no extremes of these
+WITHOUT_ORDER = (torch.uint16, torch.uint32, torch.uint64)  # torch finds no extremes of these and of float8
 NO_FLOAT64 = ("mps",)  # devices that cannot hold the statistics
 
 
@@ -227,7 +227,7 @@ class Extremes(NamedTuple):
     @classmethod
     def _measure_piece(cls, values: Tensor, dims: list[int], omit_nan: bool) -> Self:
         """Extremes over `dims`, in the dtype of `values`; torch.aminmax is 5 times slower than its halves."""
-        if values.dtype in WITHOUT_ORDER:
+        if values.dtype in WITHOUT_ORDER or (values.is_floating_point() and values.itemsize == 1):
             values = values.double()
         if omit_nan and values.is_floating_point():
             missing = values.isnan()

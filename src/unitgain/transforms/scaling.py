@@ -401,7 +401,10 @@ class MinMaxScaler(_Scaler):
     @property
     def scale_(self) -> Tensor | None:
         """What `transform` multiplies by, `(features,)`; None until fitted."""
-        return self._line()[1].reciprocal() if self._is_fitted else None
+        if not self._is_fitted:
+            return None
+        spread, (low, high) = self._range_or_one(), self.feature_range
+        return torch.full_like(spread, high - low).div_(spread)  # torch takes a number by the reciprocal
 
     @property
     def min_(self) -> Tensor | None:
@@ -487,9 +490,15 @@ class MinMaxScaler(_Scaler):
 
     def _line(self) -> tuple[Tensor, Tensor, float]:
         low, high = self.feature_range
-        largest = torch.maximum(self.data_min_.abs(), self.data_max_.abs())
-        spread = _spread_or_one(self.data_max_ - self.data_min_, largest)
-        return self.data_min_, spread / (high - low), low
+        return self.data_min_, self._range_or_one() / (high - low), low
+
+    def _range_or_one(self) -> Tensor:
+        """The range, 1 where it is 0 or no more than the rounding of its ends in float64."""
+        spread = self.data_max_ - self.data_min_
+        rounding = (
+            8 * torch.finfo(torch.float64).eps * torch.maximum(self.data_min_.abs(), self.data_max_.abs())
+        )
+        return spread.masked_fill(spread <= rounding, 1.0)
 
     def _map(self, x: Tensor, room: Tensor | None) -> Tensor:
         z = super()._map(x, room)
@@ -500,11 +509,6 @@ class MinMaxScaler(_Scaler):
         if not faults and not self.data_min_.is_meta and (self.data_max_ < self.data_min_).any():
             faults.append("data_max_ must be at least data_min_, got less")
         return faults
-
-
-def _spread_or_one(spread: Tensor, size: Tensor) -> Tensor:
-    """`spread`, 1 where it is 0 or no more than the rounding in float64 of values of `size`."""
-    return spread.masked_fill(spread <= 8 * torch.finfo(torch.float64).eps * size.abs(), 1.0)
 
 
 def _blank(values: Tensor, n: Tensor | int, fill: float) -> Tensor:
