@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from tests.bad_input import Case
@@ -12,7 +13,39 @@ NUMBER = "n_components must be None, an int or a float, got "
 RANGE = "n_components must be an int of at least 1 or a share above 0 and below 1, got "
 EPSILON = "epsilon must be at least 0 and finite, got "
 
+
+def peer(rows=40, k=None, **options):
+    """A PCA of scikit-learn's, fitted to 4 features."""
+    from sklearn.decomposition import PCA as Peer
+
+    return Peer(k, **options).fit(np.random.default_rng(0).normal(size=(rows, 4)))
+
+
 CASES = [
+    Case(
+        "transforms.PCA.partial_fit",
+        lambda: PCA.from_sklearn(peer(k=2)).partial_fit(torch.ones(5, 4)),
+        ValueError,
+        "PCA: covariances must all be known before data are added, got those of 2 components alone: call fit",
+    ),
+    Case(
+        "transforms.PCA.from_sklearn",
+        lambda: PCA.from_sklearn(peer(k=0)),
+        ValueError,
+        "PCA: fitted must have components, got none",
+    ),
+    Case(
+        "transforms.PCA.from_sklearn",
+        lambda: PCA.from_sklearn(peer(rows=3, whiten=True)),
+        ValueError,
+        "PCA: components must all have variance to be whitened by scikit-learn's rule, got 1 without",
+    ),
+    Case(
+        "transforms.PCA.score",
+        lambda: PCA().fit(ROWS).score(ROWS),
+        ValueError,
+        "PCA: data must vary in every direction to have a likelihood, got variance 0",
+    ),
     Case("transforms.PCA", lambda: PCA("mle"), TypeError, f"{NUMBER}'mle'"),
     Case("transforms.PCA", lambda: PCA(True), TypeError, f"{NUMBER}True"),
     Case("transforms.PCA", lambda: PCA(0), ValueError, f"{RANGE}0"),

@@ -27,12 +27,139 @@ def processes():
         distributed.destroy_process_group()
 
 
+class Table:
+    """Columns with names, of several kinds."""
+
+    def __init__(self, **columns):
+        self.columns, self.values = list(columns), [np.array(values) for values in columns.values()]
+
+    def items(self):
+        return zip(self.columns, self.values, strict=True)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.stack([column.astype(object) for column in self.values], axis=-1)
+
+
+def peer(kind="StandardScaler", fit=True, rows=((1.0, 2.0), (3.0, 5.0)), **options):
+    """A scaler of scikit-learn's."""
+    from sklearn import preprocessing
+
+    made = getattr(preprocessing, kind)()
+    return made.fit(np.array(rows), **options) if fit else made
+
+
+def edited():
+    made = peer()
+    made.scale_[1] = 9.0
+    return made
+
+
 CASES = [
+    Case(
+        "transforms.Center",
+        lambda: Center(output_dtype="float32"),
+        TypeError,
+        "Center: output_dtype must be a floating torch.dtype or None, got 'float32'",
+    ),
+    Case(
+        "transforms.Center",
+        lambda: Center(output_dtype=torch.int32),
+        TypeError,
+        "Center: output_dtype must be a floating torch.dtype or None, got torch.int32",
+    ),
+    Case(
+        "transforms.Center.fit",
+        lambda: Center().fit(np.ma.masked_array([["a"]], mask=[[True]])),
+        TypeError,
+        "Center: x must hold real numbers, got dtype <U1",
+    ),
+    Case(
+        "transforms.Center.fit",
+        lambda: Center().fit(Table(a=[1.0, 2.0], b=["x", "y"])),
+        TypeError,
+        "Center: x must hold real numbers, got column 'b' of dtype <U1",
+    ),
+    Case(
+        "transforms.Center.transform",
+        lambda: Center().fit(Table(a=[1.0], b=[2])).transform(Table(b=[2], a=[1.0])),
+        ValueError,
+        "Center: x must have the columns of the fit in their order, ['a', 'b'], got ['b', 'a']",
+    ),
+    Case(
+        "transforms.Center.set_params",
+        lambda: Center().set_params(copy=True),
+        ValueError,
+        "Center: params must be among ['dim', 'nan', 'output_dtype'], got 'copy'",
+    ),
+    Case(
+        "transforms.Compose.set_params",
+        lambda: Compose(nn.Flatten()).set_params(**{"1": Center()}),
+        ValueError,
+        "Compose: params must be among ['0'], got '1'",
+    ),
+    Case(
+        "transforms.Center.get_feature_names_out",
+        lambda: Center(None).fit(GOOD).get_feature_names_out(),
+        ValueError,
+        "Center: input_features must be one name a feature, got None",
+    ),
+    Case(
+        "transforms.Center.get_feature_names_out",
+        lambda: Center().fit(GOOD).get_feature_names_out(["a"]),
+        ValueError,
+        "Center: input_features must be 2 names, got ['a']",
+    ),
+    Case(
+        "transforms.StandardScaler.from_sklearn",
+        lambda: StandardScaler.from_sklearn(peer("RobustScaler")),
+        TypeError,
+        "StandardScaler: fitted must be scikit-learn's StandardScaler, got a RobustScaler",
+    ),
+    Case(
+        "transforms.MinMaxScaler.from_sklearn",
+        lambda: MinMaxScaler.from_sklearn(peer("MinMaxScaler", fit=False)),
+        ValueError,
+        "MinMaxScaler: fitted must be fitted, got no statistics",
+    ),
+    Case(
+        "transforms.StandardScaler.from_sklearn",
+        lambda: StandardScaler.from_sklearn(peer(sample_weight=[0.5, 1.0])),
+        ValueError,
+        "StandardScaler: fitted must count rows, got a sum of weights, 1.5",
+    ),
+    Case(
+        "transforms.StandardScaler.from_sklearn",
+        lambda: StandardScaler.from_sklearn(edited()),
+        ValueError,
+        "StandardScaler: fitted must have the scale_ 1.5 of its statistics in column 1, got 9",
+    ),
+    Case(
+        "transforms.MinMaxScaler.from_sklearn",
+        lambda: MinMaxScaler.from_sklearn(peer("MinMaxScaler", rows=((1e-30, 0.0), (3e-30, 1.0)))),
+        ValueError,
+        "MinMaxScaler: fitted must have the scale_ 5e+29 of its statistics in column 0, got 1",
+    ),
+    Case(
+        "transforms.StandardScaler.to_sklearn",
+        lambda: fitted(1).to_sklearn(),
+        ValueError,
+        "StandardScaler: dim must be -1 for scikit-learn, got 1",
+    ),
+    Case(
+        "transforms.MinMaxScaler.to_sklearn",
+        lambda: MinMaxScaler(output_dtype=torch.float32).fit(GOOD).to_sklearn(),
+        ValueError,
+        "MinMaxScaler: output_dtype must be None for scikit-learn, got torch.float32",
+    ),
+    Case(
+        "transforms.StandardScaler.to_sklearn",
+        lambda: StandardScaler().to_sklearn(),
+        RuntimeError,
+        "StandardScaler: it must be fitted before use, got no data yet: call fit first",
+    ),
     Case("transforms.Transform", lambda: Transform("0"), TypeError, "dim must be an int or None, got '0'"),
     Case("transforms.Center", lambda: Center(True), TypeError, "dim must be an int or None, got True"),
-    Case(
-        "transforms.Center", lambda: Center(nan="drop"), ValueError, 'nan must be "raise" or "omit", got'
-    ),
+    Case("transforms.Center", lambda: Center(nan="drop"), ValueError, 'nan must be "raise" or "omit", got'),
     Case(
         "transforms.MinMaxScaler",
         lambda: MinMaxScaler((1, 0)),
@@ -53,7 +180,10 @@ CASES = [
         "x must hold real numbers, got dtype torch.complex64",
     ),
     Case(
-        "transforms.Center.fit", lambda: Center().fit(GOOD.to_sparse()), TypeError, "x must be dense, got layout"
+        "transforms.Center.fit",
+        lambda: Center().fit(GOOD.to_sparse()),
+        TypeError,
+        "x must be dense, got layout",
     ),
     Case(
         "transforms.Center.fit", lambda: Center().fit(GOOD[0]), ValueError, "x must have 2 dimensions or more"
