@@ -77,6 +77,20 @@ def test_is_exact_far_from_zero(offset, dtype):
     assert (back - x).abs().max() <= 2 * torch.finfo(dtype).eps * (5 + abs(offset))
 
 
+@pytest.mark.parametrize("offset", [0, -1e2, 1e4, 1e6 + 0.03])
+@pytest.mark.parametrize("scale", [1.0, 37.3, 1e-3])
+def test_the_error_in_float32_is_relative_far_out(offset, scale):
+    """At z = 66, which real tables reach, an absolute bound of 1e-6 would be wrong."""
+    x = torch.randn(100_000, 4, generator=torch.Generator().manual_seed(1)) + offset
+    x[:3] += torch.tensor([[66.0], [-1e3], [1e4]])
+    x *= scale
+    for make in (StandardScaler, MinMaxScaler):
+        scaler = make().fit(x)
+        exact = scaler(x.double())
+        assert ((scaler(x) - exact).abs() / exact.abs().clamp(min=1.0)).max() <= 1.5e-7
+    assert (StandardScaler().fit(x)(x)[2] > 66).all()
+
+
 def test_the_inverse_does_not_round_the_mean():
     x = torch.tensor(
         [[1e6 - 0.97], [1e6 + 1.03]], dtype=torch.float64

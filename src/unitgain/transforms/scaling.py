@@ -142,9 +142,9 @@ class StandardScaler(_Scaler):
 
     Fit it on the training part of the data only, and put it in front of the network: `nn.Sequential(scaler,
     model)` carries the statistics in its state_dict, moves them with `.to(device)` and exports them.
-    Statistics are float64 and no `.half()` changes that. The error of a float32 result is at most 2e-7 of
-    its own size, or of 1 where it is smaller than that, at means up to 1e6 standard deviations. `transform`
-    is differentiable with respect to `x`; nothing is ever fitted in `forward`.
+    Statistics are float64 and no `.half()` changes that. A float32 result differs from the exact one
+    by some 1.5e-7 of its size (of 1, where it is smaller) at most, at means up to 1e6 standard deviations.
+    `transform` is differentiable with respect to `x`; nothing is ever fitted in `forward`.
 
     A feature that hardly varies counts as constant, by scikit-learn's rule: if $\sigma$ is no more than
     $n \cdot 2.2 \cdot 10^{-16}\, |\mu|$, which is what rounding may make of a constant.
