@@ -148,6 +148,9 @@ def test_parameters_of_a_chain():
     chain.set_params(**{"2__n_components": 1, "0": Center()})
     assert [type(stage) for stage in chain.stages] == [Center, torch.nn.Identity, PCA]
     assert chain.stages[2].n_components == 1
+    with pytest.raises(ValueError, match="n_components must be an int of at least 1"):
+        chain.set_params(**{"0__nan": "omit", "2__n_components": 0})
+    assert chain.stages[0].nan == "raise", "a refused call changes nothing"
     with pytest.raises(ValueError, match=r"^Compose: params must be among \['0', .*\], got '3'$"):
         chain.set_params(**{"3": Center()})
 

@@ -323,7 +323,7 @@ class PCA(_Decomposition):
         """
         self._require_fitted()
         self._check_names(x)
-        rows = self._checked(x, self._features).double() - self.mean_
+        rows = self._checked(x, self._features).to(self.mean_) - self.mean_
         noise, rounding = self.noise_variance_, self._rounding().amax(-1)
         least = self.explained_variance_[-1] if self._features_out == self._features else noise
         if least <= rounding:

@@ -92,12 +92,16 @@ class Estimator:
             >>> StandardScaler().set_params(with_mean=False).with_mean
             False
         """
+        self._take(self._changed(params))
+        return self
+
+    def _changed(self, params: dict[str, Any]) -> Self:
+        """Another one of the class with these arguments in place of its own, not fitted."""
         known = self.get_params(deep=False)
         for name in params:
             if name not in known:
                 raise ValueError(f"{type(self).__name__}: params must be among {list(known)}, got {name!r}")
-        self._take(type(self)(**known | params))
-        return self
+        return type(self)(**known | params)
 
     def _take(self, other: Self) -> None:
         """Take the arguments of another one of the class."""

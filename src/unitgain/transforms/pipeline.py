@@ -133,11 +133,12 @@ class Compose(Estimator, nn.Module):
             [4.0, 5.0, 6.0, 7.0]
         """
         k, stage = self._learner("partial_fit")
+        names = self._names_in if stage._is_fitted else names_of(x)
         if stage._is_fitted:
             self._check_names(x)
         with torch.no_grad():
             stage.partial_fit(self._through(self.stages[:k], as_tensor(x, "Compose", read_only=True)))
-        self._names_in = names_of(x)
+        self._names_in = names
         return self
 
     def transform(self, x: Array) -> Tensor:
@@ -201,7 +202,11 @@ class Compose(Estimator, nn.Module):
         mine, its = _names(self), _names(other)
         if its != mine:
             raise TypeError(f"Compose: other must be a {mine}, got a {its}")
+        names = self._names_in if stage._is_fitted else other._names_in
+        if stage._is_fitted and other._names_in is not None:
+            self._check_names_are(other._names_in, "other")
         stage.merge(cast(Transform, other.stages[k]))
+        self._names_in = names
         return self
 
     def synchronize(self, group: Any = None) -> Self:
@@ -234,12 +239,17 @@ class Compose(Estimator, nn.Module):
         for name in params:
             if name not in known:
                 raise ValueError(f"Compose: params must be among {list(known)}, got {name!r}")
-        stages = self.get_params(deep=False) | {name: v for name, v in params.items() if "__" not in name}
-        self.stages = Compose(*stages.values()).stages
-        for name, value in params.items():
-            stage, _, argument = name.partition("__")
-            if argument:
-                cast(Transform, self.stages[int(stage)]).set_params(**{argument: value})
+        stages = {name: params.get(name, stage) for name, stage in self.get_params(deep=False).items()}
+        chain = Compose(*stages.values())
+        changed = []
+        for name, stage in stages.items():
+            own = {
+                key.removeprefix(f"{name}__"): v for key, v in params.items() if key.startswith(f"{name}__")
+            }
+            changed += [(stage, stage._changed(own))] if own else []
+        for stage, other in changed:  # no call can be refused any more
+            stage._take(other)
+        self.stages = chain.stages
         return self
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
