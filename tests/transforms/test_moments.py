@@ -67,3 +67,16 @@ def test_nothing_changes_nothing(kind):
         assert merged.n == some.n
         assert all(torch.equal(a, b) for a, b in zip(merged[1:], some[1:], strict=True))
     assert nothing.merge(nothing).n == 0
+
+
+@pytest.mark.parametrize("omit_nan", [False, True])
+@pytest.mark.parametrize("n", [10, 100, 10_001])
+def test_a_constant_has_no_moment_at_all(n, omit_nan):
+    """Nor has the next number a moment of 0: the rounding of the mean is no part of it."""
+    values = torch.tensor([1e-10, 0.1, -1e6 / 3, 1e150, 7e-320], dtype=torch.float64)
+    _, mean, m2 = Moments.measure(values.expand(n, 5).clone(), omit_nan=omit_nan)
+    assert torch.equal(mean, values)
+    assert m2.eq(0).all()
+    rows = values.expand(n, 5).clone()
+    rows[0] = torch.nextafter(values, torch.tensor(torch.inf, dtype=torch.float64))
+    assert Moments.measure(rows[:, :3], omit_nan=omit_nan).m2.gt(0).all()

@@ -63,7 +63,9 @@ def test_a_module_is_a_stage_that_learns_nothing():
     x = torch.rand(20, 2, 3, generator=torch.Generator().manual_seed(0))
     made = Compose(nn.Flatten(), StandardScaler()).fit(x)
     assert torch.equal(made(x), StandardScaler().fit(x.flatten(1))(x.flatten(1)))
-    with pytest.raises(TypeError, match="must have an inverse_transform to be undone, but Flatten has none"):
+    with pytest.raises(
+        TypeError, match="must have an inverse_transform to be undone, got a Flatten, which has none"
+    ):
         made.inverse_transform(made(x))
     halves = Compose(nn.Flatten(), StandardScaler()).partial_fit(x[:7]).partial_fit(x[7:].numpy())
     assert_close(halves, made)
@@ -91,7 +93,7 @@ def test_what_cannot_stream_says_why(made, call):
     fitted = made.fit(numbers())
     before = statistics(fitted)
     with pytest.raises(
-        RuntimeError, match=r"needs exactly one stage that learns, .* but has (2 \(Stan.*\)|0 \(none\)):"
+        RuntimeError, match=r"must have exactly one stage that learns, .* got (2 \(Stan.*\)|0 \(none\)):"
     ):
         call(fitted)
     assert_same(fitted, before)
@@ -124,7 +126,7 @@ def test_saved_and_loaded_fitted_and_unfitted():
     target.load_state_dict(fitted.state_dict())
     assert torch.equal(target(numbers(seed=1)), fitted(numbers(seed=1)))
     target.load_state_dict(unfitted.state_dict())
-    with pytest.raises(RuntimeError, match="StandardScaler must be fitted before use"):
+    with pytest.raises(RuntimeError, match="StandardScaler: it must be fitted before use"):
         target(numbers())
     twin = copy.deepcopy(fitted)
     assert_same(twin.to(torch.bfloat16), statistics(fitted))
@@ -144,17 +146,21 @@ def test_exports_and_passes_gradients():
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda: Compose(), ValueError, "transforms must hold at least one stage, but are none"),
-        (lambda: Compose(Center(), abs), TypeError, "transforms must be modules, but stage 1 is a builtin_"),
+        (lambda: Compose(), ValueError, "transforms must hold at least one stage, got none"),
+        (
+            lambda: Compose(Center(), abs),
+            TypeError,
+            "transforms must be modules, got a builtin_function_or_method as stage 1",
+        ),
         (
             lambda: Compose(*[Center()] * 2),
             ValueError,
-            "must be fitted apart, but one Center stands there twice",
+            "transforms must differ, got the same Center twice",
         ),
         (
             lambda: Compose(nn.Flatten(), Center()).merge(Compose(Center())),
             TypeError,
-            "other must be a Compose of Flatten, Center, but is a Compose of Center",
+            "other must be a Compose of Flatten, Center, got a Compose of Center",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .moments import NO_FLOAT64, Moments, all_reduced, pieces
 
-__all__ = ["CoMoments", "PreciseCoMoments"]
+__all__ = ["CoMoments"]
 
 CHUNK = 2**19  # elements: with its centered copy, 4 MiB, it stays in the cache
 ROWS = 2**14  # more of them add more rounding errors in float32
@@ -33,7 +33,9 @@ class CoMoments(NamedTuple):
     scatter: Tensor
 
     @classmethod
-    def measure(cls, x: Tensor, dim: int | None = -1, *, omit_nan: bool = False) -> Self:
+    def measure(
+        cls, x: Tensor, dim: int | None = -1, *, omit_nan: bool = False, precise: bool = False
+    ) -> Self:
         r"""Co-moments of the rows of `x`.
 
         $$ \bar x = \tfrac1n\sum_i x_i, \qquad S = \sum_i (x_i - \bar x)(x_i - \bar x)^\top $$
@@ -43,12 +45,15 @@ class CoMoments(NamedTuple):
         and merged with those before. On the CPU a chunk of float32 or shorter is multiplied in float32: $S$
         is then exact to some 1e-7 of the largest variance (a few 1e-6 where the data take few values, whose
         rounding errors do not average out), wherever the mean lies. Integers, float64 and accelerators are
-        multiplied in float64, and everything is in `PreciseCoMoments`.
+        multiplied in float64, and everything is if `precise`.
 
         Args:
             x: Numbers of any real dtype, `(…, n, features)`, at least one row.
             dim: -1; the argument is there to suit `Statistics`.
             omit_nan: False, likewise: NaN goes through.
+            precise: Multiply in float64 whatever the data, at two to three times the cost. For those who
+                divide by the smallest variances: an error of 1e-7 of the largest is a tenth of one that is a
+                million times smaller.
 
         Returns:
             The co-moments, on the device of `x` (on the CPU where that device has no float64).
@@ -64,7 +69,7 @@ class CoMoments(NamedTuple):
         """
         device = torch.device("cpu") if x.device.type in NO_FLOAT64 else x.device
         short = x.is_floating_point() and x.dtype != torch.float64 and device.type == "cpu"
-        dtype = torch.float32 if short and not issubclass(cls, PreciseCoMoments) else torch.float64
+        dtype = torch.float32 if short and not precise else torch.float64
         features = x.shape[-1]
         size = min(CHUNK, ROWS * features) if device.type == "cpu" else CHUNK_ON_ACCELERATOR
         size = max(size, 2 * features**2)
@@ -149,16 +154,6 @@ class CoMoments(NamedTuple):
         delta = self.mean - mean
         scatter = self.scatter + self.n * torch.outer(delta, delta)
         return type(self)(int(torch.as_tensor(n).amax()), mean, all_reduced(scatter, "SUM", group))
-
-
-class PreciseCoMoments(CoMoments):
-    """`CoMoments` whose products are float64 whatever the data, at two to three times the cost.
-
-    For those who divide by the smallest variances: an error of 1e-7 of the largest variance is a tenth of one
-    that is a million times smaller.
-    """
-
-    __slots__ = ()
 
 
 def _gram(rows: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ __all__ = ["Extremes", "Moments", "Statistics", "all_reduced", "float64_chunks",
 
 CHUNK = 2**19  # elements: the float64 copy, 4 MiB, stays in the cache; smaller ones cost more calls
 CHUNK_ON_ACCELERATOR = 2**22  # 32 MiB: fewer, larger kernels
-WITHOUT_ORDER = (torch.uint16, torch.uint32, torch.uint64)  # torch finds no extremes of these
+TINY = 1e-9  # of the rounding of a mean: no two float64 numbers differ by so little
+WITHOUT_ORDER = (torch.uint16, torch.uint32, torch.uint64)  # torch finds no extremes of these and of float8
 NO_FLOAT64 = ("mps",)  # devices that cannot hold the statistics
 
 
@@ -67,10 +68,10 @@ class Moments(NamedTuple):
         mean:
 
         $$ \bar x = m + \tfrac1n\sum_i (x_i - m), \qquad
-           M_2 = \sum_i (x_i - m)^2, \qquad m \approx \tfrac1n \sum_i x_i $$
+           M_2 = \sum_i (x_i - m)^2 - n(\bar x - m)^2, \qquad m \approx \tfrac1n \sum_i x_i $$
 
         with $n$ the count, $\bar x$ the mean and $M_2$ the m2 that are returned. The mean of a constant is
-        that constant, to the bit.
+        that constant, to the bit, and its $M_2$ is 0.
 
         Args:
             x: Numbers of any real dtype, at least one; two or more dimensions unless `dim` is None.
@@ -113,7 +114,9 @@ class Moments(NamedTuple):
             mean = values.mean(dims, keepdim=True)
             error = values.sub_(mean).mean(dims)
             count = values.numel() // mean.numel()
-        return cls(count, error.add_(mean.view_as(error)), values.square_().sum(dims))
+        m2, excess = values.square_().sum(dims), error.square().mul_(count)  # as the mean was rounded
+        m2.sub_(excess).masked_fill_(m2 <= TINY * excess, 0.0)  # so that a constant has none
+        return cls(count, error.add_(mean.view_as(error)), m2)
 
     @classmethod
     def nothing(cls, features: tuple[int, ...], device: torch.device) -> Self:
@@ -227,7 +230,7 @@ class Extremes(NamedTuple):
     @classmethod
     def _measure_piece(cls, values: Tensor, dims: list[int], omit_nan: bool) -> Self:
         """Extremes over `dims`, in the dtype of `values`; torch.aminmax is 5 times slower than its halves."""
-        if values.dtype in WITHOUT_ORDER:
+        if values.dtype in WITHOUT_ORDER or (values.is_floating_point() and values.itemsize == 1):
             values = values.double()
         if omit_nan and values.is_floating_point():
             missing = values.isnan()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Any, Self, cast
@@ -9,15 +10,16 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor, nn
 
-from .arrays import Array, as_tensor
+from .arrays import Array, as_tensor, names_of
 from .base import Transform
+from .estimator import NOT_GIVEN, Estimator
 
 __all__ = ["Compose"]
 
 ROWS_OF = 2**19  # elements that pass through the stages at a time while they are fitted
 
 
-class Compose(nn.Module):
+class Compose(Estimator, nn.Module):
     r"""Several transforms one after the other: each is fitted to what the ones before it make of the data.
 
     $$ z = (t_k \circ \dots \circ t_2 \circ t_1)(x), \qquad
@@ -67,23 +69,26 @@ class Compose(nn.Module):
         stages: list[nn.Module] = []
         for k, stage in enumerate(transforms):
             if not isinstance(stage, nn.Module):
-                raise TypeError(f"transforms must be modules, but stage {k} is a {type(stage).__name__}")
+                raise TypeError(
+                    f"Compose: transforms must be modules, got a {type(stage).__name__} as stage {k}"
+                )
             stages += stage.stages if isinstance(stage, Compose) else [stage]
         if not stages:
-            raise ValueError("transforms must hold at least one stage, but are none")
+            raise ValueError("Compose: transforms must hold at least one stage, got none")
         learners = [stage for stage in stages if isinstance(stage, Transform)]
         for stage in learners:
             if sum(stage is other for other in learners) > 1:
                 raise ValueError(
-                    f"transforms must be fitted apart, but one {type(stage).__name__} stands there twice"
+                    f"Compose: transforms must differ, got the same {type(stage).__name__} twice"
                 )
         self.stages = nn.ModuleList(stages)
 
-    def fit(self, x: Array) -> Self:
+    def fit(self, x: Array, y: Any = NOT_GIVEN) -> Self:
         """Fit each stage in turn to what the ones before it make of `x`, forgetting any other data.
 
         Args:
             x: What the first stage takes.
+            y: Ignored, but for what it says of the caller, as in `Transform.fit`.
 
         Returns:
             The chain itself.
@@ -101,13 +106,15 @@ class Compose(nn.Module):
             for stage, buffers in zip(self.stages, before, strict=True):
                 stage._buffers.update(buffers)
             raise
+        self._fitted_to(x, y)
         return self
 
-    def partial_fit(self, x: Array) -> Self:
+    def partial_fit(self, x: Array, y: Any = None) -> Self:
         """Add the data in `x` to the statistics of the only stage that learns.
 
         Args:
             x: What the first stage takes.
+            y: Ignored.
 
         Returns:
             The chain itself.
@@ -126,8 +133,12 @@ class Compose(nn.Module):
             [4.0, 5.0, 6.0, 7.0]
         """
         k, stage = self._learner("partial_fit")
+        names = self._names_in if stage._is_fitted else names_of(x)
+        if stage._is_fitted:
+            self._check_names(x)
         with torch.no_grad():
-            stage.partial_fit(self._through(self.stages[:k], as_tensor(x, read_only=True)))
+            stage.partial_fit(self._through(self.stages[:k], as_tensor(x, "Compose", read_only=True)))
+        self._names_in = names
         return self
 
     def transform(self, x: Array) -> Tensor:
@@ -137,13 +148,14 @@ class Compose(nn.Module):
             x: What the first stage takes.
 
         Returns:
-            What the last stage gives.
+            What the last stage gives; as an array, if scikit-learn calls with one.
 
         Raises:
             RuntimeError: A stage is not fitted.
             TypeError, ValueError: As the stages' own.
         """
-        return self._through(self.stages, as_tensor(x))
+        self._check_names(x)
+        return self._answer(self._through(self.stages, as_tensor(x, "Compose")), x)
 
     def inverse_transform(self, x: Array) -> Tensor:
         """Undo `transform`: the stages' inverses, from the last to the first.
@@ -159,19 +171,18 @@ class Compose(nn.Module):
             TypeError: A stage has no `inverse_transform`; and as the stages' own.
             ValueError: As the stages' own.
         """
-        z = as_tensor(x)
+        z = as_tensor(x, "Compose")
         for stage in self.stages:
             if not hasattr(stage, "inverse_transform"):
-                raise TypeError(
-                    f"stages must have an inverse_transform to be undone, but {type(stage).__name__} has none"
-                )
+                rule = "stages must have an inverse_transform to be undone"
+                raise TypeError(f"Compose: {rule}, got a {type(stage).__name__}, which has none")
         for stage in reversed(list(self.stages)):
             z = cast(Transform, stage).inverse_transform(z)
-        return z
+        return self._answer(z, x)
 
     def forward(self, x: Array) -> Tensor:
-        """The same as `transform(x)`."""
-        return self.transform(x)
+        """The same as `transform(x)`, always as a tensor."""
+        return torch.as_tensor(self.transform(x))
 
     def merge(self, other: Self) -> Self:
         """Add the data that `other` has seen to the statistics of the only stage that learns.
@@ -190,8 +201,12 @@ class Compose(nn.Module):
         k, stage = self._learner("merge")
         mine, its = _names(self), _names(other)
         if its != mine:
-            raise TypeError(f"other must be a {mine}, but is a {its}")
+            raise TypeError(f"Compose: other must be a {mine}, got a {its}")
+        names = self._names_in if stage._is_fitted else other._names_in
+        if stage._is_fitted and other._names_in is not None:
+            self._check_names_are(other._names_in, "other")
         stage.merge(cast(Transform, other.stages[k]))
+        self._names_in = names
         return self
 
     def synchronize(self, group: Any = None) -> Self:
@@ -210,20 +225,82 @@ class Compose(nn.Module):
         self._learner("synchronize")[1].synchronize(group)
         return self
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The stages by number, as words, and with `deep` their own arguments: "0__dim"."""
+        params: dict[str, Any] = {str(k): stage for k, stage in enumerate(self.stages)}
+        for name, stage in list(params.items()) if deep else []:
+            if isinstance(stage, Estimator):
+                params |= {f"{name}__{key}": value for key, value in stage.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Change arguments of stages, named as `get_params` names them, or put other stages there."""
+        known = self.get_params()
+        for name in params:
+            if name not in known:
+                raise ValueError(f"Compose: params must be among {list(known)}, got {name!r}")
+        stages = {name: params.get(name, stage) for name, stage in self.get_params(deep=False).items()}
+        chain = Compose(*stages.values())
+        changed = []
+        for name, stage in stages.items():
+            own = {
+                key.removeprefix(f"{name}__"): v for key, v in params.items() if key.startswith(f"{name}__")
+            }
+            changed += [(stage, stage._changed(own))] if own else []
+        for stage, other in changed:  # no call can be refused any more
+            stage._take(other)
+        self.stages = chain.stages
+        return self
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """Names for the features of the result: those that stage after stage gives to those of `x`.
+
+        Args:
+            input_features: Names of the features of `x`; None takes those of the table it was fitted to.
+
+        Returns:
+            A NumPy array of words.
+
+        Raises:
+            RuntimeError, ValueError: As the stages' own.
+            AttributeError: A stage has no such names.
+        """
+        names = self._named(input_features, None) if input_features is not None or self._names_in else None
+        return reduce(
+            lambda names, stage: cast(Transform, stage).get_feature_names_out(names), self.stages, names
+        )
+
+    def __sklearn_clone__(self) -> Self:
+        stages = [
+            s.__sklearn_clone__() if isinstance(s, Estimator) else copy.deepcopy(s) for s in self.stages
+        ]
+        clone = type(self)(*stages)
+        clone._in_kind = True
+        return clone
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features of the data; no such attribute where the first stage has none."""
+        return cast(Transform, self.stages[0]).n_features_in_
+
+    @property
+    def _is_fitted(self) -> bool:
+        return all(stage._is_fitted for stage in self.stages if isinstance(stage, Transform))
+
     def _learner(self, method: str) -> tuple[int, Transform]:
         """The number of the only stage that learns, and that stage."""
         learners = [(k, stage) for k, stage in enumerate(self.stages) if isinstance(stage, Transform)]
         if len(learners) != 1:
             names = ", ".join(type(stage).__name__ for _, stage in learners) or "none"
             raise RuntimeError(
-                f"{method} needs exactly one stage that learns, as a later one's data depend on the fit "
-                f"of an earlier one, but has {len(learners)} ({names}): call fit with all data at once"
+                f"Compose: {method} must have exactly one stage that learns, as a later one's data depend on "
+                f"the fit of an earlier one, got {len(learners)} ({names}): call fit with all data at once"
             )
         return learners[0]
 
     def _outputs(self, x: Array, k: int) -> Iterator[Tensor]:
         """What the stages before stage `k` make of `x`: some rows at a time, where the stages keep rows."""
-        x = as_tensor(x, read_only=True)
+        x = as_tensor(x, "Compose", read_only=True)
         dims = [stage.dim for stage in self.stages if isinstance(stage, Transform)]
         rows_stay = all(dim is None or dim == -1 or dim > 0 for dim in dims)
         whole = k == 0 or x.numel() <= ROWS_OF or not rows_stay

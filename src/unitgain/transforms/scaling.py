@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .base import Transform
+from .estimator import as_float64, checked_peer, names_of_peer, peer_with
 from .moments import Extremes, Moments
 
 __all__ = ["Center", "MinMaxScaler", "StandardScaler"]
@@ -23,6 +25,18 @@ class _Scaler(Transform):
     """
 
     _options = ("dim", "nan")
+
+    scale_: Any
+
+    def _taken_from(self, fitted: Any) -> Self:
+        """The scaler with the statistics of scikit-learn's, if it makes the same of them."""
+        self._names_in = names_of_peer(fitted)
+        ours, theirs = self.scale_, fitted.scale_
+        if ours is not None and not (same := np.isclose(ours, theirs, 1e-6, 0, equal_nan=True)).all():
+            k = int(np.argmin(same))
+            rule = f"fitted must have the scale_ {ours[k].item():.3g} of its statistics in column {k}"
+            raise ValueError(f"{self._name}: {rule}, got {theirs[k]:.3g}")
+        return self
 
     def _line(self) -> tuple[Tensor, Tensor, float]:
         """Center and scale, float64 `(features,)`, and low end of the map."""
@@ -51,9 +65,9 @@ class _Scaler(Transform):
         shape = getattr(self, first).shape
         if len(shape) != (self.dim is not None):
             rule = "()" if self.dim is None else "(features,)"
-            return [f"{first} must have shape {rule} for dim={self.dim}, but has {tuple(shape)}"]
+            return [f"{first} must have shape {rule} for dim={self.dim}, got {tuple(shape)}"]
         return [
-            f"{name} must have shape {tuple(shape)}, as {first}, but has {tuple(getattr(self, name).shape)}"
+            f"{name} must have shape {tuple(shape)}, as {first}, got {tuple(getattr(self, name).shape)}"
             for name in others
             if getattr(self, name).shape != shape
         ]
@@ -74,6 +88,7 @@ class Center(_Scaler):
             over all values.
         nan: "raise" refuses NaN in `fit`; "omit" leaves it out of the mean. `transform` passes it on either
             way.
+        output_dtype: The floating dtype of the result; None keeps the input's.
 
     Attributes:
         mean_: Means, float64 `(features,)`, `()` where `dim` is None; None until fitted.
@@ -81,7 +96,7 @@ class Center(_Scaler):
             until fitted.
 
     Raises:
-        TypeError: `dim` is neither an int nor None.
+        TypeError: `dim` is neither an int nor None, or `output_dtype` no floating dtype.
         ValueError: `nan` is neither "raise" nor "omit".
 
     Examples:
@@ -127,9 +142,12 @@ class StandardScaler(_Scaler):
 
     Fit it on the training part of the data only, and put it in front of the network: `nn.Sequential(scaler,
     model)` carries the statistics in its state_dict, moves them with `.to(device)` and exports them.
-    Statistics are float64 and no `.half()` changes that; float32 results are within 1e-6 of the exact ones
-    at means up to 1e6 standard deviations. `transform` is differentiable with respect to `x`; nothing is
-    ever fitted in `forward`.
+    Statistics are float64 and no `.half()` changes that. A float32 result differs from the exact one
+    by some 1.5e-7 of its size (of 1, where it is smaller) at most, at means up to 1e6 standard deviations.
+    `transform` is differentiable with respect to `x`; nothing is ever fitted in `forward`.
+
+    A feature that hardly varies counts as constant, by scikit-learn's rule: if $\sigma$ is no more than
+    $n \cdot 2.2 \cdot 10^{-16}\, |\mu|$, which is what rounding may make of a constant.
 
     Args:
         dim: The dimension whose entries have statistics of their own: -1 for the columns of a table
@@ -139,17 +157,19 @@ class StandardScaler(_Scaler):
         with_std: Divide by the standard deviation.
         nan: "raise" refuses NaN in `fit`; "omit" leaves it out of the statistics. `transform` passes it on
             either way.
+        output_dtype: The floating dtype of the result; None keeps the input's.
 
     Attributes:
         mean_: Means, float64 `(features,)`, `()` where `dim` is None; None until fitted.
         var_: Variances, likewise (divided by n, not n - 1).
         scale_: What `transform` divides by: the root of `var_`, 1 for constant features; None if not
             `with_std`.
+        n_features_in_, feature_names_in_: Number of features, and their names if it was fitted to a table.
         n_samples_seen_: Number of values behind each mean, int64: `()`, or `(features,)` if `nan="omit"`; 0
             until fitted.
 
     Raises:
-        TypeError: `dim` is neither an int nor None.
+        TypeError: `dim` is neither an int nor None, or `output_dtype` no floating dtype.
         ValueError: `nan` is neither "raise" nor "omit".
 
     Examples:
@@ -186,8 +206,9 @@ class StandardScaler(_Scaler):
         with_mean: bool = True,
         with_std: bool = True,
         nan: Literal["raise", "omit"] = "raise",
+        output_dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(dim, nan=nan)
+        super().__init__(dim, nan=nan, output_dtype=output_dtype)
         self.with_mean = with_mean
         self.with_std = with_std
 
@@ -196,7 +217,78 @@ class StandardScaler(_Scaler):
         """What `transform` divides by, `(features,)`: standard deviations, 1 for 0; None until fitted."""
         if not self.with_std or not self._is_fitted:
             return None
-        return _spread_or_one(self.var_.sqrt(), self.mean_)
+        n, eps = self.n_samples_seen_.double(), torch.finfo(torch.float64).eps
+        rounding = n * eps * self.var_ + (n * self.mean_ * eps).square()
+        return self.var_.sqrt().masked_fill(self.var_ <= rounding, 1.0)
+
+    @classmethod
+    def from_sklearn(cls, fitted: Any) -> Self:
+        """The same statistics as scikit-learn's scaler has, to the last bit.
+
+        Args:
+            fitted: A fitted `sklearn.preprocessing.StandardScaler`. What it does not keep is NaN here: the
+                variances without `with_std`, the means too without `with_mean`.
+
+        Returns:
+            A fitted scaler; with `nan="omit"` if the features have different counts.
+
+        Raises:
+            TypeError: `fitted` is of another class.
+            ValueError: It is not fitted, was fitted with fractional weights, or its `scale_` does not follow
+                from its `var_`.
+
+        Examples:
+            >>> from sklearn import preprocessing
+            >>> from unitgain.transforms import StandardScaler
+            >>> theirs = preprocessing.StandardScaler().fit([[1.0], [3.0]])
+            >>> StandardScaler.from_sklearn(theirs).mean_.item()
+            2.0
+        """
+        from sklearn.preprocessing import StandardScaler as Theirs
+
+        checked_peer(fitted, Theirs, cls.__name__)
+        n = np.asarray(fitted.n_samples_seen_)
+        if (n != n.round()).any():
+            raise ValueError(f"{cls.__name__}: fitted must count rows, got a sum of weights, {n.max():g}")
+        n = n.astype(np.int64)
+        omit = n.ndim > 0 or n == 0
+        scaler = cls(with_mean=fitted.with_mean, with_std=fitted.with_std, nan="omit" if omit else "raise")
+        features = fitted.n_features_in_
+        scaler._buffers.update(
+            mean_=as_float64(fitted.mean_, features),
+            var_=as_float64(fitted.var_, features),
+            n_samples_seen_=torch.from_numpy(np.array(np.broadcast_to(n, features) if omit else n)),
+        )
+        return scaler._taken_from(fitted)
+
+    def to_sklearn(self) -> Any:
+        """scikit-learn's scaler with the same statistics, to the last bit.
+
+        Returns:
+            A fitted `sklearn.preprocessing.StandardScaler`.
+
+        Raises:
+            RuntimeError: The scaler is not fitted.
+            ValueError: `dim` is not -1, or `output_dtype` not None: scikit-learn has neither.
+
+        Examples:
+            >>> import torch
+            >>> from unitgain.transforms import StandardScaler
+            >>> StandardScaler().fit(torch.tensor([[1.0], [3.0]])).to_sklearn().transform([[5.0]])
+            array([[3.]])
+        """
+        from sklearn.preprocessing import StandardScaler as Theirs
+
+        self._require_plain()
+        n = self.n_samples_seen_.cpu().numpy()
+        return peer_with(
+            Theirs(with_mean=self.with_mean, with_std=self.with_std),
+            self,
+            mean_=self.mean_ if self.with_mean or self.with_std else None,
+            var_=self.var_ if self.with_std else None,
+            scale_=self.scale_,
+            n_samples_seen_=n.max() if n.min() == n.max() else n.copy(),
+        )
 
     def _to_buffers(self, statistics: Moments) -> dict[str, Tensor]:
         n, mean, m2 = statistics
@@ -216,7 +308,7 @@ class StandardScaler(_Scaler):
     def _faults(self) -> list[str]:
         faults = super()._faults()
         if not self.var_.is_meta and (self.var_ < 0).any():
-            faults.append(f"var_ must not be negative, but reaches {self.var_.min().item():.3g}")
+            faults.append(f"var_ must not be negative, got {self.var_.min().item():.3g}")
         return faults
 
 
@@ -240,18 +332,21 @@ class MinMaxScaler(_Scaler):
         clip: Let `transform` return nothing beyond `feature_range`.
         nan: "raise" refuses NaN in `fit`; "omit" leaves it out of the range. `transform` passes it on either
             way.
+        output_dtype: The floating dtype of the result; None keeps the input's.
 
     Attributes:
         data_min_: Least values, float64 `(features,)`, `()` where `dim` is None; None until fitted.
         data_max_: Greatest values, likewise.
+        data_range_: Their differences, likewise.
         scale_: What `transform` multiplies by, likewise.
         min_: As in scikit-learn not the minimum of the data, but where the map puts x = 0: it is
             `data_min_` that goes to the low end, and z = x · `scale_` + `min_`.
+        n_features_in_, feature_names_in_: Number of features, and their names if it was fitted to a table.
         n_samples_seen_: Number of values behind each range, int64: `()`, or `(features,)` if `nan="omit"`; 0
             until fitted.
 
     Raises:
-        TypeError: `dim` is neither an int nor None.
+        TypeError: `dim` is neither an int nor None, or `output_dtype` no floating dtype.
         ValueError: `feature_range` is not two finite numbers in rising order, or `nan` is neither "raise" nor
             "omit".
 
@@ -290,28 +385,97 @@ class MinMaxScaler(_Scaler):
         *,
         clip: bool = False,
         nan: Literal["raise", "omit"] = "raise",
+        output_dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(dim, nan=nan)
+        super().__init__(dim, nan=nan, output_dtype=output_dtype)
         try:
             low, high = map(float, feature_range)
         except (TypeError, ValueError):  # not two, or no numbers
             low = high = math.nan
         if not -math.inf < low < high < math.inf:
-            raise ValueError(
-                f"feature_range must be two finite numbers, low < high, but got {feature_range!r}"
-            )
+            rule = "two finite numbers, low < high"
+            raise ValueError(f"{self._name}: feature_range must be {rule}, got {feature_range!r}")
         self.feature_range = (low, high)
         self.clip = clip
 
     @property
     def scale_(self) -> Tensor | None:
         """What `transform` multiplies by, `(features,)`; None until fitted."""
-        return self._line()[1].reciprocal() if self._is_fitted else None
+        if not self._is_fitted:
+            return None
+        spread, (low, high) = self._range_or_one(), self.feature_range
+        return torch.full_like(spread, high - low).div_(spread)  # torch takes a number by the reciprocal
 
     @property
     def min_(self) -> Tensor | None:
         """Where the map puts x = 0, `(features,)`; None until fitted."""
         return self.feature_range[0] - self.data_min_ * self.scale_ if self._is_fitted else None
+
+    @property
+    def data_range_(self) -> Tensor | None:
+        """From the least to the greatest value, `(features,)`; None until fitted."""
+        return self.data_max_ - self.data_min_ if self._is_fitted else None
+
+    @classmethod
+    def from_sklearn(cls, fitted: Any) -> Self:
+        """The same ranges as scikit-learn's scaler has, to the last bit.
+
+        Args:
+            fitted: A fitted `sklearn.preprocessing.MinMaxScaler`.
+
+        Returns:
+            A fitted scaler; with `nan="omit"` if a feature has no values.
+
+        Raises:
+            TypeError: `fitted` is of another class.
+            ValueError: It is not fitted, or its `scale_` is not that of its range here: what counts as
+                constant differs (see above).
+
+        Examples:
+            >>> from sklearn import preprocessing
+            >>> from unitgain.transforms import MinMaxScaler
+            >>> theirs = preprocessing.MinMaxScaler().fit([[1.0], [3.0]])
+            >>> MinMaxScaler.from_sklearn(theirs).data_max_.item()
+            3.0
+        """
+        from sklearn.preprocessing import MinMaxScaler as Theirs
+
+        checked_peer(fitted, Theirs, cls.__name__)
+        low, high = (as_float64(part) for part in (fitted.data_min_, fitted.data_max_))
+        omit = bool(low.isnan().any())
+        scaler = cls(tuple(fitted.feature_range), clip=fitted.clip, nan="omit" if omit else "raise")
+        n = torch.tensor(int(fitted.n_samples_seen_))
+        scaler._buffers.update(
+            data_min_=low, data_max_=high, n_samples_seen_=n * low.isfinite() if omit else n
+        )
+        return scaler._taken_from(fitted)
+
+    def to_sklearn(self) -> Any:
+        """scikit-learn's scaler with the same ranges, to the last bit.
+
+        Returns:
+            A fitted `sklearn.preprocessing.MinMaxScaler`.
+
+        Raises:
+            RuntimeError: The scaler is not fitted.
+            ValueError: `dim` is not -1, or `output_dtype` not None: scikit-learn has neither.
+
+        Examples:
+            >>> import torch
+            >>> from unitgain.transforms import MinMaxScaler
+            >>> MinMaxScaler().fit(torch.tensor([[1.0], [3.0]])).to_sklearn().transform([[2.0]])
+            array([[0.5]])
+        """
+        from sklearn.preprocessing import MinMaxScaler as Theirs
+
+        self._require_plain()
+        names = ("data_min_", "data_max_", "data_range_", "scale_", "min_")
+        return peer_with(
+            Theirs(self.feature_range, clip=self.clip),
+            self,
+            **{name: getattr(self, name) for name in names},
+            n_samples_seen_=int(self.n_samples_seen_.max()),
+        )
 
     def _to_buffers(self, statistics: Extremes) -> dict[str, Tensor]:
         n, low, high = statistics
@@ -326,9 +490,15 @@ class MinMaxScaler(_Scaler):
 
     def _line(self) -> tuple[Tensor, Tensor, float]:
         low, high = self.feature_range
-        largest = torch.maximum(self.data_min_.abs(), self.data_max_.abs())
-        spread = _spread_or_one(self.data_max_ - self.data_min_, largest)
-        return self.data_min_, spread / (high - low), low
+        return self.data_min_, self._range_or_one() / (high - low), low
+
+    def _range_or_one(self) -> Tensor:
+        """The range, 1 where it is 0 or no more than the rounding of its ends in float64."""
+        spread = self.data_max_ - self.data_min_
+        rounding = (
+            8 * torch.finfo(torch.float64).eps * torch.maximum(self.data_min_.abs(), self.data_max_.abs())
+        )
+        return spread.masked_fill(spread <= rounding, 1.0)
 
     def _map(self, x: Tensor, room: Tensor | None) -> Tensor:
         z = super()._map(x, room)
@@ -337,13 +507,8 @@ class MinMaxScaler(_Scaler):
     def _faults(self) -> list[str]:
         faults = super()._faults()
         if not faults and not self.data_min_.is_meta and (self.data_max_ < self.data_min_).any():
-            faults.append("data_max_ must be at least data_min_, but is less")
+            faults.append("data_max_ must be at least data_min_, got less")
         return faults
-
-
-def _spread_or_one(spread: Tensor, size: Tensor) -> Tensor:
-    """`spread`, 1 where it is 0 or no more than the rounding in float64 of values of `size`."""
-    return spread.masked_fill(spread <= 8 * torch.finfo(torch.float64).eps * size.abs(), 1.0)
 
 
 def _blank(values: Tensor, n: Tensor | int, fill: float) -> Tensor:
