@@ -179,8 +179,9 @@ class _Norm(_Layer):
 
     @property
     def _shape(self) -> tuple[int, ...]:
-        """Of one number a unit: torch's for one layer, and for many that which broadcasts over columns."""
-        return (*self.replicas, self.features, 1) if self.replicas else (self.features,)
+        """Of one number a unit: torch's for one layer of rows, else that which broadcasts over columns."""
+        torchs = not self.replicas and self.examples_dim == -2
+        return (self.features,) if torchs else (*self.replicas, self.features, 1)
 
     @abstractmethod
     def _normalized(self, x: Tensor) -> Tensor:
@@ -244,7 +245,8 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, from 1; `(features,)`, with replicas or in columns `(*replicas, features, 1)`; None without
+            `affine`.
         bias: β, likewise, from 0.
         running_mean: Likewise, from 0.
         running_var: Likewise, from 1; of the unbiased variances σ² n / (n - 1), as in torch.
@@ -386,7 +388,8 @@ class LayerNorm(_Norm):
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, from 1; `(features,)`, with replicas or in columns `(*replicas, features, 1)`; None without
+            `affine`.
         bias: β, likewise, from 0.
 
     Raises:
@@ -428,7 +431,8 @@ class RMSNorm(_Norm):
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, from 1; `(features,)`, with replicas or in columns `(*replicas, features, 1)`; None without
+            `affine`.
 
     Raises:
         TypeError: When called, for an input that is not real and floating-point.
