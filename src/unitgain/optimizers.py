@@ -637,8 +637,8 @@ class RMSprop(_Books):
         eps_inside: Add ε under the root, as the source article and Keras do; torch adds it to the root.
         momentum: β of `momentum_rule`, applied to the divided gradient, in [0, 1).
         weight_decay: λ, at least 0; λθ is added to the gradient.
-        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
-            device).
+        check_finite: Report a gradient that holds NaN or infinity, or an `eps` too small for the dtype,
+            instead of stepping into it (waits for the device).
         only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
@@ -655,6 +655,8 @@ class RMSprop(_Books):
         >>> optimizer.step()
         >>> theta.detach()
         tensor([0.9000])
+
+    In float16 take `eps` 1e-4; see `Adam`.
 
     Differs from torch: no `centered` but False. Keras's defaults are lr 0.001, ρ 0.9 and ε 1e-7 inside the
     root, and its velocity contains the learning rate.
@@ -723,8 +725,8 @@ class Adam(_Books):
         eps_inside: Add ε under the root instead, as the source article does.
         weight_decay: λ, at least 0; by default λθ is added to the gradient.
         decoupled_weight_decay: Shrink the parameters by `weight_decay_rule` instead, as `AdamW` does.
-        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
-            device).
+        check_finite: Report a gradient that holds NaN or infinity, or an `eps` too small for the dtype,
+            instead of stepping into it (waits for the device).
         only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
@@ -750,6 +752,10 @@ class Adam(_Books):
         >>> optimizer.step()
         >>> theta.detach().flatten()
         tensor([0.9000, 0.8000, 0.7000])
+
+    In float16 `eps` = 1e-8 is 0, and so is the mean of squared gradients below 3e-8: the step is then 0 / 0
+    or infinite, here as in torch. Keep the parameters in float32 and compute under autocast, or take `eps`
+    1e-4; `check_finite` says where it would happen.
 
     Differs from torch: no `amsgrad` but False; torch cannot leave the bias correction out. Keras's ε is 1e-7,
     and its `weight_decay` is always decoupled.
@@ -831,8 +837,8 @@ class AdamW(Adam):
         bias_correction: As for `Adam`.
         eps_inside: As for `Adam`.
         weight_decay: λ, at least 0.
-        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
-            device).
+        check_finite: Report a gradient that holds NaN or infinity, or an `eps` too small for the dtype,
+            instead of stepping into it (waits for the device).
         only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
@@ -848,7 +854,9 @@ class AdamW(Adam):
         >>> theta.detach()
         tensor([1.9000])
 
-    Differs from Keras: `weight_decay` is 0.004 there by default; 0.01 here and in torch.
+    In float16 take `eps` 1e-4; see `Adam`.
+
+    Differs from torch: as `Adam`. Keras's `weight_decay` is 0.004 by default; 0.01 here and in torch.
 
     Source: see `weight_decay_rule`.
     """
