@@ -269,9 +269,9 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         (tensor([0.8000]), tensor([[5.9114]]))
 
     Differs from torch.nn.BatchNorm1d: has replicas; takes no `(n, channels, length)`; is exact on a constant,
-    where torch's may return a few hundredths. In float32 the statistics of rows lose digits as torch's do: 2e-5
-    of the variance at 1e5 rows (not of columns). For the channels of a convolution use nn.BatchNorm2d. Torch's
-    tools take it for one of theirs: checkpoints go both ways, `update_bn` measures it anew,
+    where torch's may return a few hundredths. Of rows in float32 the variance is, as torch's, off by 2e-5 at
+    1e5 examples; not so of columns. For the channels of a convolution use nn.BatchNorm2d. Torch's tools take
+    it for one of theirs: checkpoints go both ways, `update_bn` measures it anew,
     `nn.SyncBatchNorm.convert_sync_batchnorm` shares its statistics among processes and
     `torch.nn.utils.fuse_linear_bn_eval` folds it; the last two refuse replicas and columns. Keras's momentum
     is the weight of the *old* value, 0.99, its epsilon 1e-3, and its running variance the biased one. Cast to
