@@ -299,6 +299,7 @@ _BELOW = {  # every number lies from 0 to below this
     "alpha": 1.0,
     "betas": 1.0,
 }
+_COMMON = {"maximize": False, "foreach": None, "differentiable": False}  # options of torch's classes
 _HOW = ("capturable", "differentiable", "foreach", "fused")  # how torch takes its steps, not which ones
 _Rule = Callable[[int | Tensor, list[Tensor]], None]
 _PIECE = 2**17  # elements a thread: all that Adam reads and writes of them, 2 MB, stays in the cache
@@ -569,13 +570,7 @@ class SGD(_Books):
     Source: see `sgd_rule` and `momentum_rule`.
     """
 
-    only_torch: ClassVar = {
-        "dampening": 0,
-        "maximize": False,
-        "foreach": None,
-        "differentiable": False,
-        "fused": None,
-    }
+    only_torch: ClassVar = {"dampening": 0, "fused": None, **_COMMON}
 
     def __init__(
         self,
@@ -664,13 +659,7 @@ class RMSprop(_Books):
     Source: see `rmsprop_rule`.
     """
 
-    only_torch: ClassVar = {
-        "centered": False,
-        "maximize": False,
-        "foreach": None,
-        "capturable": False,
-        "differentiable": False,
-    }
+    only_torch: ClassVar = {"centered": False, "capturable": False, **_COMMON}
     counts = True  # for torch: its RMSprop counts, and can load ours
 
     def __init__(
@@ -763,14 +752,7 @@ class Adam(_Books):
     Source: see `adam_rule`.
     """
 
-    only_torch: ClassVar = {
-        "amsgrad": False,
-        "maximize": False,
-        "foreach": None,
-        "capturable": False,
-        "differentiable": False,
-        "fused": None,
-    }
+    only_torch: ClassVar = {"amsgrad": False, "capturable": False, "fused": None, **_COMMON}
     counts = True
 
     def __init__(
