@@ -1,6 +1,8 @@
 """activations.py: the functions, their slopes, peaks and gains against formulas, autograd and scipy."""
 
+import copy
 import math
+import pickle
 import re
 from functools import partial
 
@@ -447,3 +449,57 @@ def test_gain_is_not_torchs_rule_of_thumb():
         np.isclose([gain("selu"), gain("sigmoid")], [theirs("selu"), theirs("sigmoid")]).tolist()
         == [False] * 2
     )
+
+
+# In every mode of torch
+
+
+def test_derivative_in_inference_mode():
+    """Where autograd is off for good: of tensors made inside and outside."""
+    outside = torch.zeros(3)
+    with torch.inference_mode():
+        for x in outside, torch.zeros(3):
+            assert derivative("sigmoid")(x).tolist() == [0.25] * 3
+        assert peak("tanh") == (0.0, 1.0)
+        assert gain("relu", "backward") == pytest.approx(2**0.5)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # inside torch's forward mode
+def test_derivative_under_transforms():
+    """f'' of the sigmoid at 1 is s (1 - s) (1 - 2 s)."""
+    slope, x = derivative("sigmoid"), torch.ones(2, 3, dtype=torch.float64)
+    s = torch.sigmoid(x)
+    first, second = s * (1 - s), s * (1 - s) * (1 - 2 * s)
+    torch.testing.assert_close(torch.vmap(slope)(x), first)
+    torch.testing.assert_close(torch.func.grad(lambda x: slope(x).sum())(x), second)
+    torch.testing.assert_close(torch.func.jvp(slope, (x,), (torch.ones_like(x),))[1], second)
+    torch.testing.assert_close(torch.func.jacfwd(slope)(x[0]), second[0].diag())
+    torch.testing.assert_close(torch.func.jacrev(slope)(x[0]), second[0].diag())
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_pickles_and_copies(name):
+    module, x = Activation(name), torch.tensor([-2.0, 0.0, 1.0])
+    for twin in (pickle.loads(pickle.dumps(module)), copy.deepcopy(module)):
+        assert torch.equal(twin(x), module(x))
+
+
+def test_prelu_at_infinity_is_torch_s():
+    x = torch.tensor([[math.inf, -math.inf, 0.0, -1.0, 2.0]], requires_grad=True)
+    ours, theirs = PReLU(5), torch.nn.PReLU(5)
+    grads = []
+    for module in (ours, theirs):
+        x.grad = None
+        y = module(x)
+        y.sum().backward()
+        grads.append((y, x.grad, module.weight.grad.flatten()))
+    for mine, other in zip(*grads, strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_prelu_under_autocast_gives_torch_s_dtype():
+    x = torch.randn(4, 3).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        y, target = PReLU(3)(x), torch.nn.PReLU(3)(x)
+    assert y.dtype == target.dtype
+    assert torch.equal(y, target)

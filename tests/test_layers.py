@@ -382,10 +382,14 @@ def test_checkpoints_of_torch_go_both_ways(name, examples_dim):
     ours, theirs = NORMALIZATIONS[name](4, examples_dim=examples_dim), TWINS[name](4)
     x = torch.randn(7, 4, generator=seeded(1)[0])
     columns = x.mT if examples_dim == -1 else x
-    for giver, taker in ((moved(TWINS[name](4)), ours), (moved(NORMALIZATIONS[name](4)), theirs)):
-        taker.load_state_dict(giver.state_dict())
-        y = taker.eval()(columns if taker is ours else x)
-        torch.testing.assert_close(y.mT if y.shape != x.shape else y, giver(x))
+    giver = moved(TWINS[name](4))
+    ours.load_state_dict(giver.state_dict())
+    y = ours.eval()(columns)
+    torch.testing.assert_close(y.mT if examples_dim == -1 else y, giver(x))
+    if examples_dim == -2:
+        giver = moved(NORMALIZATIONS[name](4))
+        theirs.load_state_dict(giver.state_dict())
+        torch.testing.assert_close(theirs.eval()(x), giver(x))
 
 
 def test_a_checkpoint_of_torch_s_linear():

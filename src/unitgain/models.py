@@ -48,7 +48,7 @@ class MLP(nn.Module):
         position: Of the normalization: "before" the activation, as it was published, or "after" it.
         replicas: Leading dimensions: `()` is one network, `(1000,)` or `1000` a thousand of them.
         weight: Rule for the weights, by name or as a function.
-        bias: Rule for the biases, or None for a network without them.
+        bias: Rule for the biases. True, as in torch, for the usual rule; False or None for a network without.
         generator: One generator, or one a replica: replica k then starts equal to the single network of
             generator k, to the bit.
         device, dtype: As everywhere in torch.
@@ -96,7 +96,7 @@ class MLP(nn.Module):
         position: Literal["before", "after"] = "before",
         replicas: int | tuple[int, ...] = (),
         weight: str | Initializer = "glorot_uniform",
-        bias: str | Initializer | None = "zeros",
+        bias: str | Initializer | bool | None = "zeros",
         generator: Generators = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -208,14 +208,14 @@ class ScalarChain(nn.Module):
         replicas: Leading dimensions: `()` is one chain, `(1000,)` or `1000` a thousand of them.
         weight: Rule for the weights, by name or as a function; it sees one layer's at a time, as
             `(*replicas, 1, 1)`. N(0, 1) by default.
-        bias: Rule for the biases, likewise.
+        bias: Rule for the biases, likewise. True for the usual rule; False or None for a chain without them.
         generator: One generator, or one a replica: replica k then starts equal to the single chain of
             generator k, which has the numbers of the `MLP` with sizes `(1, 1, …, 1)`.
         device, dtype: As everywhere in torch.
 
     Attributes:
         weight: w_1 to w_L, `(*replicas, depth)`.
-        bias: b_1 to b_L, `(*replicas, depth)`.
+        bias: b_1 to b_L, `(*replicas, depth)`, or None.
 
     Raises:
         ValueError: For a size below 1, an unknown name, or, when called, an input without dimensions.
@@ -245,7 +245,7 @@ class ScalarChain(nn.Module):
         *,
         replicas: int | tuple[int, ...] = (),
         weight: str | Initializer = "normal",
-        bias: str | Initializer = "zeros",
+        bias: str | Initializer | bool | None = "zeros",
         generator: Generators = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -258,10 +258,11 @@ class ScalarChain(nn.Module):
             Linear(1, 1, weight=weight, bias=bias, generator=generator, **options) for _ in range(depth)
         ]
         self.depth, self.replicas = depth, layers[0].replicas
-        self.weight, self.bias = (
-            nn.Parameter(torch.cat([p.detach() for p in parameters], -1).squeeze(-2))
-            for parameters in zip(*(layer.parameters() for layer in layers), strict=True)
-        )
+        self.weight = nn.Parameter(torch.cat([layer.weight.detach() for layer in layers], -1).squeeze(-2))
+        self.bias = None
+        if layers[0].bias is not None:
+            biases = [layer.bias.detach() for layer in layers]  # type: ignore[union-attr]
+            self.bias = nn.Parameter(torch.cat(biases, -1).squeeze(-2))
         self.activation = Activation(activation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -273,9 +274,8 @@ class ScalarChain(nn.Module):
         if x.ndim < 1:
             raise ValueError(f"ScalarChain: x must have shape (…, n), got {tuple(x.shape)}")
         a, z = [x], []
-        for w, b in zip(
-            self.weight.unsqueeze(-2).unbind(-1), self.bias.unsqueeze(-2).unbind(-1), strict=True
-        ):
+        bias = torch.zeros_like(self.weight) if self.bias is None else self.bias
+        for w, b in zip(self.weight.unsqueeze(-2).unbind(-1), bias.unsqueeze(-2).unbind(-1), strict=True):
             z.append(w * a[-1] + b)
             a.append(self.activation(z[-1]))
         a[0] = x.expand_as(a[1])

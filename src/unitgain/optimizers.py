@@ -299,6 +299,7 @@ _BELOW = {  # every number lies from 0 to below this
     "alpha": 1.0,
     "betas": 1.0,
 }
+_COMMON = {"maximize": False, "foreach": None, "differentiable": False}  # options of torch's classes
 _HOW = ("capturable", "differentiable", "foreach", "fused")  # how torch takes its steps, not which ones
 _Rule = Callable[[int | Tensor, list[Tensor]], None]
 _PIECE = 2**17  # elements a thread: all that Adam reads and writes of them, 2 MB, stays in the cache
@@ -569,13 +570,7 @@ class SGD(_Books):
     Source: see `sgd_rule` and `momentum_rule`.
     """
 
-    only_torch: ClassVar = {
-        "dampening": 0,
-        "maximize": False,
-        "foreach": None,
-        "differentiable": False,
-        "fused": None,
-    }
+    only_torch: ClassVar = {"dampening": 0, "fused": None, **_COMMON}
 
     def __init__(
         self,
@@ -637,8 +632,8 @@ class RMSprop(_Books):
         eps_inside: Add ε under the root, as the source article and Keras do; torch adds it to the root.
         momentum: β of `momentum_rule`, applied to the divided gradient, in [0, 1).
         weight_decay: λ, at least 0; λθ is added to the gradient.
-        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
-            device).
+        check_finite: Report a gradient that holds NaN or infinity, or an `eps` too small for the dtype,
+            instead of stepping into it (waits for the device).
         only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
@@ -656,19 +651,15 @@ class RMSprop(_Books):
         >>> theta.detach()
         tensor([0.9000])
 
+    In float16 take `eps` 1e-4; see `Adam`.
+
     Differs from torch: no `centered` but False. Keras's defaults are lr 0.001, ρ 0.9 and ε 1e-7 inside the
     root, and its velocity contains the learning rate.
 
     Source: see `rmsprop_rule`.
     """
 
-    only_torch: ClassVar = {
-        "centered": False,
-        "maximize": False,
-        "foreach": None,
-        "capturable": False,
-        "differentiable": False,
-    }
+    only_torch: ClassVar = {"centered": False, "capturable": False, **_COMMON}
     counts = True  # for torch: its RMSprop counts, and can load ours
 
     def __init__(
@@ -723,8 +714,8 @@ class Adam(_Books):
         eps_inside: Add ε under the root instead, as the source article does.
         weight_decay: λ, at least 0; by default λθ is added to the gradient.
         decoupled_weight_decay: Shrink the parameters by `weight_decay_rule` instead, as `AdamW` does.
-        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
-            device).
+        check_finite: Report a gradient that holds NaN or infinity, or an `eps` too small for the dtype,
+            instead of stepping into it (waits for the device).
         only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
@@ -751,20 +742,17 @@ class Adam(_Books):
         >>> theta.detach().flatten()
         tensor([0.9000, 0.8000, 0.7000])
 
+    In float16 `eps` = 1e-8 is 0, and so is the mean of squared gradients below 3e-8: the step is then 0 / 0
+    or infinite, here as in torch. Keep the parameters in float32 and compute under autocast, or take `eps`
+    1e-4; `check_finite` says where it would happen.
+
     Differs from torch: no `amsgrad` but False; torch cannot leave the bias correction out. Keras's ε is 1e-7,
     and its `weight_decay` is always decoupled.
 
     Source: see `adam_rule`.
     """
 
-    only_torch: ClassVar = {
-        "amsgrad": False,
-        "maximize": False,
-        "foreach": None,
-        "capturable": False,
-        "differentiable": False,
-        "fused": None,
-    }
+    only_torch: ClassVar = {"amsgrad": False, "capturable": False, "fused": None, **_COMMON}
     counts = True
 
     def __init__(
@@ -831,8 +819,8 @@ class AdamW(Adam):
         bias_correction: As for `Adam`.
         eps_inside: As for `Adam`.
         weight_decay: λ, at least 0.
-        check_finite: Report a gradient that holds NaN or infinity instead of stepping into it (waits for the
-            device).
+        check_finite: Report a gradient that holds NaN or infinity, or an `eps` too small for the dtype,
+            instead of stepping into it (waits for the device).
         only_torch: Options that torch's class has besides, at the value that does nothing.
 
     Raises:
@@ -848,7 +836,9 @@ class AdamW(Adam):
         >>> theta.detach()
         tensor([1.9000])
 
-    Differs from Keras: `weight_decay` is 0.004 there by default; 0.01 here and in torch.
+    In float16 take `eps` 1e-4; see `Adam`.
+
+    Differs from torch: as `Adam`. Keras's `weight_decay` is 0.004 by default; 0.01 here and in torch.
 
     Source: see `weight_decay_rule`.
     """

@@ -33,6 +33,9 @@ def binary_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
         >>> binary_cross_entropy(torch.zeros(4, 1), torch.tensor([0, 1, 0, 1]))
         tensor(0.6931)
 
+    Differs from torch.nn.functional.binary_cross_entropy, which takes probabilities; this is its
+    binary_cross_entropy_with_logits.
+
     Source: Goodfellow, Bengio & Courville, *Deep Learning* (2016), section 6.2.2.2.
     """
     _check_shapes("binary_cross_entropy", "logits", logits, y, outputs=1)
@@ -125,8 +128,8 @@ def _check_shapes(owner: str, name: str, output: Tensor, y: Tensor, outputs: int
     fits = all(a in (1, b) for a, b in zip(reversed(y.shape), reversed(shape), strict=False))
     if not (1 <= y.ndim <= len(shape) and y.shape[-1] == shape[-1] and fits):
         raise ValueError(
-            f"{owner}: y must have shape (n,) or (*replicas, n), here {shape[-1:]} or {shape}, "
-            f"got {tuple(y.shape)}"
+            f"{owner}: y must have shape (n,) or (*replicas, n), here "
+            f"{' or '.join(map(str, dict.fromkeys([shape[-1:], shape])))}, got {tuple(y.shape)}"
         )
 
 

@@ -12,7 +12,7 @@ from unitgain.optimizers import SGD
 from unitgain.training import accuracy, binary_cross_entropy, cross_entropy, squared_error, train
 
 X, Y = torch.zeros(10, 2), torch.zeros(10)
-TARGETS = "y must have shape (n,) or (*replicas, n), here (10,) or "
+TARGETS = "y must have shape (n,) or (*replicas, n), here (10,)"
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -115,9 +115,9 @@ CASES = [
         for case in (
             shapes(function, (10,), (10,), f"{name} must have shape (*replicas, n, 1)", "(10,)"),
             shapes(function, (10, 2), (10,), f"{name} must have shape (*replicas, n, 1)", "(10, 2)"),
-            shapes(function, (10, 1), (10, 1), f"{TARGETS}(10,)", "(10, 1)"),
-            shapes(function, (3, 10, 1), (2, 10), f"{TARGETS}(3, 10)", "(2, 10)"),
-            shapes(function, (10, 1), (), f"{TARGETS}(10,)", "()"),
+            shapes(function, (10, 1), (10, 1), TARGETS, "(10, 1)"),
+            shapes(function, (3, 10, 1), (2, 10), f"{TARGETS} or (3, 10)", "(2, 10)"),
+            shapes(function, (10, 1), (), TARGETS, "()"),
         )
     ),
     *(
@@ -125,9 +125,9 @@ CASES = [
         for function in (cross_entropy, accuracy)
         for case in (
             shapes(function, (10,), (10,), "logits must have shape (*replicas, n, classes)", "(10,)"),
-            shapes(function, (10, 4), (10, 4), f"{TARGETS}(10,)", "(10, 4)"),
-            shapes(function, (10, 4), (1,), f"{TARGETS}(10,)", "(1,)"),
-            shapes(function, (10, 4), (3, 10), f"{TARGETS}(10,)", "(3, 10)"),
+            shapes(function, (10, 4), (10, 4), TARGETS, "(10, 4)"),
+            shapes(function, (10, 4), (1,), TARGETS, "(1,)"),
+            shapes(function, (10, 4), (3, 10), TARGETS, "(3, 10)"),
         )
     ),
 ]

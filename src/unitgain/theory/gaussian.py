@@ -19,8 +19,8 @@ FINE = (0, 0.25, 1, 2.5, 5, 9), 12, 28, 3
 
 def derivative_of(f: Function) -> Function:
     def slope(u: Tensor) -> Tensor:
-        with torch.enable_grad():
-            z = u.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            z = u.detach().clone().requires_grad_()
             y = f(z)
             return torch.autograd.grad(y.sum(), z)[0] if y.requires_grad else torch.zeros_like(u)
 
