@@ -109,13 +109,15 @@ class Moments(NamedTuple):
             n = count.clamp(min=1)
             mean = values.masked_fill_(missing, 0.0).sum(dims, keepdim=True)
             mean.div_(n.view_as(mean))
-            error = values.sub_(mean).masked_fill_(missing, 0.0).sum(dims).div_(n)
+            off = values.sub_(mean).masked_fill_(missing, 0.0).sum(dims)
+            error = off / n
         else:
-            mean = values.mean(dims, keepdim=True)
-            error = values.sub_(mean).mean(dims)
+            mean = values.sum(dims, keepdim=True)
             count = values.numel() // mean.numel()
+            off = values.sub_(mean.div_(count)).sum(dims)
+            error = off / count
         m2 = values.square_().sum(dims)  # less what the rounding of the mean adds: a constant has none
-        m2.addcmul_(error * count, error, value=-1 - TINY).clamp_(min=0.0)
+        m2.addcmul_(off, error, value=-1 - TINY).clamp_(min=0.0)
         return cls(count, error.add_(mean.view_as(error)), m2)
 
     @classmethod
