@@ -222,7 +222,7 @@ LOST = "cannot reach the other processes: "
         (
             "nan",
             dict.fromkeys(range(4), 1),
-            {0: LOST, 1: LOST, 3: LOST, 2: "nan.npy, rows 4000 to 4499: x must"},
+            {0: LOST, 1: LOST, 3: LOST, 2: "nan.npy, rows 4000 to 4499: StandardScaler: x must"},
         ),
         ("flat", {0: 1, 1: 1}, {0: "flat.npy: needs rows and columns, has shape (5,)", 1: "flat.npy: "}),
         ("empty", {0: 1}, {0: "empty.npy: needs rows and columns, has shape (0, 5)"}),

@@ -69,8 +69,8 @@ def test_the_copy_is_small_and_shared(monkeypatch):
     CoMoments.measure(torch.randn(9, 70, 5))
     assert sum(len(rows) for rows, _ in seen) == 9 * 70
     assert max(len(rows) for rows, _ in seen) <= 200
-    assert all(rows.shape == room.shape for rows, room in seen)
-    assert len({room.data_ptr() for _, room in seen}) == 1
+    assert all(rows.shape == memory.shape for rows, memory in seen)
+    assert len({memory.data_ptr() for _, memory in seen}) == 1
 
 
 def test_the_order_of_the_rows_does_not_matter_to_float32():

@@ -40,25 +40,25 @@ def as_tensor(x: Any, owner: str, *, read_only: bool = False) -> Tensor:
     A read-only array is copied unless `read_only` says that nobody will write to it or get hold of it: a file
     that is mapped into memory may be larger than that.
     """
-    if isinstance(x, np.ma.MaskedArray):
-        x = _unmasked(x, owner)
-    elif not isinstance(x, Tensor | np.ndarray) and hasattr(x, "__array__"):
-        x = _numbers(x, owner)
-    if isinstance(x, np.ndarray):
+    if not isinstance(x, Tensor):
+        if isinstance(x, np.ma.MaskedArray):
+            x = _unmasked(x, owner)
+        elif not isinstance(x, np.ndarray) and hasattr(x, "__array__"):
+            x = _numbers(x, owner)
+        if not isinstance(x, np.ndarray):
+            kinds = "a torch.Tensor, a numpy.ndarray or a table of numbers"
+            raise TypeError(f"{owner}: x must be {kinds}, got a {type(x).__name__}")
         x = _as_torch_takes_it(x, read_only)
         try:
             x = torch.from_numpy(x) if x.flags.writeable else _shared(x)
         except TypeError:
             raise TypeError(f"{owner}: x must hold real numbers, got dtype {x.dtype}") from None
-    if not isinstance(x, Tensor):
-        kinds = "a torch.Tensor, a numpy.ndarray or a table of numbers"
-        raise TypeError(f"{owner}: x must be {kinds}, got a {type(x).__name__}")
     if x.is_complex() or x.is_quantized:
         raise TypeError(f"{owner}: x must hold real numbers, got dtype {x.dtype}")
     if x.layout != torch.strided or x.is_nested:
         layout = "nested" if x.is_nested else x.layout
         raise TypeError(f"{owner}: x must be dense, got layout {layout}")
-    if isinstance(x, MaskedTensor):
+    if type(x) is not Tensor and isinstance(x, MaskedTensor):
         dtype = x.dtype if x.is_floating_point() else torch.float64
         x = x.get_data().to(dtype).masked_fill(~x.get_mask(), torch.nan)
     return x

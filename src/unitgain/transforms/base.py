@@ -78,7 +78,7 @@ class Transform(Estimator, nn.Module):
     """The float64 buffers that are None until fitted; the first has one entry a feature."""
     _options: ClassVar[tuple[str, ...]] = ("dim",)
     """The arguments that two transforms must share to be merged: those that decide the statistics."""
-    _limited: ClassVar[str] = "squares"
+    _overflows: ClassVar[str] = "squares"
     """What of the data must not overflow float64."""
 
     output_dtype: torch.dtype | None = None
@@ -119,19 +119,19 @@ class Transform(Estimator, nn.Module):
         """The `_Statistics` of `x`."""
         return self._Statistics.measure(x, self.dim, omit_nan=self.nan == "omit")
 
-    def _map(self, x: Tensor, room: Tensor | None) -> Tensor:
-        """The rule x → z in float32 or float64, into `room` if that is given: it may be `x` itself."""
+    def _map(self, x: Tensor, out: Tensor | None) -> Tensor:
+        """The rule x → z in float32 or float64, into `out` if that is given: it may be `x` itself."""
         raise NotImplementedError
 
-    def _inverse_map(self, z: Tensor, room: Tensor | None) -> Tensor:
+    def _inverse_map(self, z: Tensor, out: Tensor | None) -> Tensor:
         """The rule z → x, likewise."""
         raise NotImplementedError
 
-    def _evidence(self, statistics: Any) -> Tensor:
+    def _must_be_finite(self, statistics: Any) -> Tensor:
         """The part of the statistics that is not finite where the data is not, or is too large."""
         raise NotImplementedError
 
-    def _faults(self) -> list[str]:
+    def _state_errors(self) -> list[str]:
         """What is wrong with the statistics of a checkpoint, a sentence each."""
         return []
 
@@ -406,12 +406,12 @@ class Transform(Estimator, nn.Module):
         if x.is_meta:
             raise ValueError(f"{self._name}: x must hold values to fit, got the device meta")
         statistics = self._measure(x)
-        evidence = self._evidence(statistics)
-        if not math.isfinite(evidence.sum().item()):
-            self._refuse(x, evidence)
+        part = self._must_be_finite(statistics)
+        if not math.isfinite(part.sum().item()):
+            self._refuse(x, part)
         return statistics
 
-    def _refuse(self, x: Tensor, evidence: Tensor) -> None:
+    def _refuse(self, x: Tensor, part: Tensor) -> None:
         """Say what in `x` is not finite, if anything is."""
         nan = count(torch.isnan, x, self.dim)
         if self.nan == "raise" and nan.any():
@@ -420,9 +420,9 @@ class Transform(Estimator, nn.Module):
         infinite = count(torch.isinf, x, self.dim)
         if infinite.any():
             raise ValueError(f"{self._name}: x must not hold infinity, got {self._where(infinite)}")
-        if not evidence.isfinite().all():
+        if not part.isfinite().all():
             largest = x.abs().nan_to_num(0.0).max().item()
-            rule = f"x must have {self._limited} that fit in float64"
+            rule = f"x must have {self._overflows} that fit in float64"
             raise ValueError(f"{self._name}: {rule}, got values up to {largest:.3g}")
 
     def _where(self, counts: Tensor) -> str:
@@ -563,7 +563,7 @@ class Transform(Estimator, nn.Module):
             if value is not None:  # load_state_dict(assign=True) put the checkpoint's own tensors here
                 self._buffers[name] = value.to(_dtype_of(name))
         if self._is_fitted and len(error_msgs) == errors:
-            error_msgs += [f"{prefix}{fault}" for fault in self._faults()]
+            error_msgs += [f"{prefix}{fault}" for fault in self._state_errors()]
         if absent or len(error_msgs) > errors:
             self._buffers.update(before)
         else:

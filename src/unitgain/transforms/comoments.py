@@ -73,18 +73,20 @@ class CoMoments(NamedTuple):
         features = x.shape[-1]
         size = min(CHUNK, ROWS * features) if device.type == "cpu" else CHUNK_ON_ACCELERATOR
         size = max(size, 2 * features**2)
-        whole, room = cls.nothing((features,), device), None
+        whole, memory = cls.nothing((features,), device), None
         for piece in pieces(x.detach(), x.ndim - 1, size):
             rows = piece.to(device, dtype).reshape(-1, features)
-            room = torch.empty_like(rows) if room is None else room[: len(rows)]  # the first is the largest
-            whole = whole.merge(cls._measure_chunk(rows, room))
+            memory = (
+                torch.empty_like(rows) if memory is None else memory[: len(rows)]
+            )  # the first is the largest
+            whole = whole.merge(cls._measure_chunk(rows, memory))
         return whole
 
     @classmethod
-    def _measure_chunk(cls, rows: Tensor, room: Tensor | None = None) -> Self:
-        """Co-moments of `(n, features)` rows, centered in `room`, multiplied in their own dtype if it can."""
+    def _measure_chunk(cls, rows: Tensor, memory: Tensor | None = None) -> Self:
+        """Co-moments of `(n, features)` rows, centered in `memory`, multiplied in their dtype if it can."""
         rough = rows[::8].mean(0)  # at most 7^½ standard deviations from the mean, whatever the order
-        centered = torch.sub(rows, rough, out=room)
+        centered = torch.sub(rows, rough, out=memory)
         error = centered.mean(0)
         product = _gram(centered.sub_(error))
         if rows.dtype == torch.float32:

@@ -70,30 +70,30 @@ class _Decomposition(Transform):
     def _measure(self, x: Tensor) -> CoMoments:
         return CoMoments.measure(x, precise=self._precise)
 
-    def _evidence(self, statistics: CoMoments) -> Tensor:
+    def _must_be_finite(self, statistics: CoMoments) -> Tensor:
         return statistics.scatter.diagonal()
 
     @property
     def _features_out(self) -> int:
         return len(self.components_)
 
-    def _map(self, x: Tensor, room: Tensor | None) -> Tensor:
+    def _map(self, x: Tensor, out: Tensor | None) -> Tensor:
         rounded = self.mean_.to(x.dtype)
         turn = self.components_ / self._spread().unsqueeze(-1)
         residual = turn @ (rounded.double() - self.mean_)  # with what rounding the mean would lose
         rounded, turn, residual = (part.to(x.dtype).to(x.device) for part in (rounded, turn, residual))
-        z = torch.matmul(x - rounded, turn.mT, out=room)
-        return torch.add(z, residual, out=room)
+        z = torch.matmul(x - rounded, turn.mT, out=out)
+        return torch.add(z, residual, out=out)
 
-    def _inverse_map(self, z: Tensor, room: Tensor | None) -> Tensor:
+    def _inverse_map(self, z: Tensor, out: Tensor | None) -> Tensor:
         rounded = self.mean_.to(z.dtype)
         residual = self.mean_ - rounded.double()
         turn = self.components_ * self._spread().unsqueeze(-1)
         rounded, turn, residual = (part.to(z.dtype).to(z.device) for part in (rounded, turn, residual))
-        if room is z:
-            room = None  # a product cannot be written over its factor
-        x = torch.matmul(z, turn, out=room)
-        return torch.add(torch.add(x, residual, out=room), rounded, out=room)
+        if out is z:
+            out = None  # a product cannot be written over its factor
+        x = torch.matmul(z, turn, out=out)
+        return torch.add(torch.add(x, residual, out=out), rounded, out=out)
 
     def _safe_root(self, variances: Tensor) -> Tensor:
         """The roots of `variances`; 1 where one is no more than `_rounding`."""
@@ -134,7 +134,7 @@ class _Decomposition(Transform):
         super().get_feature_names_out(input_features)
         return np.array([f"{self._name.lower()}{k}" for k in range(self._features_out)], dtype=object)
 
-    def _faults(self) -> list[str]:
+    def _state_errors(self) -> list[str]:
         mean, covariance, components, variances = (getattr(self, name) for name in self._names)
         if mean.ndim != 1:
             return [f"mean_ must have shape (features,), got {tuple(mean.shape)}"]
@@ -542,13 +542,13 @@ class Whitening(_Decomposition):
     def _spread(self) -> Tensor:
         return self._safe_root(self.explained_variance_ + self.epsilon)
 
-    def _map(self, x: Tensor, room: Tensor | None) -> Tensor:
+    def _map(self, x: Tensor, out: Tensor | None) -> Tensor:
         if self.method == "pca":
-            return super()._map(x, room)
-        return torch.matmul(super()._map(x, None), self._axes(x), out=room)
+            return super()._map(x, out)
+        return torch.matmul(super()._map(x, None), self._axes(x), out=out)
 
-    def _inverse_map(self, z: Tensor, room: Tensor | None) -> Tensor:
-        return super()._inverse_map(z if self.method == "pca" else z @ self._axes(z).mT, room)
+    def _inverse_map(self, z: Tensor, out: Tensor | None) -> Tensor:
+        return super()._inverse_map(z if self.method == "pca" else z @ self._axes(z).mT, out)
 
     def _axes(self, x: Tensor) -> Tensor:
         return self.components_.to(x.dtype).to(x.device)

@@ -121,8 +121,7 @@ class Estimator:
         self._in_kind = self._in_kind or y is not NOT_GIVEN
 
     def _check_names(self, x: Any) -> None:
-        names = names_of(x)
-        if names is not None:
+        if self._names_in is not None and (names := names_of(x)) is not None:
             self._check_names_are(names, "x")
 
     def _check_names_are(self, names: list[str], argument: str) -> None:

@@ -18,7 +18,7 @@ __all__ = ["Extremes", "Moments", "Statistics", "all_reduced", "float64_chunks",
 
 CHUNK = 2**19  # elements: the float64 copy, 4 MiB, stays in the cache; smaller ones cost more calls
 CHUNK_ON_ACCELERATOR = 2**22  # 32 MiB: fewer, larger kernels
-TINY = 1e-9  # of the rounding of a mean: no two float64 numbers differ by so little
+TINY = 1e-9  # of the rounding of a mean: far below any difference of two float64 numbers
 WITHOUT_ORDER = (torch.uint16, torch.uint32, torch.uint64)  # torch finds no extremes of these and of float8
 NO_FLOAT64 = ("mps",)  # devices that cannot hold the statistics
 
@@ -109,13 +109,15 @@ class Moments(NamedTuple):
             n = count.clamp(min=1)
             mean = values.masked_fill_(missing, 0.0).sum(dims, keepdim=True)
             mean.div_(n.view_as(mean))
-            error = values.sub_(mean).masked_fill_(missing, 0.0).sum(dims).div_(n)
+            off = values.sub_(mean).masked_fill_(missing, 0.0).sum(dims)
+            error = off / n
         else:
-            mean = values.mean(dims, keepdim=True)
-            error = values.sub_(mean).mean(dims)
+            mean = values.sum(dims, keepdim=True)
             count = values.numel() // mean.numel()
-        m2, excess = values.square_().sum(dims), error.square().mul_(count)  # as the mean was rounded
-        m2.sub_(excess).masked_fill_(m2 <= TINY * excess, 0.0)  # so that a constant has none
+            off = values.sub_(mean.div_(count)).sum(dims)
+            error = off / count
+        m2 = values.square_().sum(dims)  # less what the rounding of the mean adds: a constant has none
+        m2.addcmul_(off, error, value=-1 - TINY).clamp_(min=0.0)
         return cls(count, error.add_(mean.view_as(error)), m2)
 
     @classmethod

@@ -42,25 +42,25 @@ class _Scaler(Transform):
         """Center and scale, float64 `(features,)`, and low end of the map."""
         raise NotImplementedError
 
-    def _map(self, x: Tensor, room: Tensor | None) -> Tensor:
+    def _map(self, x: Tensor, out: Tensor | None) -> Tensor:
         center, scale, low = self._line()
         rounded = center.to(x.dtype)
         residual = (rounded.double() - center) / scale + low  # with what rounding the center would lose
         rounded, residual, factor = self._constants(x, rounded, residual, scale.reciprocal())
-        return torch.addcmul(residual, torch.sub(x, rounded, out=room), factor, out=room)
+        return torch.addcmul(residual, torch.sub(x, rounded, out=out), factor, out=out)
 
-    def _inverse_map(self, z: Tensor, room: Tensor | None) -> Tensor:
+    def _inverse_map(self, z: Tensor, out: Tensor | None) -> Tensor:
         center, scale, low = self._line()
         rounded = center.to(z.dtype)
         residual = center - rounded.double() - low * scale
         rounded, residual, factor = self._constants(z, rounded, residual, scale)
-        return torch.add(torch.addcmul(residual, z, factor, out=room), rounded, out=room)
+        return torch.add(torch.addcmul(residual, z, factor, out=out), rounded, out=out)
 
     def _constants(self, x: Tensor, *constants: Tensor) -> list[Tensor]:
         """The constants in the dtype, the shape and on the device of `x`."""
         return [self._along_dim(constant, x).to(x.dtype).to(x.device) for constant in constants]
 
-    def _faults(self) -> list[str]:
+    def _state_errors(self) -> list[str]:
         first, *others = self._names
         shape = getattr(self, first).shape
         if len(shape) != (self.dim is not None):
@@ -116,15 +116,15 @@ class Center(_Scaler):
 
     _Statistics = Moments
     _names = ("mean_",)
-    _limited = "sums"
+    _overflows = "sums"
 
     def _to_buffers(self, statistics: Moments) -> dict[str, Tensor]:
-        return {"mean_": _blank(statistics.mean, statistics.n, torch.nan)}
+        return {"mean_": _fill_unseen(statistics.mean, statistics.n, torch.nan)}
 
     def _from_buffers(self, n: Tensor | int) -> Moments:
-        return Moments(n, _blank(self.mean_, n, 0.0), torch.zeros_like(self.mean_))
+        return Moments(n, _fill_unseen(self.mean_, n, 0.0), torch.zeros_like(self.mean_))
 
-    def _evidence(self, statistics: Moments) -> Tensor:
+    def _must_be_finite(self, statistics: Moments) -> Tensor:
         return statistics.mean
 
     def _line(self) -> tuple[Tensor, Tensor, float]:
@@ -292,12 +292,12 @@ class StandardScaler(_Scaler):
 
     def _to_buffers(self, statistics: Moments) -> dict[str, Tensor]:
         n, mean, m2 = statistics
-        return {"mean_": _blank(mean, n, torch.nan), "var_": m2 / n}
+        return {"mean_": _fill_unseen(mean, n, torch.nan), "var_": m2 / n}
 
     def _from_buffers(self, n: Tensor | int) -> Moments:
-        return Moments(n, _blank(self.mean_, n, 0.0), _blank(self.var_ * n, n, 0.0))
+        return Moments(n, _fill_unseen(self.mean_, n, 0.0), _fill_unseen(self.var_ * n, n, 0.0))
 
-    def _evidence(self, statistics: Moments) -> Tensor:
+    def _must_be_finite(self, statistics: Moments) -> Tensor:
         return statistics.m2
 
     def _line(self) -> tuple[Tensor, Tensor, float]:
@@ -305,8 +305,8 @@ class StandardScaler(_Scaler):
         center = mean if self.with_mean else torch.zeros_like(mean)
         return center, torch.ones_like(mean) if scale is None else scale, 0.0
 
-    def _faults(self) -> list[str]:
-        faults = super()._faults()
+    def _state_errors(self) -> list[str]:
+        faults = super()._state_errors()
         if not self.var_.is_meta and (self.var_ < 0).any():
             faults.append(f"var_ must not be negative, got {self.var_.min().item():.3g}")
         return faults
@@ -376,7 +376,7 @@ class MinMaxScaler(_Scaler):
 
     _Statistics = Extremes
     _names = ("data_min_", "data_max_")
-    _limited = "ranges"
+    _overflows = "ranges"
 
     def __init__(
         self,
@@ -479,14 +479,16 @@ class MinMaxScaler(_Scaler):
 
     def _to_buffers(self, statistics: Extremes) -> dict[str, Tensor]:
         n, low, high = statistics
-        return {"data_min_": _blank(low, n, torch.nan), "data_max_": _blank(high, n, torch.nan)}
+        return {"data_min_": _fill_unseen(low, n, torch.nan), "data_max_": _fill_unseen(high, n, torch.nan)}
 
     def _from_buffers(self, n: Tensor | int) -> Extremes:
-        return Extremes(n, _blank(self.data_min_, n, torch.inf), _blank(self.data_max_, n, -torch.inf))
+        return Extremes(
+            n, _fill_unseen(self.data_min_, n, torch.inf), _fill_unseen(self.data_max_, n, -torch.inf)
+        )
 
-    def _evidence(self, statistics: Extremes) -> Tensor:
+    def _must_be_finite(self, statistics: Extremes) -> Tensor:
         n, low, high = statistics
-        return _blank(high - low, n, 0.0)
+        return _fill_unseen(high - low, n, 0.0)
 
     def _line(self) -> tuple[Tensor, Tensor, float]:
         low, high = self.feature_range
@@ -500,17 +502,17 @@ class MinMaxScaler(_Scaler):
         )
         return spread.masked_fill(spread <= rounding, 1.0)
 
-    def _map(self, x: Tensor, room: Tensor | None) -> Tensor:
-        z = super()._map(x, room)
-        return torch.clamp(z, *self.feature_range, out=room) if self.clip else z
+    def _map(self, x: Tensor, out: Tensor | None) -> Tensor:
+        z = super()._map(x, out)
+        return torch.clamp(z, *self.feature_range, out=out) if self.clip else z
 
-    def _faults(self) -> list[str]:
-        faults = super()._faults()
+    def _state_errors(self) -> list[str]:
+        faults = super()._state_errors()
         if not faults and not self.data_min_.is_meta and (self.data_max_ < self.data_min_).any():
             faults.append("data_max_ must be at least data_min_, got less")
         return faults
 
 
-def _blank(values: Tensor, n: Tensor | int, fill: float) -> Tensor:
+def _fill_unseen(values: Tensor, n: Tensor | int, fill: float) -> Tensor:
     """`values`, replaced by `fill` in features without data."""
     return values.masked_fill(n == 0, fill) if isinstance(n, Tensor) else values
