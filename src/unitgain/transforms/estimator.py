@@ -143,7 +143,7 @@ class Estimator:
 
     def _answer(self, z: Tensor, x: Any) -> Any:
         """`z` in the kind of thing that the caller expects for `x`."""
-        return z if isinstance(x, Tensor) or not self._in_kind else z.numpy()
+        return z if isinstance(x, Tensor) or not self._in_kind else z.detach().cpu().numpy()
 
     def __sklearn_clone__(self) -> Self:
         clone = type(self)(**self.get_params(deep=False))
