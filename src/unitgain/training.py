@@ -116,7 +116,7 @@ def accuracy(logits: Tensor, y: Tensor) -> Tensor:
     Source: scikit-learn's accuracy_score.
     """
     _check_shapes("accuracy", "logits", logits, y)
-    predicted = logits.squeeze(-1) > 0 if logits.shape[-1] == 1 else logits.max(-1).indices  # argmax is slower
+    predicted = logits.squeeze(-1) > 0 if logits.shape[-1] == 1 else logits.max(-1).indices
     return (predicted == y).float().mean(-1)
 
 
