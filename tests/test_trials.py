@@ -13,6 +13,7 @@ from experiments.trials import (
     drawn,
     generator,
     generators,
+    mlps,
     raw,
     scaled,
     score,
@@ -356,3 +357,12 @@ def test_everything_that_trials_offers_is_tested_here():
         name for name, item in vars(trials).items() if getattr(item, "__module__", "") == trials.__name__
     }
     assert functions - {"Scale"} <= here.keys()
+
+
+def test_networks_start_differently_along_the_last_dimension_alone():
+    weight = mlps((2, 3, 1), (2, 4), seed=5, device="cpu").layers[0].weight
+    assert weight.shape == (2, 4, 3, 2)
+    assert torch.equal(weight[0], weight[1])
+    for network, draw in zip(weight[1], generators(5, 4), strict=True):
+        assert torch.equal(network, MLP((2, 3, 1), generator=draw).layers[0].weight)
+    assert not torch.equal(weight[0, 0], weight[0, 1])

@@ -7,12 +7,15 @@ A replica is one of many networks that are trained together: weights `(*replicas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import prod
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from unitgain.datasets import Examples, Split, split
+from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.training import accuracy, train
 from unitgain.transforms import StandardScaler
@@ -96,6 +99,15 @@ def scaled(parts: Split, scale: Scale) -> Split:
 
 
 # Training and scoring
+
+
+def mlps(
+    sizes: Sequence[int], replicas: int | tuple[int, ...], *, seed: int, device: Any, **options: Any
+) -> MLP:
+    """Networks of one shape. Along the last dimension of `replicas` they start differently, else alike."""
+    *times, networks = (replicas,) if isinstance(replicas, int) else replicas
+    draws = generators(seed, networks, times=prod(times))
+    return MLP(sizes, replicas=replicas, generator=draws, device=device, **options)
 
 
 def descend(

@@ -26,9 +26,7 @@ ENGINE = Path(__file__).resolve().parent
 SOURCES = ("scripts", "src", "docs/labs", "build/fonts")
 MADE = ("build/experiments", "build/labs", "build/claims")
 ENVIRONMENT = {
-    **dict.fromkeys(
-        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-    ),
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")},
     # glibc would give back every large tensor's memory, and fetching it again costs more than the arithmetic
     "MALLOC_TRIM_THRESHOLD_": str(2**28),
     "MALLOC_MMAP_THRESHOLD_": str(2**28),
@@ -45,10 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.do == "site":
             return site.build(root)
         os.environ.update(ENVIRONMENT)
-        sys.path[:0] = [
-            str(root / "scripts"),
-            str(root / "src"),
-        ]  # workers look for modules in the same places
+        sys.path[:0] = [str(root / "scripts"), str(root / "src")]  # workers look for modules there too
         with files.only_one(root / "build/tasks.lock"):
             return _run(root, asked)
     except (OSError, SyntaxError, TaskFailed, ValueError) as error:

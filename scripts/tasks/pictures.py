@@ -143,18 +143,8 @@ def _encoder(path: Path, size: tuple[int, int], fps: int) -> Iterator[Callable[[
     # Named in full, or players guess a matrix by the size and the video's background differs from the page's.
     colours = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-color_range", "tv"]
     colours += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1"]
-    codes = [
-        "-c:v",
-        "libx264",
-        "-pix_fmt",
-        "yuv420p",
-        "-crf",
-        "26",
-        "-preset",
-        "veryfast",
-        "-tune",
-        "animation",
-    ]
+    codes = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "26", "-preset", "veryfast"]
+    codes += ["-tune", "animation"]
     exact = ["-threads", "1", "-map_metadata", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"]
     writes = ["-movflags", "+faststart", "-f", "mp4", "-y", str(path)]
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *reads, *colours, *codes, *exact, *writes]

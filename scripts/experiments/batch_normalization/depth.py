@@ -9,7 +9,7 @@ from torch.nn.functional import batch_norm
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts
 from experiments.evidence import between, long_table, mean_interval, percent
-from experiments.trials import descend, generators, score
+from experiments.trials import descend, mlps, score
 from unitgain.models import MLP
 
 DEPTHS = (4, 8, 16, 32)
@@ -54,14 +54,8 @@ def compute(*, networks=3, moments=4, seed=0, device="cpu"):
     parts = digit_parts(seed, device)
     found = {"train": [], "held_out": []}
     for depth in DEPTHS[:moments]:
-        model = MLP(
-            (64, *[WIDTH] * (depth + 1), CLASSES),
-            weight="he_normal",
-            bias=None,
-            replicas=(len(ARMS), len(RATES), networks),
-            generator=generators(seed, networks, times=len(ARMS) * len(RATES)),
-            device=device,
-        )
+        sizes, replicas = (64, *[WIDTH] * (depth + 1), CLASSES), (len(ARMS), len(RATES), networks)
+        model = mlps(sizes, replicas, seed=seed, device=device, weight="he_normal", bias=None)
         stack = Stack(model)
         descend(stack, parts.train, torch.tensor(RATES)[:, None], seed=seed, steps=STEPS, batch=BATCH)
         found["train"].append(score(stack, parts.train))

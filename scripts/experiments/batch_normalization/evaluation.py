@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts
 from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
-from experiments.trials import descend, generator, generators, score, stacked
+from experiments.trials import descend, generator, mlps, score, stacked
 from unitgain.datasets import Examples
 from unitgain.models import MLP
 
@@ -93,14 +93,8 @@ def compute(*, networks=8, moments=9, seed=0, device="cpu"):
     networks).
     """
     training, held, _ = digit_parts(seed, device, scale=lambda pixels, _: pixels / 16)
-    model = MLP(
-        SIZES,
-        normalization="batch",
-        replicas=networks,
-        weight="he_normal",
-        generator=generators(seed, networks),
-        device=device,
-    )
+    kind = {"normalization": "batch", "weight": "he_normal"}
+    model = mlps(SIZES, networks, seed=seed, device=device, **kind)
     descend(model, training, RATE, seed=seed, steps=STEPS, batch=BATCH)
     trained = {key: value.clone() for key, value in model.state_dict().items()}
     draw, found = generator(seed), {"evaluation": score(model.eval(), held)}

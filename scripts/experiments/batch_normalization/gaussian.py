@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, between, mean_interval, number
-from experiments.trials import generator, generators, standardized
+from experiments.trials import generator, mlps, standardized
 from unitgain.datasets import digits
 from unitgain.layers import BatchNorm
 from unitgain.models import MLP
@@ -33,16 +33,8 @@ def compute(*, networks=20, seed=0, device="cpu"):
     pixel = raw[:, _typical(_shape(raw.T.double())[0])][:, None]
     examples = [(pixel[:, 0], BatchNorm(1, device=device)(pixel)[:, 0])]
     for position in POSITIONS:
-        model = MLP(
-            (64, *[WIDTH] * HIDDEN, 10),
-            "relu",
-            normalization="batch",
-            position=position,
-            weight="he_normal",
-            replicas=networks,
-            generator=generators(seed, networks),
-            device=device,
-        )
+        kind = {"normalization": "batch", "position": position, "weight": "he_normal"}
+        model = mlps((64, *[WIDTH] * HIDDEN, 10), networks, seed=seed, device=device, **kind)
         ways = _around(model, x)
         skew, kurtosis = zip(*map(_shape, ways), strict=True)
         found["skew"].append(torch.stack(skew))

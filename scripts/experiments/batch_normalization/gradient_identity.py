@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
-from experiments.trials import descend, generator, generators, standardized
+from experiments.trials import descend, generator, mlps, standardized
 from unitgain.datasets import Examples, digits
 from unitgain.layers import BatchNorm
 from unitgain.models import MLP
@@ -34,15 +34,8 @@ def compute(*, networks=8, pairs=300, seed=0, device="cpu"):
     """
     x, y = digits(device=device)
     images = Examples(standardized(x, x), y)
-    model = MLP(
-        SIZES,
-        "relu",
-        normalization="batch",
-        weight="he_normal",
-        replicas=networks,
-        generator=generators(seed, networks),
-        device=device,
-    )
+    kind = {"normalization": "batch", "weight": "he_normal"}
+    model = mlps(SIZES, networks, seed=seed, device=device, **kind)
     before = _removed(model, images, seed)
     descend(model, images, 0.1, seed=seed, epochs=EPOCHS, batch=64)
     mean, along = torch.stack([before, _removed(model, images, seed)], 1)

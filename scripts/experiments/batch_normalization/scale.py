@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
-from experiments.trials import descend, generators, standardized
+from experiments.trials import descend, generators, mlps, standardized
 from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
@@ -80,15 +80,8 @@ def _size(matrix: torch.Tensor) -> torch.Tensor:
 
 def _trained(images: Examples, networks: int, seed: int, device) -> dict[str, torch.Tensor]:
     replicas = (2, len(STARTS), networks)
-    model = MLP(
-        SIZES,
-        "relu",
-        normalization="batch",
-        weight="he_normal",
-        replicas=replicas,
-        generator=generators(seed, networks, times=2 * len(STARTS)),
-        device=device,
-    )
+    kind = {"normalization": "batch", "weight": "he_normal"}
+    model = mlps(SIZES, replicas, seed=seed, device=device, **kind)
     weights = [layer.weight for layer in model.layers[:-1]]
     with torch.no_grad():
         for weight in weights:

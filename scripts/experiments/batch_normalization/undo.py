@@ -6,10 +6,9 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import between, mean_interval, number, percent
-from experiments.trials import descend, generators, standardized
+from experiments.trials import descend, mlps, standardized
 from unitgain.datasets import Examples, digits
 from unitgain.diagnostics import activity
-from unitgain.models import MLP
 
 SIZES = (64, 40, 40, 40, 10)
 RATE, BATCH, EPOCHS = 0.1, 64, 20
@@ -24,15 +23,8 @@ def compute(*, networks=6, seed=0, device="cpu"):
     """
     x, y = digits(device=device)
     x = standardized(x, x)
-    model = MLP(
-        SIZES,
-        "relu",
-        normalization="batch",
-        weight="he_normal",
-        replicas=networks,
-        generator=generators(seed, networks),
-        device=device,
-    )
+    kind = {"normalization": "batch", "weight": "he_normal"}
+    model = mlps(SIZES, networks, seed=seed, device=device, **kind)
     descend(model, Examples(x, y), RATE, seed=seed, epochs=EPOCHS, batch=BATCH)
     norms = model.normalizations
     found = {

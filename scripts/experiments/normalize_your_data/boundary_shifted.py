@@ -13,7 +13,6 @@ from experiments.normalize_your_data._shared.circles import (
     animate_boundary,
     film,
     film_note,
-    film_table,
     relu,
     states,
 )
@@ -29,10 +28,6 @@ def compute(*, networks=61, frames=60, seed=0, device="cpu"):
 
 def animate(result) -> Iterator[Figure]:
     return animate_boundary(result, relu)
-
-
-def table(result) -> dict:
-    return film_table(result)
 
 
 def caption(result) -> str:

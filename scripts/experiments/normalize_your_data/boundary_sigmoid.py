@@ -9,7 +9,6 @@ from experiments.normalize_your_data._shared.circles import (
     animate_boundary,
     film,
     film_note,
-    film_table,
     sigmoid,
 )
 
@@ -23,10 +22,6 @@ def compute(*, networks=61, frames=60, seed=0, device="cpu"):
 
 def animate(result) -> Iterator[Figure]:
     return animate_boundary(result, sigmoid)
-
-
-def table(result) -> dict:
-    return film_table(result)
 
 
 def caption(result) -> str:

@@ -8,7 +8,6 @@ from experiments.normalize_your_data._shared.circles import (
     animate_network,
     film,
     film_note,
-    film_table,
     relu,
     states,
 )
@@ -24,10 +23,6 @@ def compute(*, networks=61, seed=0, device="cpu"):
 
 def animate(result) -> Iterator[Figure]:
     return animate_network(result, relu, THRESHOLD)
-
-
-def table(result) -> dict:
-    return film_table(result)
 
 
 def caption(result) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import torch
 from torch import Tensor, nn
 
-from experiments.trials import Scale, generator, generators, scaled, standardized
+from experiments.trials import Scale, generator, mlps, scaled, standardized
 from unitgain.datasets import Split, digits, split
 from unitgain.layers import NORMALIZATIONS
 from unitgain.models import MLP
@@ -53,14 +52,7 @@ def side_by_side(
 
     First weights differ in the last dimension, and in no other.
     """
-    all_replicas = (len(kinds), *replicas)
-    model = MLP(
-        sizes,
-        activation,
-        replicas=all_replicas,
-        weight=weight,
-        generator=generators(seed, replicas[-1], times=prod(all_replicas[:-1])),
-        device=device,
-    )
+    kind = {"activation": activation, "weight": weight}
+    model = mlps(sizes, (len(kinds), *replicas), seed=seed, device=device, **kind)
     model.normalizations = nn.ModuleList(Each(kinds, units, replicas, device=device) for units in sizes[1:-1])
     return model
