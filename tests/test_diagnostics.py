@@ -123,6 +123,9 @@ class Pooled(nn.Module):
 def test_a_dead_unit_is_one_channel_or_one_place_in_a_sequence(model, layer, shape, rows):
     """One of eight is dead and one always on, whatever the examples look like."""
     torch.manual_seed(0)
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
     parameters = dict(model.named_modules())[layer]
     with torch.no_grad():
         parameters.bias[:2] = torch.tensor([-100.0, 100.0])
