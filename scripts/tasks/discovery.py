@@ -13,7 +13,7 @@ LISTED = "made.json"  # what was made beside it: the names come with the claims,
 
 @dataclass(frozen=True)
 class Experiment:
-    """The script `scripts/experiments/<chapter>/<name>.py`; the functions it defines, or imports as these."""
+    """The script `scripts/experiments/<chapter>/<name>.py`; the names it defines."""
 
     root: Path
     chapter: str
@@ -110,9 +110,9 @@ def experiments(root: Path) -> list[Experiment]:
 def _experiment(root: Path, script: Path) -> Experiment:
     uri = script.relative_to(root).as_posix()
     tree = ast.parse(script.read_text(encoding="utf-8"), filename=uri)
-    imported = [alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    defines = frozenset(functions | {alias.asname for alias in imported if alias.asname})
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    named = [node.targets[0] for node in tree.body if isinstance(node, ast.Assign)]  # table = film_table
+    defines = frozenset([*functions, *(name.id for name in named if isinstance(name, ast.Name))])
     if "compute" not in defines:
         raise ValueError(f"{uri}: an experiment must define compute, got {sorted(defines)}")
     if {"draw", "animate"} <= defines:

@@ -9,10 +9,12 @@ from experiments.normalize_your_data._shared.circles import (
     animate_boundary,
     film,
     film_note,
+    film_table,
     relu,
 )
 
 CENTER = 0.0
+table = film_table
 
 
 def compute(*, networks=61, frames=60, seed=0, device="cpu"):

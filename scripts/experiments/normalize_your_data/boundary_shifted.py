@@ -13,11 +13,13 @@ from experiments.normalize_your_data._shared.circles import (
     animate_boundary,
     film,
     film_note,
+    film_table,
     relu,
     states,
 )
 
 CENTER = 10.0
+table = film_table
 
 
 def compute(*, networks=61, frames=60, seed=0, device="cpu"):

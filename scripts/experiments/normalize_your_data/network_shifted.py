@@ -8,12 +8,14 @@ from experiments.normalize_your_data._shared.circles import (
     animate_network,
     film,
     film_note,
+    film_table,
     relu,
     states,
 )
 
 CENTER, THRESHOLD, WIDTH = 10.0, 0.0, 4
 FPS = 8
+table = film_table
 
 
 def compute(*, networks=61, seed=0, device="cpu"):
