@@ -485,7 +485,16 @@ def lecun_uniform_(
     """Draw from a uniform distribution of mean 0 and variance 1 / fan_in.
 
     Args:
-        tensor, gain, fans, generator: As of `variance_scaling_`, with its shapes, ranges, result and errors.
+        tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
+        gain: Factor on the standard deviation, at least 0.
+        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        generator: One generator, or one a replica.
+
+    Returns:
+        The same tensor.
+
+    Raises:
+        ValueError: For a number out of range, or fewer than 2 dimensions without `fans`.
 
     Examples:
         >>> import torch
@@ -505,7 +514,16 @@ def lecun_normal_(
     """Draw from a normal distribution of mean 0 and variance 1 / fan_in.
 
     Args:
-        tensor, gain, fans, generator: As of `variance_scaling_`, with its shapes, ranges, result and errors.
+        tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
+        gain: Factor on the standard deviation, at least 0.
+        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        generator: One generator, or one a replica.
+
+    Returns:
+        The same tensor.
+
+    Raises:
+        ValueError: For a number out of range, or fewer than 2 dimensions without `fans`.
 
     Examples:
         >>> import torch
@@ -525,7 +543,16 @@ def glorot_uniform_(
     """Draw from a uniform distribution of mean 0 and variance 2 / (fan_in + fan_out).
 
     Args:
-        tensor, gain, fans, generator: As of `variance_scaling_`, with its shapes, ranges, result and errors.
+        tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
+        gain: Factor on the standard deviation, at least 0.
+        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        generator: One generator, or one a replica.
+
+    Returns:
+        The same tensor.
+
+    Raises:
+        ValueError: For a number out of range, or fewer than 2 dimensions without `fans`.
 
     Examples:
         >>> import torch
@@ -546,7 +573,16 @@ def glorot_normal_(
     """Draw from a normal distribution of mean 0 and variance 2 / (fan_in + fan_out).
 
     Args:
-        tensor, gain, fans, generator: As of `variance_scaling_`, with its shapes, ranges, result and errors.
+        tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
+        gain: Factor on the standard deviation, at least 0.
+        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        generator: One generator, or one a replica.
+
+    Returns:
+        The same tensor.
+
+    Raises:
+        ValueError: For a number out of range, or fewer than 2 dimensions without `fans`.
 
     Examples:
         >>> import torch
@@ -567,7 +603,16 @@ def he_uniform_(
     """Draw from a uniform distribution of mean 0 and variance 2 / fan_in.
 
     Args:
-        tensor, gain, fans, generator: As of `variance_scaling_`, with its shapes, ranges, result and errors.
+        tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
+        gain: Factor on the standard deviation, at least 0.
+        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        generator: One generator, or one a replica.
+
+    Returns:
+        The same tensor.
+
+    Raises:
+        ValueError: For a number out of range, or fewer than 2 dimensions without `fans`.
 
     Examples:
         >>> import torch
@@ -587,7 +632,16 @@ def he_normal_(
     """Draw from a normal distribution of mean 0 and variance 2 / fan_in.
 
     Args:
-        tensor, gain, fans, generator: As of `variance_scaling_`, with its shapes, ranges, result and errors.
+        tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
+        gain: Factor on the standard deviation, at least 0.
+        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        generator: One generator, or one a replica.
+
+    Returns:
+        The same tensor.
+
+    Raises:
+        ValueError: For a number out of range, or fewer than 2 dimensions without `fans`.
 
     Examples:
         >>> import torch

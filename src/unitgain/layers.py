@@ -271,9 +271,9 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         (tensor([0.8000]), tensor([[5.9114]]))
 
     Differs from torch.nn.BatchNorm1d: has replicas; takes no `(n, channels, length)`; is exact on a constant,
-    where torch's may return a few hundredths, and over many rows: torch's variance is off by 2e-5 at 1e5 rows
-    in float32. Written out to be read, it is slower than torch's fused layer; the benchmarks measure by how
-    much. For the channels of a convolution use nn.BatchNorm2d. Torch's tools take it for one of theirs:
+    where torch's may return a few hundredths, and over many rows: torch's variance is off by up to 2e-5 at
+    1e5 rows in float32. Written out to be read, it is slower than torch's fused layer; the benchmarks measure
+    by how much. For the channels of a convolution use nn.BatchNorm2d. Torch's tools take it for theirs:
     checkpoints go both ways, `update_bn` measures it anew, `nn.SyncBatchNorm.convert_sync_batchnorm` shares
     its statistics among processes and `torch.nn.utils.fuse_linear_bn_eval` folds it; the last two refuse
     replicas and columns. Keras's momentum is the weight of the *old* value, 0.99, its epsilon 1e-3, and its
