@@ -360,7 +360,8 @@ def wild_scales(
     features = x.shape[-1]
     scale = 10 ** torch.empty(features, dtype=torch.float64).uniform_(*decades, generator=generator)
     shift = offset * torch.empty(features, dtype=torch.float64).uniform_(-1, 1, generator=generator)
-    return (x.double().cpu() * scale + shift).to(x)
+    exact = x.cpu() if x.device.type == "mps" else x  # which has no float64
+    return (exact.double() * scale.to(exact.device) + shift.to(exact.device)).to(x)
 
 
 def ravine(

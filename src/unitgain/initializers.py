@@ -1075,7 +1075,7 @@ def lsuv_(
                 iterations[name] += 1
             if off.any():
                 worst = variance.flatten()[(variance - 1).abs().argmax()]
-                missed[name] = f"{worst:.9g} in layer {name!r}{why}"
+                missed[name] = f"{worst.item():.9g} in layer {name!r}{why}"
             return z
 
         return hook

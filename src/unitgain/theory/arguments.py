@@ -37,9 +37,9 @@ def as_numbers(owner: str, **values: Number) -> list[Tensor]:
     ]
     for name, x in zip(values, tensors, strict=True):
         rule, holds = RULES.get(name, AT_LEAST_0)
-        bad = x[~holds(x)]
-        if bad.numel():
-            raise ValueError(f"{owner}: {name} must be {rule}, got {bad[0].item():g}")
+        good = holds(x)
+        if not good.all():
+            raise ValueError(f"{owner}: {name} must be {rule}, got {x[~good].flatten()[0].item():g}")
     try:
         return list(torch.broadcast_tensors(*tensors))
     except RuntimeError:
@@ -49,9 +49,9 @@ def as_numbers(owner: str, **values: Number) -> list[Tensor]:
 
 def check_order(owner: str, **pair: Tensor) -> None:
     (first, low), (second, high) = pair.items()
-    wrong = low > high
-    if wrong.any():
-        got = f"{low[wrong][0].item():g} and {high[wrong][0].item():g}"
+    right = low <= high
+    if not right.all():
+        got = f"{low[~right][0].item():g} and {high[~right][0].item():g}"
         raise ValueError(f"{owner}: {first} must be at most {second}, got {got}")
 
 
