@@ -24,7 +24,7 @@ __all__ = [
     "count",
     "names_of",
     "result_dtype",
-    "room_for",
+    "buffer_for",
     "shape_of",
     "working_dtype",
 ]
@@ -159,7 +159,7 @@ def as_without_autocast(device: torch.device) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
-def room_for(x: Tensor, shape: list[int], work: torch.dtype, out: Tensor | None) -> Tensor | None:
+def buffer_for(x: Tensor, shape: list[int], work: torch.dtype, out: Tensor | None) -> Tensor | None:
     """Memory to compute in; None leaves it to torch."""
     if out is not None and out.dtype == work:
         return out

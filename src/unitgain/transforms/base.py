@@ -18,7 +18,7 @@ from .arrays import (
     check_out,
     count,
     result_dtype,
-    room_for,
+    buffer_for,
     shape_of,
     working_dtype,
 )
@@ -503,7 +503,7 @@ class Transform(Estimator, nn.Module):
         check_out(x, shape, dtype, out, self._name)
         work = working_dtype(x.dtype)
         with as_without_autocast(x.device):
-            z = rule(x.to(work), room_for(x, shape, work, out))
+            z = rule(x.to(work), buffer_for(x, shape, work, out))
         return z.to(dtype) if out is None else z if z is out else out.copy_(z)
 
     def _along_dim(self, statistic: Tensor, x: Tensor) -> Tensor:
