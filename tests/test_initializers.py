@@ -1057,6 +1057,16 @@ def test_lsuv_that_warns_as_an_error_changes_nothing():
     assert_as_before(model, before)
 
 
+def test_lsuv_is_the_same_under_autocast():
+    """Which would go on with the rounded weights of the first pass."""
+    x, models = 3 * normal_(torch.empty(64, 6), generator=seeded(0)[0]), []
+    for enabled in (False, True):
+        models.append(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4)))
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            assert lsuv_(models[-1], x, generator=seeded(1)[0]) == {"0": 1, "2": 1}
+    assert all(map(torch.equal, *(model.state_dict().values() for model in models)))
+
+
 def test_lsuv_in_bfloat16():
     model, x = (
         convolutional().to(torch.bfloat16),

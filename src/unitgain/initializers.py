@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from difflib import get_close_matches
 from functools import partial
 from inspect import signature
@@ -1080,7 +1080,9 @@ def lsuv_(
 
         return hook
 
-    with _all_or_nothing(layers.values()):
+    kind = x.device.type  # where autocast is on it rounds, and keeps rounded weights of before the rescaling
+    exact = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+    with exact, _all_or_nothing(layers.values()):
         plan: Plan = [(name, layer, (orthogonal_, zeros_), False) for name, layer in layers.items()]
         _draw_layers("lsuv_", model, plan, generator)
         # What BatchNorm updates; not what a parametrization keeps, which belongs to the weight

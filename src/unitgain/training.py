@@ -55,6 +55,7 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
     Raises:
         ValueError: For logits or labels of another shape.
+        TypeError: For labels of a floating dtype, as targets of a regression have it.
 
     Examples:
         >>> import torch
@@ -65,6 +66,8 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     Source: Goodfellow, Bengio & Courville, *Deep Learning* (2016), section 6.2.2.3.
     """
     _check_shapes("cross_entropy", "logits", logits, y)
+    if y.is_floating_point():
+        raise TypeError(f"cross_entropy: y must hold class numbers, whole ones, got dtype {y.dtype}")
     picked = y.long().expand(logits.shape[:-1]).unsqueeze(-1)
     return -logits.log_softmax(-1).gather(-1, picked).squeeze(-1).mean(-1)
 

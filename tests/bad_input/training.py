@@ -130,4 +130,10 @@ CASES = [
             shapes(function, (10, 4), (3, 10), TARGETS, "(3, 10)"),
         )
     ),
+    Case(
+        "training.cross_entropy",
+        partial(cross_entropy, torch.zeros(10, 4), torch.full((10,), 0.7)),
+        TypeError,
+        "cross_entropy: y must hold class numbers, whole ones, got dtype torch.float32",
+    ),
 ]
