@@ -20,11 +20,11 @@ __all__ = [
     "Array",
     "as_tensor",
     "as_without_autocast",
+    "buffer_for",
     "check_out",
     "count",
     "names_of",
     "result_dtype",
-    "buffer_for",
     "shape_of",
     "working_dtype",
 ]

@@ -15,10 +15,10 @@ from .arrays import (
     Array,
     as_tensor,
     as_without_autocast,
+    buffer_for,
     check_out,
     count,
     result_dtype,
-    buffer_for,
     shape_of,
     working_dtype,
 )

@@ -79,12 +79,12 @@ class CoMoments(NamedTuple):
             memory = (
                 torch.empty_like(rows) if memory is None else memory[: len(rows)]
             )  # the first is the largest
-            whole = whole.merge(cls._measure_chunk(rows, memory))
+            whole = whole._add_(cls._measure_chunk(rows, memory))
         return whole
 
     @classmethod
     def _measure_chunk(cls, rows: Tensor, memory: Tensor | None = None) -> Self:
-        """Co-moments of `(n, features)` rows, centered in `memory`, multiplied in their dtype if it can."""
+        """Co-moments of `(n, features)` rows, centered in `memory`; the scatter in their dtype if it can."""
         rough = rows[::8].mean(0)  # at most 7^½ standard deviations from the mean, whatever the order
         centered = torch.sub(rows, rough, out=memory)
         error = centered.mean(0)
@@ -93,7 +93,7 @@ class CoMoments(NamedTuple):
             squares, (least, most) = product.diagonal(), SAFE_SQUARES
             if centered[:, ~((least < squares) & (squares < most))].any():  # constants are 0, and sound
                 return cls._measure_chunk(rows.double())
-        return cls(len(rows), rough.double() + error.double(), product.double())
+        return cls(len(rows), rough.double() + error.double(), product)
 
     @classmethod
     def nothing(cls, features: tuple[int, ...], device: torch.device) -> Self:
@@ -127,13 +127,15 @@ class CoMoments(NamedTuple):
 
         Source: Chan, Golub & LeVeque (1983), equation 2.1, with products in place of squares.
         """
+        return self._replace(scatter=self.scatter.clone())._add_(other)
+
+    def _add_(self, other: Self) -> Self:
+        """`merge` in the memory of the scatter: at 784 features a new one costs more than the arithmetic."""
         n = self.n + other.n
         share = other.n / max(n, 1)
         delta = (other.mean - self.mean).mul_(math.sqrt(share * self.n))
-        between = torch.outer(delta, delta)
-        return type(self)(
-            n, self.mean.lerp(other.mean, share), between.add_(self.scatter).add_(other.scatter)
-        )
+        scatter = self.scatter.add_(other.scatter).addr_(delta, delta)
+        return type(self)(n, self.mean.lerp(other.mean, share), scatter)
 
     def all_reduce(self, group: Any = None) -> Self:
         r"""Co-moments of the data of all processes together; every process of the group must call it.
