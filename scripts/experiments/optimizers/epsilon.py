@@ -130,7 +130,8 @@ def caption(result) -> str:
     outside, inside, keras = (number(np.median(row), 2) for row in result["tiny"])
     fresh, trained = (percent(np.mean(row), 1) for row in result["small"])
     return (
-        f"**At a gradient of one millionth, RMSprop steps {outside} learning rates with ε outside the root "
+        f"**At gradients around one millionth, RMSprop steps {outside} learning rates with ε outside the "
+        "root "
         f"and {inside} with the same ε inside.** Keras's default, inside and ten times larger, leaves "
         f"{keras}. Dots: settled steps of RMSprop at gradients of constant size and random sign; lines: the "
         f"formulas. Below: the gradients of {result['entries'].shape[1]} networks on the digits. {fresh} "

@@ -63,7 +63,7 @@ def predicted(conditions=CONDITIONS) -> np.ndarray:
 
 
 def _steps(factor) -> np.ndarray:
-    """Steps in which the distance falls to a tenth."""
+    """Steps in which the distance falls to a tenth, at that factor a step."""
     return np.log(10) / -np.log(factor)
 
 
@@ -94,7 +94,7 @@ def draw(result) -> Figure:
         yticks=(1, 10, 100, 1_000),
         yticklabels=("1", "10", "100", "1,000"),
         xlabel="condition number κ (log)",
-        ylabel="steps to a tenth of the distance (log)",
+        ylabel="steps for a further tenth (log)",
     )
     ax.minorticks_off()
     return fig
@@ -114,9 +114,10 @@ def table(result) -> dict:
 def caption(result) -> str:
     plain, usual, best = _steps(result["factor"].mean(-1))[:, AT]
     return (
-        f"**At a condition number of {CONDITIONS[AT]}, gradient descent takes {plain:.0f} steps for a "
-        f"tenth of the distance, momentum {usual:.0f} at β = {USUAL:g} and {best:.0f} at the best β.** The "
-        "steps of plain descent grow with κ, those of the best momentum with its root; where κ is small, a "
+        f"**In the long run each further tenth of the distance costs gradient descent {plain:.0f} steps at "
+        f"a condition number of {CONDITIONS[AT]}, momentum {usual:.0f} at β = {USUAL:g} and {best:.0f} at "
+        "the best β.** (The first tenth costs momentum more: it starts from rest.) The steps of plain "
+        "descent grow with κ, those of the best momentum with its root; where κ is small, a "
         "fixed β of 0.9 costs. Each at the best rate that theory gives. Lines: predicted; dots: "
         f"{result['factor'].shape[-1]} quadratics with {FEATURES} weights and random curvatures, means "
         "with 95 % intervals, smaller than the dots."
@@ -126,7 +127,8 @@ def caption(result) -> str:
 def alt(result) -> str:
     steps = _steps(result["factor"].mean(-1))
     return (
-        "Steps to a tenth of the distance against the condition number, both log. At condition numbers "
+        "Steps for a further tenth of the distance, in the long run, against the condition number, both "
+        "log. At condition numbers "
         f"{CONDITIONS[0]}, {CONDITIONS[AT]} and {CONDITIONS[-1]}: "
         + "; ".join(
             f"{name} {row[0]:.0f}, {row[AT]:.0f}, {row[-1]:.0f}"
