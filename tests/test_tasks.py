@@ -363,7 +363,11 @@ def test_a_card_and_its_row():
     assert row.startswith("| [half &#124; of $x$](/learn/one-two.md#claim-half) (S0) | <span class=")
     assert '<span class="ug-number">−0.500</span> [−0.600, −0.400] | share | 12,345 |' in row
     assert row.count("|") == 7
-    assert cards.summary([claim()]) == "1 claim measured: 0 confirmed, 1 depend on a condition, 0 refuted.\n"
+    summary = cards.summary([claim()] * 3 + [claim(interval=None)])
+    assert summary.startswith(
+        "4 claims measured: 0 confirmed, 4 depend on a condition, 0 refuted. 3 of the num"
+    )
+    assert summary.endswith("expect some 0.1 of these to miss.\n")
 
 
 def test_an_id_used_twice_is_refused_with_both_scripts(tmp_path):

@@ -123,12 +123,18 @@ def _link(claim: Mapping) -> str:
 
 
 def summary(claims: Iterable[Mapping]) -> str:
-    """One line of counts."""
+    """How many came out how, and how many intervals will miss."""
+    claims = list(claims)
     verdicts = [claim["verdict"] for claim in claims]
+    intervals = sum(claim["interval"] is not None for claim in claims)
     words = {"confirmed": "confirmed", "depends": "depend on a condition", "refuted": "refuted"}
     counts = [f"{verdicts.count(verdict)} {word}" for verdict, word in words.items()]
     noun = "claim" if len(verdicts) == 1 else "claims"
-    return f"{len(verdicts)} {noun} measured: {', '.join(counts)}.\n"
+    return (
+        f"{len(verdicts)} {noun} measured: {', '.join(counts)}. {intervals} of the numbers have a 95 % "
+        "interval. One in twenty of those misses the true value: "
+        f"expect some {intervals / 20:.1f} of these to miss.\n"
+    )
 
 
 def collect(root: Path, files: Iterable[Path]) -> None:
