@@ -1,0 +1,366 @@
+"""One file for one name of the library: all that it needs of all modules, to be copied into another project.
+
+A copy holds the statements that its name reaches, in the order in which the modules run them, with their
+comments. Three rules make it short:
+
+- the names in `LEFT_OUT` are not there, nor is a statement, an argument or a decorator that mentions one;
+- a method that only raises NotImplementedError is not there;
+- its own docstring is whole, those of its helpers end with their first paragraph.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+WIDTH = 110
+LEFT_OUT = {
+    "scikit-learn's habits": {
+        *("Estimator", "from_sklearn", "to_sklearn", "get_feature_names_out", "feature_names_in_"),
+        *("n_features_in_", "names_of", "_names_in", "_check_names", "_check_names_are"),
+        *("_fitted_to", "_answer", "_taken_from", "_require_plain", "_take"),
+    },
+    "groups of processes": {
+        *("synchronize", "all_reduce", "_features_of_all", "Moments.nothing", "Statistics"),
+    },
+}
+"""What copies do without, by what it is for; `Class.method` where other classes have a method of that name."""
+
+DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
+BLOCKS = (*DEFINITIONS, ast.If, ast.For, ast.While, ast.With, ast.Try)
+
+
+@dataclass(frozen=True, order=True)
+class Import:
+    """`from module import name as alias`, or `import module as alias` where there is no name."""
+
+    module: str
+    name: str
+    alias: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A statement at the top of a module, with the docstring below it if it is a constant."""
+
+    node: ast.stmt
+    last: ast.stmt
+
+
+class Module:
+    """A module of the library: what it imports, and the piece that binds each of its own names."""
+
+    def __init__(self, name: str, path: Path):
+        self.name, self.path = name, path
+        self.text = path.read_bytes()  # ast counts bytes
+        lines = self.text.splitlines(keepends=True)
+        self.starts = [0]
+        for line in lines:
+            self.starts.append(self.starts[-1] + len(line))
+        self.commented = [line.lstrip().startswith(b"#") for line in lines]
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        self.imports: dict[str, Import] = {}
+        self.pieces: dict[str, Piece] = {}
+        body = ast.parse(self.text, filename=str(path)).body
+        for node, after in zip(body, [*body[1:], None], strict=True):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self.imports |= {one.alias: one for one in _imported(node, package)}
+            self.pieces |= dict.fromkeys(_bound(node), Piece(node, after if _is_text(after) else node))
+
+    def lines(self, first: ast.stmt, last: ast.stmt) -> tuple[int, int]:
+        """Where the lines of statements begin, with decorators and the comment right above, and end."""
+        number = min([first.lineno, *(one.lineno for one in getattr(first, "decorator_list", ()))]) - 1
+        while number and self.commented[number - 1]:
+            number -= 1
+        return self.starts[number], self.starts[last.end_lineno]
+
+    def span(self, first: ast.AST, last: ast.AST) -> tuple[int, int]:
+        """Where code begins and ends."""
+        return (
+            self.starts[first.lineno - 1] + first.col_offset,
+            self.starts[last.end_lineno - 1] + last.end_col_offset,
+        )
+
+
+def _imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[Import]:
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            yield Import(alias.name, "", alias.asname or alias.name)
+        else:
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield Import(module, alias.name, alias.asname or alias.name)
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    if isinstance(node, DEFINITIONS):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _is_text(node: ast.stmt | None) -> bool:
+    value = getattr(node, "value", None)
+    return isinstance(node, ast.Expr) and isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+class Cut:
+    """A piece without what is left out: its text, the names that it uses, and what it does without."""
+
+    def __init__(self, module: Module, piece: Piece, *, is_target: bool):
+        self.module, self.piece, self.is_target = module, piece, is_target
+        self.without: set[str] = set()
+        self._dropped: set[ast.AST] = set()
+        self._edits: list[tuple[int, int, bytes]] = []  # from, to, what stands there instead
+        if not self._stays(piece.node, ""):
+            raise ValueError(f"{module.path}:{piece.node.lineno}: nothing is left of it")
+        self.names = {part.id for part in self._walk(piece.node) if isinstance(part, ast.Name)}
+        self.text = self._edited(*module.lines(piece.node, piece.last))
+
+    def _edited(self, at: int, stop: int) -> str:
+        parts = []
+        for first, last, instead in sorted(self._edits, key=lambda edit: (edit[0], -edit[1])):
+            if first >= at:
+                parts += [self.module.text[at:first], instead]
+            at = max(at, last)
+        text = b"".join([*parts, self.module.text[at:stop]]).decode().rstrip("\n")
+        if self._edits:
+            text = re.sub(r"\n{3,}", "\n\n", text)
+            text = re.sub(r"(?m)^    #[^\n]*\n\n(?=    #[^\n]*\n\n|\Z)", "", f"{text}\n\n").rstrip("\n")
+        return text
+
+    def _stays(self, node: ast.stmt, owner: str) -> bool:
+        """Whether anything is left of a statement of a class `owner`; what is not is edited out."""
+        inner = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt | ast.ExceptHandler)]
+        if isinstance(node, DEFINITIONS) and self._is_out(node.name, f"{owner}.{node.name}"):
+            return False
+        self._drop_arguments(node, inner)
+        for part in self._walk(node, *inner):
+            if self._is_out(*(getattr(part, key, None) for key in ("id", "attr", "name"))):
+                return False
+        if not inner:
+            return True
+        if isinstance(node, DEFINITIONS):
+            self._edit_docstring(node)
+        return self._blocks_stay(node, node.name if isinstance(node, ast.ClassDef) else owner)
+
+    def _blocks_stay(self, node: Any, owner: str) -> bool:
+        body, *others = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
+        if not self._block_stays(body, owner) or ast.unparse(body[-1]) == "raise NotImplementedError":
+            return False
+        for handler in getattr(node, "handlers", []):
+            self._block_stays(handler.body, owner)
+        for block in others:
+            if block and not self._block_stays(block, owner):  # it goes with its `else:`
+                start, stop = self.module.lines(body[-1], block[-1])
+                self._edits.append((self.module.starts[body[-1].end_lineno], stop, b""))
+        return True
+
+    def _block_stays(self, body: list[ast.stmt], owner: str) -> bool:
+        kept = []
+        for node, after in zip(body, [*body[1:], None], strict=True):
+            if _is_text(node):
+                continue
+            kept.append(self._stays(node, owner))
+            if not kept[-1]:
+                self._dropped.add(node)
+                last = after if _is_text(after) and not isinstance(node, BLOCKS) else node
+                self._edits.append((*self.module.lines(node, last), b""))
+        return any(kept)
+
+    def _walk(self, node: ast.AST, *but: ast.AST) -> Iterator[ast.AST]:
+        """What stands in `node`, without `but` and what was dropped."""
+        yield node
+        for part in ast.iter_child_nodes(node):
+            if part not in but and part not in self._dropped:
+                yield from self._walk(part)
+
+    def _is_out(self, *names: str | None) -> bool:
+        found = {what for what, its in LEFT_OUT.items() if its.intersection(names)}
+        self.without |= found
+        return bool(found)
+
+    def _drop_arguments(self, node: ast.stmt, inner: list[ast.stmt]) -> None:
+        """Drop bases, decorators, parameters and arguments of calls that are left out by name."""
+        for decorator in getattr(node, "decorator_list", []):
+            if self._is_out(getattr(decorator, "id", None)):
+                first = self.module.starts[decorator.lineno - 1]
+                self._edits.append((first, self.module.starts[decorator.end_lineno], b""))
+                self._dropped.add(decorator)
+        if isinstance(node, ast.ClassDef):
+            self._drop([(base, *self.module.span(base, base)) for base in node.bases])
+        if isinstance(node, ast.FunctionDef):
+            self._drop(list(self._parameters(node.args)))
+        for part in list(self._walk(node, *inner)):
+            if isinstance(part, ast.Call):
+                self._drop([(one, *self.module.span(one, one)) for one in (*part.args, *part.keywords)])
+
+    def _parameters(self, arguments: ast.arguments) -> Iterator[tuple[ast.AST, int, int]]:
+        """Each parameter with where it begins and where it, or its default, ends."""
+        positional, keyword = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
+        defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
+        rows = [*zip(positional, defaults, strict=True), (arguments.vararg, None)]
+        rows += [*zip(keyword, arguments.kw_defaults, strict=True), (arguments.kwarg, None)]
+        for one, default in rows:
+            if one is not None:
+                stars = (one is arguments.vararg) + 2 * (one is arguments.kwarg)
+                first, last = self.module.span(one, default or one)
+                yield one, first - stars, last
+
+    def _drop(self, places: list[tuple[ast.AST, int, int]]) -> None:
+        """Drop those of a list of arguments that are left out, each with the comma before it (or after)."""
+        for k, (one, first, last) in enumerate(places):
+            value = one.value if isinstance(one, ast.keyword | ast.Starred) else one
+            if self._is_out(getattr(one, "arg", None), getattr(value, "id", None)):
+                self._dropped.add(one)
+                start = places[k - 1][2] if k else first
+                stop = places[1][1] if not k and len(places) > 1 else last
+                self._edits.append((start, stop, b""))
+
+    def _edit_docstring(self, node: ast.FunctionDef | ast.ClassDef) -> None:
+        """Shorten a helper's docstring; take what is left out out of the target's own."""
+        if not _is_text(node.body[0]):
+            return
+        first, last = self.module.span(node.body[0], node.body[0])
+        text = self.module.text[first:last].decode()
+        if self.is_target:
+            text = re.sub(r"(?m)^ {8}(\w+(?:, \w+)*): .*\n(?: {9,}.*\n)*", self._entry, text)
+        elif "\n\n" in text:
+            text = text.partition("\n\n")[0] + '"""'
+        self._edits.append((first, last, text.encode()))
+
+    def _entry(self, entry: re.Match[str]) -> str:
+        return "" if all(self._is_out(name) for name in entry[1].split(", ")) else entry[0]
+
+
+class Library:
+    """The modules of a package, each read when it is asked for."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._modules: dict[str, Module | None] = {}
+
+    def module(self, name: str) -> Module | None:
+        """A module of the library, None for one of another."""
+        if name not in self._modules:
+            place = self.folder.parent / name.replace(".", "/")
+            found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+            is_ours = name.partition(".")[0] == self.folder.name
+            self._modules[name] = Module(name, found[0]) if found and is_ours else None
+        return self._modules[name]
+
+    def home(self, module: Module, name: str) -> tuple[Module, Piece] | Import | None:
+        """Where a name of a module is bound in the library; else how it is imported; None for a builtin."""
+        while name in module.imports:
+            item = module.imports[name]
+            source = self.module(item.module)
+            if source is None:
+                return item
+            module, name = source, item.name
+        return (module, module.pieces[name]) if name in module.pieces else None
+
+
+class Copy:
+    """What one name of a module of the library reaches: pieces by module, and imports."""
+
+    def __init__(self, library: Library, module: str, name: str):
+        self.library, self.name = library, name
+        self.place = f"{library.folder.name}.{module}"
+        self.imports: set[Import] = set()
+        self._cuts: dict[Module, dict[Piece, Cut]] = {}  # by module; those first that others need
+        self._needs: dict[Module, list[Module]] = {}
+        home, piece = library.home(library.module(self.place), name)
+        self.target = self._reach(home, piece, is_target=True)
+        self._order: list[Module] = []
+        self._put_in_order(home, set())
+
+    def _reach(self, module: Module, piece: Piece, *, is_target: bool = False) -> Cut:
+        cuts = self._cuts.setdefault(module, {})
+        if piece in cuts:
+            return cuts[piece]
+        cut = cuts[piece] = Cut(module, piece, is_target=is_target)
+        for name in sorted(cut.names):
+            found = self.library.home(module, name)
+            if isinstance(found, Import):
+                self.imports.add(found)
+            elif found is not None:
+                self._needs.setdefault(module, []).append(found[0])
+                self._reach(*found)
+        return cut
+
+    def _put_in_order(self, module: Module, begun: set[Module]) -> None:
+        begun.add(module)
+        for needed in self._needs.get(module, []):
+            if needed not in begun:
+                self._put_in_order(needed, begun)
+        self._order.append(module)
+
+    def text(self, licence: str, version: str, address: str = "") -> str:
+        """The file."""
+        cuts = [cut for module in self._order for cut in self._sorted(module)]
+        without = sorted(set().union(*(cut.without for cut in cuts)))
+        return "\n".join(
+            [
+                *_head(self.name, licence, version, address, without),
+                *_imports(self.imports),
+                "",
+                f'__all__ = ["{self.name}"]',
+                *_body(cuts, f"from {self.place} import {self.name}\n", f"from {self.name} import {self.name}\n"),
+                "",
+            ]
+        )
+
+    def _sorted(self, module: Module) -> list[Cut]:
+        return [cut for _, cut in sorted(self._cuts[module].items(), key=lambda item: item[0].node.lineno)]
+
+
+def _head(name: str, licence: str, version: str, address: str, without: Iterable[str]) -> Iterator[str]:
+    title, *paragraphs = [" ".join(paragraph.split()) for paragraph in licence.strip().split("\n\n")]
+    for paragraph in (f"{title}. {paragraphs[0]}.", *paragraphs[1:]):
+        yield from textwrap.wrap(paragraph, WIDTH - 2, initial_indent="# ", subsequent_indent="# ")
+    left = f" Left out: what serves {' and '.join(without)}; install the package for it." if without else ""
+    made = f"{name} of Unit Gain {version}{f' ({address})' if address else ''}, copied out of the library."
+    yield from textwrap.wrap(f'"""{made}{left}', WIDTH)
+    yield '"""'
+    yield ""
+
+
+def _imports(imports: Iterable[Import]) -> Iterator[str]:
+    """Import statements in the usual order: the standard library's, then others'."""
+    yield "from __future__ import annotations"
+    for is_ours in (True, False):
+        some = sorted(i for i in imports if (i.module.partition(".")[0] in sys.stdlib_module_names) == is_ours)
+        lines = [
+            f"import {i.module}" + (f" as {i.alias}" if i.alias != i.module else "") for i in some if not i.name
+        ]
+        modules = dict.fromkeys(i.module for i in some if i.name)
+        for module in modules:
+            names = [i for i in some if i.module == module and i.name]
+            lines += _from(module, [i.name + f" as {i.alias}" * (i.alias != i.name) for i in names])
+        if lines:
+            yield from ["", *lines]
+
+
+def _from(module: str, names: list[str]) -> list[str]:
+    names = sorted(names, key=lambda name: (not name.isupper(), not name.lstrip("_")[0].isupper(), name))
+    line = f"from {module} import {', '.join(names)}"
+    return [line] if len(line) <= WIDTH else [f"from {module} import (", *(f"    {n}," for n in names), ")"]
+
+
+def _body(cuts: list[Cut], own_import: str, import_of_copy: str) -> Iterator[str]:
+    before: dict[str, str] = {}
+    was_definition = True
+    for cut in cuts:
+        if cut.text in before.values():  # the same constant in two modules
+            continue
+        before[cut.text] = cut.text
+        is_definition = isinstance(cut.piece.node, DEFINITIONS)
+        yield from [""] * (2 if is_definition or was_definition else int('"""' in cut.text))
+        yield cut.text.replace(own_import, import_of_copy) if cut.is_target else cut.text
+        was_definition = is_definition
