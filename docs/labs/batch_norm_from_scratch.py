@@ -5,9 +5,9 @@
 # # Lab: batch normalization from scratch
 #
 # Write batch normalization in plain torch, forward and backward, and hold it against two libraries. Then
-# break it: forget `eval()`, predict one image, change the momentum. Download this page as a notebook, change
-# the numbers under *Your move*, and run it again: it needs `pip install 'unitgain[plots,data]'` and nothing
-# else. The chapter behind it is *Batch normalization*.
+# break it: forget `eval()`, predict one image, change the momentum. Download this page as a notebook,
+# change the numbers under *Your move*, and run it again: it needs `unitgain[plots,data]` and nothing else.
+# The chapter behind it is *Batch normalization*.
 
 # %%
 import matplotlib.pyplot as plt

@@ -5,8 +5,8 @@
 # # Lab: freeze a network by moving its data
 #
 # Move the circles, train again, and watch the hidden units freeze. Download this page as a notebook, change
-# the numbers under *Your move*, and run it again: it needs `pip install 'unitgain[plots]'` and nothing else.
-# The chapter behind it is *Normalize your data*.
+# the numbers under *Your move*, and run it again: it needs `unitgain[plots]` and nothing else. The chapter
+# behind it is *Normalize your data*.
 
 # %%
 import matplotlib.pyplot as plt

@@ -6,8 +6,7 @@
 #
 # Train the same network at several learning rates and count the hidden units that end dead: active on none
 # of the training data. Download this page as a notebook, change the numbers under *Your move*, and run it
-# again: it needs `pip install 'unitgain[plots,data]'` and nothing else. The chapter behind it is *Activation
-# functions*.
+# again: it needs `unitgain[plots,data]` and nothing else. The chapter behind it is *Activation functions*.
 
 # %%
 import matplotlib.pyplot as plt

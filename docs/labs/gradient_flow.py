@@ -4,10 +4,9 @@
 # %% [markdown]
 # # Lab: predict your network's gradients, then measure them
 #
-# Describe a network, let the theory say by how much its gradient grows or shrinks on the way back, and check
-# it on fresh networks. Download this page as a notebook, change the numbers under *Your move*, and run it
-# again: it needs `pip install 'unitgain[plots]'` and nothing else. The chapter behind it is *Unstable
-# gradients*.
+# Describe a network, let the theory say by how much its gradient grows or shrinks on the way back, and
+# check it on fresh networks. Download this page as a notebook, change the numbers under *Your move*, and
+# run it again: it needs `unitgain[plots]` and nothing else. The chapter behind it is *Unstable gradients*.
 
 # %%
 import matplotlib.pyplot as plt

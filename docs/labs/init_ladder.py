@@ -6,8 +6,8 @@
 #
 # Take a deep network from all-zero weights to weights fitted to data, rung by rung. At each rung, look at
 # what every layer makes of the digits, predict by how much a layer changes signal and gradient, measure it,
-# and see whether the network trains. Download this page as a notebook, change the numbers under *Your move*,
-# and run it again: it needs `pip install 'unitgain[plots,data]'` and nothing else. The chapter behind it is
+# and see whether the network trains. Download this page as a notebook, change the numbers under *Your
+# move*, and run it again: it needs `unitgain[plots,data]` and nothing else. The chapter behind it is
 # *Weight initialization*.
 
 # %%

@@ -4,10 +4,10 @@
 # %% [markdown]
 # # Lab: make a test score lie
 #
-# Prepare a table before the split or inside it, and compare the score that the test reports with the score on
-# rows that nobody has seen. Then take a tool home that finds leaks in your own pipeline. Download this page
-# as a notebook, change the numbers under *Your move*, and run it again: it needs
-# `pip install 'unitgain[plots]'` and nothing else. The chapter behind it is *Preprocessing pitfalls*.
+# Prepare a table before the split or inside it, and compare the score that the test reports with the score
+# on rows that nobody has seen. Then take a tool home that finds leaks in your own pipeline. Download this
+# page as a notebook, change the numbers under *Your move*, and run it again: it needs `unitgain[plots]` and
+# nothing else. The chapter behind it is *Preprocessing pitfalls*.
 
 # %%
 import matplotlib.pyplot as plt

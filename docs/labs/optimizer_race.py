@@ -6,8 +6,8 @@
 #
 # Four optimizers start from the same weights, each at many learning rates at once. Who reaches the target
 # first, and whose rate is the easiest to find? Download this page as a notebook, change the numbers under
-# *Your move*, and run it again: it needs `pip install 'unitgain[plots,data]'` and nothing else. The chapter
-# behind it is *Optimizers*.
+# *Your move*, and run it again: it needs `unitgain[plots,data]` and nothing else. The chapter behind it is
+# *Optimizers*.
 
 # %%
 import matplotlib.pyplot as plt

@@ -7,7 +7,7 @@
 # Choose what happens to the pixels before a network sees them. Look at the digits before and after, at the
 # variances along their principal directions, and at the units that saturate and the accuracy they reach.
 # Download this page as a notebook, change the numbers under *Your move*, and run it again: it needs
-# `pip install 'unitgain[plots,data]'` and nothing else. The chapter behind it is *Preprocessing*.
+# `unitgain[plots,data]` and nothing else. The chapter behind it is *Preprocessing*.
 
 # %%
 import matplotlib.pyplot as plt

@@ -5,9 +5,9 @@
 # # Lab: search for a digit network's hyper-parameters
 #
 # Choose a search space, a number of trials and a budget, let random search loose on handwritten digits, and
-# find out what mattered and how much of the winner's score was luck. Download this page as a notebook, change
-# the numbers under *Your move*, and run it again: it needs `pip install 'unitgain[plots,data]'` and nothing
-# else. The chapter behind it is *Tuning*.
+# find out what mattered and how much of the winner's score was luck. Download this page as a notebook,
+# change the numbers under *Your move*, and run it again: it needs `unitgain[plots,data]` and nothing else.
+# The chapter behind it is *Tuning*.
 
 # %%
 import matplotlib.pyplot as plt

@@ -30,7 +30,7 @@ LEFT_OUT = {
         *("synchronize", "all_reduce", "_features_of_all", "Moments.nothing", "Statistics"),
     },
 }
-"""What copies do without, by what it is for; `Class.method` where other classes have a method of that name."""
+"""What copies do without, by what it is for; `Class.method` where other classes have such a method."""
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 BLOCKS = (*DEFINITIONS, ast.If, ast.For, ast.While, ast.With, ast.Try)
@@ -137,7 +137,9 @@ class Cut:
 
     def _stays(self, node: ast.stmt, owner: str) -> bool:
         """Whether anything is left of a statement of a class `owner`; what is not is edited out."""
-        inner = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt | ast.ExceptHandler)]
+        inner = [
+            part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt | ast.ExceptHandler)
+        ]
         if isinstance(node, DEFINITIONS) and self._is_out(node.name, f"{owner}.{node.name}"):
             return False
         self._drop_arguments(node, inner)
@@ -158,8 +160,8 @@ class Cut:
             self._block_stays(handler.body, owner)
         for block in others:
             if block and not self._block_stays(block, owner):  # it goes with its `else:`
-                start, stop = self.module.lines(body[-1], block[-1])
-                self._edits.append((self.module.starts[body[-1].end_lineno], stop, b""))
+                ends = [self.module.starts[one.end_lineno] for one in (body[-1], block[-1])]
+                self._edits.append((*ends, b""))
         return True
 
     def _block_stays(self, body: list[ast.stmt], owner: str) -> bool:
@@ -301,17 +303,19 @@ class Copy:
                 self._put_in_order(needed, begun)
         self._order.append(module)
 
-    def text(self, licence: str, version: str, address: str = "") -> str:
+    def text(self, version: str, address: str = "") -> str:
         """The file."""
         cuts = [cut for module in self._order for cut in self._sorted(module)]
         without = sorted(set().union(*(cut.without for cut in cuts)))
         return "\n".join(
             [
-                *_head(self.name, licence, version, address, without),
+                *_head(self.name, version, address, without),
                 *_imports(self.imports),
                 "",
                 f'__all__ = ["{self.name}"]',
-                *_body(cuts, f"from {self.place} import {self.name}\n", f"from {self.name} import {self.name}\n"),
+                *_body(
+                    cuts, f"from {self.place} import {self.name}\n", f"from {self.name} import {self.name}\n"
+                ),
                 "",
             ]
         )
@@ -320,24 +324,28 @@ class Copy:
         return [cut for _, cut in sorted(self._cuts[module].items(), key=lambda item: item[0].node.lineno)]
 
 
-def _head(name: str, licence: str, version: str, address: str, without: Iterable[str]) -> Iterator[str]:
-    title, *paragraphs = [" ".join(paragraph.split()) for paragraph in licence.strip().split("\n\n")]
-    for paragraph in (f"{title}. {paragraphs[0]}.", *paragraphs[1:]):
-        yield from textwrap.wrap(paragraph, WIDTH - 2, initial_indent="# ", subsequent_indent="# ")
-    left = f" Left out: what serves {' and '.join(without)}; install the package for it." if without else ""
-    made = f"{name} of Unit Gain {version}{f' ({address})' if address else ''}, copied out of the library."
-    yield from textwrap.wrap(f'"""{made}{left}', WIDTH)
-    yield '"""'
-    yield ""
+def _head(name: str, version: str, address: str, without: Iterable[str]) -> Iterator[str]:
+    yield "# SPDX-License-Identifier: MIT"
+    yield "# Copyright (c) 2026 Unit Gain contributors"
+    source = f"Unit Gain {version}, {address}" if address else f"Unit Gain {version}"
+    text = f'"""{name} of {source}: one file copied out of the library.'
+    if what := " and ".join(without):
+        text += f" For {what} install the package."
+    first, *others = textwrap.wrap(f'{text}"""', WIDTH)
+    yield from [first, *others, ""]
 
 
 def _imports(imports: Iterable[Import]) -> Iterator[str]:
     """Import statements in the usual order: the standard library's, then others'."""
     yield "from __future__ import annotations"
     for is_ours in (True, False):
-        some = sorted(i for i in imports if (i.module.partition(".")[0] in sys.stdlib_module_names) == is_ours)
+        some = sorted(
+            i for i in imports if (i.module.partition(".")[0] in sys.stdlib_module_names) == is_ours
+        )
         lines = [
-            f"import {i.module}" + (f" as {i.alias}" if i.alias != i.module else "") for i in some if not i.name
+            f"import {i.module}" + (f" as {i.alias}" if i.alias != i.module else "")
+            for i in some
+            if not i.name
         ]
         modules = dict.fromkeys(i.module for i in some if i.name)
         for module in modules:

@@ -25,6 +25,7 @@ DOWNLOAD = """Download this lab: [notebook]({0}/{0}.ipynb){{ download="{0}.ipynb
 [script]({0}/{0}.py){{ download="{0}.py" }}
 {{ .ug-download }}
 """
+NEEDS = re.compile(r"`unitgain\[([\w,]+)\]`")  # how a lab says, below its title, what is to be installed
 OUTPUT = '<div class="ug-output" tabindex="0" role="group" aria-label="Output"{}>\n{}\n</div>'
 
 
@@ -93,9 +94,7 @@ def markdown(lab: Lab, notebook: dict) -> tuple[str, dict[str, bytes]]:
             parts.append(text)
         elif cell["cell_type"] == "markdown":
             title, rest = text.partition("\n")[::2]
-            parts.append(
-                f"{title}\n\n{DOWNLOAD.format(lab.name)}\n{rest}" if title.startswith("# ") else text
-            )
+            parts.append(f"{title}\n\n{_top(lab, text)}\n{rest}" if title.startswith("# ") else text)
         else:
             parts.append(_fence("python", text))
             for output in cell["outputs"]:
@@ -111,6 +110,13 @@ def markdown(lab: Lab, notebook: dict) -> tuple[str, dict[str, bytes]]:
                 else:
                     parts.append(_fence("text", data["text/plain"].rstrip("\n")))
     return "\n\n".join(parts) + "\n", pictures
+
+
+def _top(lab: Lab, text: str) -> str:
+    """What stands below the title of a lab: its files, and how to install what it needs."""
+    needs = NEEDS.search(text)
+    how = f'\n--8<-- "install/{needs[1]}.md"\n' if needs else ""
+    return DOWNLOAD.format(lab.name) + how
 
 
 def _fence(language: str, code: str) -> str:

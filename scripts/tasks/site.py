@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tasks import files, moved
+from tasks import downloads, files, moved
 from tasks.stamp import Stamp
 
-SOURCES = ("docs", "scripts", "src", "mkdocs.yml", "pyproject.toml", "build/npm/node_modules", "build/fonts")
-MADE = ("build/experiments", "build/labs", "build/claims", "site")
+SOURCES = (
+    *("docs", "scripts", "src", "mkdocs.yml", "pyproject.toml", "README.md", "LICENSE"),
+    *("build/npm/node_modules", "build/fonts"),
+)
+MADE = ("build/experiments", "build/labs", "build/claims", *downloads.MADE, "site")
 COMMAND = ["mkdocs", "build", "--strict"]  # never -q: it turns strictness off
 
 

