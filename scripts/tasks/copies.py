@@ -21,14 +21,19 @@ from typing import Any
 
 WIDTH = 110
 LEFT_OUT = {
-    "scikit-learn's habits": {
+    "scikit-learn": {
         *("Estimator", "from_sklearn", "to_sklearn", "get_feature_names_out", "feature_names_in_"),
         *("n_features_in_", "names_of", "_names_in", "_check_names", "_check_names_are"),
         *("_fitted_to", "_answer", "_taken_from", "_require_plain", "_take"),
+        *("__sklearn_clone__", "__sklearn_is_fitted__", "__sklearn_tags__", "_in_kind"),
     },
-    "groups of processes": {
+    "process groups": {
         *("synchronize", "all_reduce", "_features_of_all", "Moments.nothing", "Statistics"),
     },
+    "check_finite": {"check_finite", "_check_finite", "_check_gradients", "_divisor"},
+    "torch's other options": {"only_torch", "_check_shapes"},
+    "older checkpoints": {"_take_older_shapes", "_Layer._load_from_state_dict"},
+    "the cache for large tensors": {"_in_pieces"},
 }
 """What copies do without, by what it is for; `Class.method` where other classes have such a method."""
 
@@ -67,11 +72,14 @@ class Module:
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         self.imports: dict[str, Import] = {}
         self.pieces: dict[str, Piece] = {}
+        self.twice: set[str] = set()  # names of which a copy would keep the last piece alone
         body = ast.parse(self.text, filename=str(path)).body
         for node, after in zip(body, [*body[1:], None], strict=True):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self.imports |= {one.alias: one for one in _imported(node, package)}
-            self.pieces |= dict.fromkeys(_bound(node), Piece(node, after if _is_text(after) else node))
+            names = _bound(node)
+            self.twice |= self.pieces.keys() & names
+            self.pieces |= dict.fromkeys(names, Piece(node, after if _is_text(after) else node))
 
     def lines(self, first: ast.stmt, last: ast.stmt) -> tuple[int, int]:
         """Where the lines of statements begin, with decorators and the comment right above, and end."""
@@ -110,6 +118,14 @@ def _is_text(node: ast.stmt | None) -> bool:
     return isinstance(node, ast.Expr) and isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
+SIGNATURE = re.compile(r"(?m)^( *(?:def|class) .*\()\n +(.*[^,\n])\n +(\).*)$")  # that may fit in a line now
+
+
+def _joined(signature: re.Match[str]) -> str:
+    line = "".join(signature.groups())
+    return line if len(line) <= WIDTH else signature[0]
+
+
 class Cut:
     """A piece without what is left out: its text, the names that it uses, and what it does without."""
 
@@ -131,7 +147,7 @@ class Cut:
             at = max(at, last)
         text = b"".join([*parts, self.module.text[at:stop]]).decode().rstrip("\n")
         if self._edits:
-            text = re.sub(r"\n{3,}", "\n\n", text)
+            text = re.sub(r"\n{3,}", "\n\n", SIGNATURE.sub(_joined, text))
             text = re.sub(r"(?m)^    #[^\n]*\n\n(?=    #[^\n]*\n\n|\Z)", "", f"{text}\n\n").rstrip("\n")
         return text
 
@@ -265,6 +281,8 @@ class Library:
             if source is None:
                 return item
             module, name = source, item.name
+        if name in module.twice:
+            raise ValueError(f"{module.path}: {name} is bound twice")
         return (module, module.pieces[name]) if name in module.pieces else None
 
 
@@ -328,11 +346,9 @@ def _head(name: str, version: str, address: str, without: Iterable[str]) -> Iter
     yield "# SPDX-License-Identifier: MIT"
     yield "# Copyright (c) 2026 Unit Gain contributors"
     source = f"Unit Gain {version}, {address}" if address else f"Unit Gain {version}"
-    text = f'"""{name} of {source}: one file copied out of the library.'
-    if what := " and ".join(without):
-        text += f" For {what} install the package."
-    first, *others = textwrap.wrap(f'{text}"""', WIDTH)
-    yield from [first, *others, ""]
+    what = f" Left out: {', '.join(without)}." if without else ""
+    yield from textwrap.wrap(f'"""{name} of {source}: one file of the library.{what}"""', WIDTH)
+    yield ""
 
 
 def _imports(imports: Iterable[Import]) -> Iterator[str]:
@@ -356,18 +372,25 @@ def _imports(imports: Iterable[Import]) -> Iterator[str]:
 
 
 def _from(module: str, names: list[str]) -> list[str]:
-    names = sorted(names, key=lambda name: (not name.isupper(), not name.lstrip("_")[0].isupper(), name))
+    names = sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name.lower()))
     line = f"from {module} import {', '.join(names)}"
     return [line] if len(line) <= WIDTH else [f"from {module} import (", *(f"    {n}," for n in names), ")"]
 
 
+def _code(text: str) -> str:
+    return ast.unparse(ast.parse(text))  # without comments
+
+
 def _body(cuts: list[Cut], own_import: str, import_of_copy: str) -> Iterator[str]:
-    before: dict[str, str] = {}
+    texts: dict[str, str] = {}
     was_definition = True
     for cut in cuts:
-        if cut.text in before.values():  # the same constant in two modules
+        name = _bound(cut.piece.node)[0]
+        if name in texts:
+            if _code(texts[name]) != _code(cut.text):
+                raise ValueError(f"{cut.module.path}: {name} is another one than that of a module beside it")
             continue
-        before[cut.text] = cut.text
+        texts[name] = cut.text
         is_definition = isinstance(cut.piece.node, DEFINITIONS)
         yield from [""] * (2 if is_definition or was_definition else int('"""' in cut.text))
         yield cut.text.replace(own_import, import_of_copy) if cut.is_target else cut.text

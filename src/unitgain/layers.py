@@ -19,19 +19,15 @@ from .initializers import Generators, Initializer, initialize
 __all__ = ["NORMALIZATIONS", "BatchNorm", "LayerNorm", "Linear", "RMSNorm"]
 
 
-def _sizes(owner: str, replicas: int | tuple[int, ...], **sizes: int) -> tuple[int, ...]:
+def _sizes(owner: str, replicas: int | tuple[int, ...], examples_dim: int, **sizes: int) -> tuple[int, ...]:
     """The replicas as a tuple, after a check of all sizes."""
     replicas = (replicas,) if isinstance(replicas, int) else tuple(replicas)
     for name, size in (*sizes.items(), *(("replicas", r) for r in replicas)):
         if not size >= 1:
             raise ValueError(f"{owner}: {name} must be at least 1, got {size}")
-    return replicas
-
-
-def _units_dim(owner: str, examples_dim: int) -> int:
     if examples_dim not in (-2, -1):
         raise ValueError(f"{owner}: examples_dim must be -2 (rows) or -1 (columns), got {examples_dim}")
-    return -3 - examples_dim
+    return replicas
 
 
 class _Layer(nn.Module):
@@ -39,14 +35,13 @@ class _Layer(nn.Module):
 
     replicas: tuple[int, ...]
     examples_dim: int
-    units_dim: int
 
     @abstractmethod
     def columns(self, x: Tensor) -> Tensor:
         """Map columns `(…, units, n)` to columns."""
 
     def _forward(self, x: Tensor, features: int) -> Tensor:
-        if x.ndim < 2 or x.shape[self.units_dim] != features:
+        if x.ndim < 2 or x.shape[-3 - self.examples_dim] != features:
             shape = f"(…, n, {features})" if self.examples_dim == -2 else f"(…, {features}, n)"
             raise ValueError(f"{type(self).__name__}: x must have shape {shape}, got {tuple(x.shape)}")
         return self.columns(x) if self.examples_dim == -1 else self.columns(x.mT).mT
@@ -118,9 +113,11 @@ class Linear(_Layer):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.replicas = _sizes("Linear", replicas, in_features=in_features, out_features=out_features)
+        self.replicas = _sizes(
+            "Linear", replicas, examples_dim, in_features=in_features, out_features=out_features
+        )
         self.in_features, self.out_features = in_features, out_features
-        self.examples_dim, self.units_dim = examples_dim, _units_dim("Linear", examples_dim)
+        self.examples_dim = examples_dim
         self.weight = nn.Parameter(
             torch.empty(*self.replicas, out_features, in_features, device=device, dtype=dtype)
         )
@@ -167,21 +164,16 @@ class _Norm(_Layer):
         name = type(self).__name__
         if not (self.eps_may_be_none if eps is None else 0 <= eps < math.inf):
             raise ValueError(f"{name}: eps must be at least 0 and finite, got {eps}")
-        self.replicas = _sizes(name, replicas, features=features)
-        self.features, self.affine = features, affine
+        self.replicas = _sizes(name, replicas, examples_dim, features=features)
+        self.features, self.affine, self.examples_dim = features, affine, examples_dim
         self.eps: Any = eps
-        self.examples_dim, self.units_dim = examples_dim, _units_dim(name, examples_dim)
+        torchs = not self.replicas and examples_dim == -2  # else the shape that broadcasts over columns
+        self._shape = (features,) if torchs else (*self.replicas, features, 1)
         self.weight = self.bias = None
         if affine:
             self.weight = nn.Parameter(torch.ones(self._shape, device=device, dtype=dtype))
             if self.has_bias:
                 self.bias = nn.Parameter(torch.zeros(self._shape, device=device, dtype=dtype))
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        """Of one number a unit: torch's for one layer of rows, else that which broadcasts over columns."""
-        torchs = not self.replicas and self.examples_dim == -2
-        return (self.features,) if torchs else (*self.replicas, self.features, 1)
 
     @abstractmethod
     def _normalized(self, x: Tensor) -> Tensor:
@@ -300,15 +292,8 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(
-            features,
-            eps=eps,
-            affine=affine,
-            replicas=replicas,
-            examples_dim=examples_dim,
-            device=device,
-            dtype=dtype,
-        )
+        options: Any = {"affine": affine, "replicas": replicas, "device": device, "dtype": dtype}
+        super().__init__(features, eps=eps, examples_dim=examples_dim, **options)
         if momentum is not None and not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm: momentum must be in [0, 1] or None, got {momentum}")
         self.momentum = momentum
@@ -320,10 +305,8 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
     def num_features(self) -> int:  # type: ignore[override]
         """Read by what turns the layer into one of torch's, which have neither replicas nor columns."""
         if self.replicas or self.examples_dim != -2:
-            raise ValueError(
-                "BatchNorm: replicas must be () and examples_dim -2 where torch converts or fuses the layer, "
-                f"got {self.replicas} and {self.examples_dim}"
-            )
+            rule = "replicas must be () and examples_dim -2 where torch converts or fuses the layer"
+            raise ValueError(f"BatchNorm: {rule}, got {self.replicas} and {self.examples_dim}")
         return self.features
 
     def _normalized(self, x: Tensor) -> Tensor:
@@ -333,8 +316,12 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         return self._affine(x - self._column(self.running_mean), scale)
 
     def _by_batch(self, x: Tensor) -> Tensor:
-        n = x.shape[-1]
-        self._check_batch(x, n)
+        lead, n = x.shape[:-2], x.shape[-1]
+        if lead not in ((), self.replicas):
+            rule = f"x must lead with the replicas {self.replicas} or with nothing in training"
+            raise ValueError(f"BatchNorm: {rule}, got {tuple(lead)}")
+        if n < 2:  # one alone has no variance, and every output would be the bias
+            raise ValueError(f"BatchNorm: x must have at least 2 examples in training, got {n}")
         first = x[..., :1].detach()
         c = x - first  # numbers near 0: exact on constants and far from 0
         mean = c.sum(-1, keepdim=True) / n  # the gradient of c.mean would fill a matrix
@@ -343,18 +330,6 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         if self.running_mean is not None:
             self._track(mean.detach() + first, var.detach() * (n / (n - 1)))
         return self._affine(c, (var + self.eps).rsqrt()).expand(*self.replicas, *x.shape[-2:])
-
-    def _check_batch(self, x: Tensor, n: int) -> None:
-        if x.shape[:-2] not in ((), self.replicas):
-            raise ValueError(
-                f"BatchNorm: x must lead with the replicas {self.replicas} or with nothing in training, "
-                f"got {tuple(x.shape[:-2])}"
-            )
-        if n < 2:
-            raise ValueError(
-                "BatchNorm: x must have at least 2 examples in training, because one alone has no variance "
-                f"and every output would be the bias, got {n}"
-            )
 
     def _track(self, mean: Tensor, var: Tensor) -> None:
         """Move the running statistics towards those of this batch."""

@@ -20,7 +20,8 @@ ValueError that names torch's class.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 import torch
@@ -292,39 +293,39 @@ def weight_decay_rule(parameter: Tensor, *, lr: float | Tensor, weight_decay: fl
 
 
 _BELOW = {  # every number lies from 0 to below this
-    "lr": math.inf,
-    "eps": math.inf,
-    "weight_decay": math.inf,
-    "momentum": 1.0,
-    "alpha": 1.0,
-    "betas": 1.0,
+    **dict.fromkeys(["lr", "eps", "weight_decay"], math.inf),
+    **dict.fromkeys(["momentum", "alpha", "betas[0]", "betas[1]"], 1.0),
 }
 _COMMON = {"maximize": False, "foreach": None, "differentiable": False}  # options of torch's classes
 _HOW = ("capturable", "differentiable", "foreach", "fused")  # how torch takes its steps, not which ones
-_Rule = Callable[[int | Tensor, list[Tensor]], None]
 _PIECE = 2**17  # elements a thread: all that Adam reads and writes of them, 2 MB, stays in the cache
 
 
-def _in_pieces(rule: Callable[..., None], tensors: list[Tensor], numbers: dict[str, Any]) -> None:
-    """`rule(*tensors, **numbers)`, but of tensors beyond the cache piece by piece: to the bit the same.
+def _in_pieces(rule: Callable[..., None]) -> Callable[..., None]:
+    """`rule(step, *tensors, **numbers)`, but of tensors beyond the cache piece by piece: the same to the bit.
 
     Pieces of the flat tensors, or of their first dimension if a number has dimensions and is cut with them.
     """
-    pieces = tensors[0].numel() // _PIECE
-    if pieces < 8 or torch.compiler.is_compiling() or not all(map(_is_flat, tensors)):
-        rule(*tensors, **numbers)
-        return
-    if not any(isinstance(number, Tensor) and number.ndim for number in numbers.values()):
-        tensors = [tensor.view(-1) for tensor in tensors]
-    first = tensors[0]
-    rows = max(1, _PIECE * torch.get_num_threads() * len(first) // first.numel())
-    varying = {
-        name: number.split(rows)
-        for name, number in numbers.items()
-        if isinstance(number, Tensor) and number.ndim == first.ndim and len(number) > 1
-    }
-    for k, piece in enumerate(zip(*(tensor.split(rows) for tensor in tensors), strict=True)):
-        rule(*piece, **numbers | {name: number[k] for name, number in varying.items()})
+
+    @wraps(rule)
+    def in_pieces(step: int | Tensor, *tensors: Tensor, **numbers: Any) -> None:
+        pieces = tensors[0].numel() // _PIECE
+        if pieces < 8 or torch.compiler.is_compiling() or not all(map(_is_flat, tensors)):
+            rule(step, *tensors, **numbers)
+            return
+        if not any(isinstance(number, Tensor) and number.ndim for number in numbers.values()):
+            tensors = tuple(tensor.view(-1) for tensor in tensors)
+        first = tensors[0]
+        rows = max(1, _PIECE * torch.get_num_threads() * len(first) // first.numel())
+        varying = {
+            name: number.split(rows)
+            for name, number in numbers.items()
+            if isinstance(number, Tensor) and number.ndim == first.ndim and len(number) > 1
+        }
+        for k, piece in enumerate(zip(*(tensor.split(rows) for tensor in tensors), strict=True)):
+            rule(step, *piece, **numbers | {name: number[k] for name, number in varying.items()})
+
+    return in_pieces
 
 
 def _is_flat(tensor: Tensor) -> bool:
@@ -335,20 +336,20 @@ def _is_flat(tensor: Tensor) -> bool:
 class _Books(Optimizer):
     """Closures, groups, state and checks; a subclass says how one parameter is updated."""
 
-    only_torch: ClassVar[dict[str, object]] = {}  # options that torch's class has, and what does nothing
+    torchs: ClassVar[type[Optimizer]]  # torch's class of the same name
+    neutral: ClassVar[dict[str, object]] = {}  # the options that only that one has, where they do nothing
     counts = False  # the steps of each parameter
 
     def __init__(
-        self, params: ParamsT, defaults: dict, check_finite: bool, options: dict | None = None
+        self, params: ParamsT, defaults: dict, *, check_finite: bool, only_torch: dict | None = None
     ) -> None:
-        for name in options or {}:
-            if name not in self.only_torch:
-                raise TypeError(
-                    f"{type(self).__name__}: options must be its own or those of {self._torchs()}, got {name}"
-                )
+        for name in only_torch or {}:
+            if name not in self.neutral:
+                rule = f"options must be its own or those of torch.optim.{self.torchs.__name__}"
+                raise TypeError(f"{type(self).__name__}: {rule}, got {name}")
         self.check_finite = check_finite
-        self._check_options(options or {})
-        super().__init__(params, defaults | self.only_torch)
+        self._check(only_torch or {})
+        super().__init__(params, defaults | self.neutral)
 
     def __getstate__(self) -> dict:
         return {**super().__getstate__(), "check_finite": self.check_finite}  # torch's own drops attributes
@@ -356,33 +357,35 @@ class _Books(Optimizer):
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
         for group in self.param_groups:  # torch's checkpoints lack what only ours can do
-            for name, default in self.defaults.items():
-                group.setdefault(name, default)
+            group.update({**self.defaults, **group})
 
     def add_param_group(self, param_group: dict) -> None:
         super().add_param_group(param_group)
         try:
-            self._check_options(self.param_groups[-1])
-            self._check_parameters(self.param_groups[-1])
+            self._check(self.param_groups[-1])
         except (TypeError, ValueError):
             self.param_groups.pop()
             raise
 
     def load_state_dict(self, state_dict: dict) -> None:
         for group in state_dict["param_groups"]:
-            self._check_options({name: value for name, value in group.items() if name not in _HOW})
+            self._check({name: value for name, value in group.items() if name not in _HOW})
         super().load_state_dict(state_dict)
-        for parameter, state in self.state.items():  # a BatchNorm's was (features, 1), and is (features,)
+        self._take_older_shapes()
+
+    def _take_older_shapes(self) -> None:
+        """A BatchNorm's parameters were (features, 1), and are (features,)."""
+        for parameter, state in self.state.items():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.shape == (*parameter.shape, 1):
                     state[name] = value.view_as(parameter)
 
     def _buffers(self, group: dict) -> tuple[str, ...]:
         """The tensors that a parameter's state holds."""
-        return ()
+        raise NotImplementedError
 
-    def _rule(self, group: dict) -> _Rule:
-        """What updates a parameter of the group: a function of its step and of `[θ, g, *buffers]`."""
+    def _rule(self, group: dict) -> Callable[..., None]:
+        """What updates a parameter θ of the group: a function of its step, θ, g and the buffers."""
         raise NotImplementedError
 
     def _init_group(
@@ -392,21 +395,20 @@ class _Books(Optimizer):
 
         `torch.compile` runs a method of this name before it traces, so that all steps are one graph.
         """
-        names = self._buffers(group)
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue
-            parameters.append(parameter)
-            grads.append(parameter.grad)
-            steps.append(0)
-            state = self.state[parameter] if names else {}
-            if self.counts:
-                # torch's own Adam saves the step as a float32 tensor, too coarse for beta2**step
+            state = self.state[parameter] if buffers else {}
+            if self.counts:  # torch's own Adam saves the step as a float32 tensor, too coarse for beta2**step
                 step = state.get("step", 0)
                 state["step"] = torch.as_tensor(step, dtype=torch.float64) if compiling else int(step) + 1
-                steps[-1] = state["step"]
-            for name, buffer in zip(names, buffers, strict=True):
-                buffer.append(_kept(state, name, parameter))
+            parameters.append(parameter)
+            grads.append(parameter.grad)
+            steps.append(state.get("step", 0))
+            for name, buffer in zip(self._buffers(group), buffers, strict=True):
+                if name not in state:
+                    state[name] = torch.zeros_like(parameter)
+                buffer.append(state[name])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
@@ -423,42 +425,37 @@ class _Books(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         self._check_gradients()
-        compiling = torch.compiler.is_compiling()
         for group in self.param_groups:
-            lists: list[list] = [[] for _ in ("parameters", "grads", *self._buffers(group))]
-            steps: list[int | Tensor] = []
-            self._init_group(group, compiling, lists[0], lists[1], steps, *lists[2:])
+            lists: list[list] = [[] for _ in ("parameters", "grads", "steps", *self._buffers(group))]
+            self._init_group(group, torch.compiler.is_compiling(), *lists)
             rule = self._rule(group)
-            for step, *tensors in zip(steps, *lists, strict=True):
-                rule(step.add_(1) if isinstance(step, Tensor) else step, tensors)
+            for parameter, grad, step, *buffers in zip(*lists, strict=True):
+                rule(step.add_(1) if isinstance(step, Tensor) else step, parameter, grad, *buffers)
         return loss
 
     def _check_gradients(self) -> None:
         for g, group in enumerate(self.param_groups):
             for p, parameter in enumerate(group["params"]):
-                grad = parameter.grad
-                if grad is None:
-                    continue
-                if grad.layout is not torch.strided:
+                where, grad = f"parameter {p} of group {g}", parameter.grad
+                if grad is not None and grad.layout is not torch.strided:
                     raise TypeError(
-                        f"{type(self).__name__}: gradients must be dense, got {grad.layout} "
-                        f"for parameter {p} of group {g}"
+                        f"{type(self).__name__}: gradients must be dense, got {grad.layout} for {where}"
                     )
-                if self.check_finite and not bool(grad.isfinite().all()):
-                    bad = int((~grad.isfinite()).sum())
-                    raise FloatingPointError(
-                        f"{type(self).__name__}: gradients must be finite; parameter {p} of group {g}, shape "
-                        f"{tuple(parameter.shape)}, has {bad} NaN or infinite of {parameter.numel()}"
-                    )
-                if (
-                    self.check_finite
-                    and "eps" in group
-                    and bool((self._divisor(group, parameter) == 0).any())
-                ):
-                    raise FloatingPointError(
-                        f"{type(self).__name__}: eps must be above 0 in {parameter.dtype} where squared "
-                        f"gradients are 0, got {group['eps']} for parameter {p} of group {g}"
-                    )
+                if grad is not None and self.check_finite:
+                    self._check_finite(group, parameter, where)
+
+    def _check_finite(self, group: dict, parameter: Tensor, where: str) -> None:
+        grad: Any = parameter.grad
+        if bad := int((~grad.isfinite()).sum()):
+            raise FloatingPointError(
+                f"{type(self).__name__}: gradients must be finite; {where}, shape "
+                f"{tuple(parameter.shape)}, has {bad} NaN or infinite of {parameter.numel()}"
+            )
+        if "eps" in group and bool((self._divisor(group, parameter) == 0).any()):
+            raise FloatingPointError(
+                f"{type(self).__name__}: eps must be above 0 in {parameter.dtype} where squared "
+                f"gradients are 0, got {group['eps']} for {where}"
+            )
 
     def _divisor(self, group: dict, parameter: Tensor) -> Tensor:
         """ε in the parameter's dtype; where it is 0, plus the mean squared gradient after this step."""
@@ -474,45 +471,34 @@ class _Books(Optimizer):
         _average_square_(square, grad, decay)
         return square.add_(eps)
 
-    def _check_options(self, group: dict) -> None:
-        owner = type(self).__name__
-        if len(group.get("betas", (0, 0))) != 2:
-            raise ValueError(f"{owner}: betas must be two numbers, got {group['betas']}")
-        for name, value in _numbers(group):
-            high = _BELOW[name.partition("[")[0]]
+    def _check(self, group: dict) -> None:
+        """Refuse numbers out of their range, and what only torch's class can do."""
+        owner, betas = type(self).__name__, group.get("betas", (0.0, 0.0))
+        if len(betas) != 2:
+            raise ValueError(f"{owner}: betas must be two numbers, got {betas}")
+        numbers = {**group, "betas[0]": betas[0], "betas[1]": betas[1]}
+        for name, value in ((name, numbers[name]) for name in _BELOW if name in numbers):
             for one in value.flatten().tolist() if isinstance(value, Tensor) else [value]:
-                if not 0.0 <= one < high:  # also refuses NaN
-                    raise ValueError(f"{owner}: {name} must be in [0, {high:g}), got {one}")
-        for name, nothing in self.only_torch.items():
+                if not 0.0 <= one < _BELOW[name]:  # also refuses NaN
+                    raise ValueError(f"{owner}: {name} must be in [0, {_BELOW[name]:g}), got {one}")
+        for name, nothing in self.neutral.items():
             if group.get(name):
-                raise ValueError(
-                    f"{owner}: {name} must be {nothing} or left to {self._torchs()}, got {group[name]}"
-                )
-
-    def _torchs(self) -> str:
-        """Torch's class of the same name."""
-        return next(f"torch.optim.{k.__name__}" for k in type(self).__mro__ if k.__module__ == __name__)
-
-    def _check_parameters(self, group: dict) -> None:
-        owner = type(self).__name__
-        for parameter in group["params"]:
-            if parameter.is_complex():
+                rule = f"{name} must be {nothing} or left to torch.optim.{self.torchs.__name__}"
+                raise ValueError(f"{owner}: {rule}, got {group[name]}")
+        for parameter in group.get("params", ()):
+            if isinstance(parameter, Tensor) and parameter.is_complex():
                 raise TypeError(f"{owner}: parameters must be real, got {parameter.dtype}")
-            for name, value in _numbers(group):
-                if isinstance(value, Tensor) and not _fits(value.shape, parameter.shape):
-                    raise ValueError(
-                        f"{owner}: {name} must broadcast against every parameter of its group, "
-                        f"got {tuple(value.shape)} for one of shape {tuple(parameter.shape)}"
-                    )
+            self._check_shapes(parameter, numbers)
 
-
-def _numbers(group: dict) -> Iterator[tuple[str, float | Tensor]]:
-    """The group's hyper-parameters by name; betas as betas[0] and betas[1]."""
-    for name in _BELOW:
-        if name == "betas":
-            yield from ((f"betas[{i}]", beta) for i, beta in enumerate(group.get(name, ())))
-        elif name in group:
-            yield name, group[name]
+    def _check_shapes(self, parameter: Any, numbers: dict) -> None:
+        if not isinstance(parameter, Tensor):  # of a checkpoint
+            return
+        for name, value in ((name, numbers.get(name)) for name in _BELOW):
+            if isinstance(value, Tensor) and not _fits(value.shape, parameter.shape):
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must broadcast against every parameter of its group, "
+                    f"got {tuple(value.shape)} for one of shape {tuple(parameter.shape)}"
+                )
 
 
 def _fits(shape: torch.Size, into: torch.Size) -> bool:
@@ -525,13 +511,6 @@ def _fits(shape: torch.Size, into: torch.Size) -> bool:
 def _is_on(value: float | Tensor) -> bool:
     """Whether a hyper-parameter does anything; a tensor counts as on: looking would wait for the device."""
     return isinstance(value, Tensor) or value != 0
-
-
-def _kept(state: dict, name: str, like: Tensor) -> Tensor:
-    """The tensor that `state` keeps under `name`, zeros at first."""
-    if name not in state:
-        state[name] = torch.zeros_like(like)
-    return state[name]
 
 
 class SGD(_Books):
@@ -570,7 +549,8 @@ class SGD(_Books):
     Source: see `sgd_rule` and `momentum_rule`.
     """
 
-    only_torch: ClassVar = {"dampening": 0, "fused": None, **_COMMON}
+    torchs: ClassVar[type[Optimizer]] = torch.optim.SGD
+    neutral: ClassVar = {"dampening": 0, "fused": None, **_COMMON}
 
     def __init__(
         self,
@@ -593,32 +573,25 @@ class SGD(_Books):
             "averaging": averaging,
             "weight_decay": weight_decay,
         }
-        super().__init__(params, defaults, check_finite, only_torch)
+        super().__init__(params, defaults, check_finite=check_finite, only_torch=only_torch)
 
     def _buffers(self, group: dict) -> tuple[str, ...]:
         return ("momentum_buffer",) if _is_on(group["momentum"]) else ()
 
-    def _rule(self, group: dict) -> _Rule:
+    def _rule(self, group: dict) -> Callable[..., None]:
         names = ("lr", "momentum", "nesterov", "averaging", "weight_decay")
-        numbers = {name: group[name] for name in names}
-        return lambda step, tensors: _sgd(*tensors, **numbers)
+        return partial(_sgd, **{name: group[name] for name in names})
 
 
 def _sgd(
-    parameter: Tensor,
-    grad: Tensor,
-    velocity: Tensor | None = None,
-    *,
-    lr: float | Tensor,
-    weight_decay: float | Tensor,
-    **options: Any,
+    _: int | Tensor, parameter: Tensor, grad: Tensor, *velocity: Tensor, weight_decay: Any, **numbers: Any
 ) -> None:
     if _is_on(weight_decay):
         grad = _plus(grad, weight_decay, parameter)
-    if velocity is None:
-        sgd_rule(parameter, grad, lr=lr)
+    if velocity:
+        momentum_rule(parameter, grad, *velocity, **numbers)
     else:
-        momentum_rule(parameter, grad, velocity, lr=lr, **options)
+        sgd_rule(parameter, grad, lr=numbers["lr"])
 
 
 class RMSprop(_Books):
@@ -659,7 +632,8 @@ class RMSprop(_Books):
     Source: see `rmsprop_rule`.
     """
 
-    only_torch: ClassVar = {"centered": False, "capturable": False, **_COMMON}
+    torchs: ClassVar[type[Optimizer]] = torch.optim.RMSprop
+    neutral: ClassVar = {"centered": False, "capturable": False, **_COMMON}
     counts = True  # for torch: its RMSprop counts, and can load ours
 
     def __init__(
@@ -683,23 +657,23 @@ class RMSprop(_Books):
             "momentum": momentum,
             "weight_decay": weight_decay,
         }
-        super().__init__(params, defaults, check_finite, only_torch)
+        super().__init__(params, defaults, check_finite=check_finite, only_torch=only_torch)
 
     def _buffers(self, group: dict) -> tuple[str, ...]:
         return ("square_avg", "momentum_buffer") if _is_on(group["momentum"]) else ("square_avg",)
 
-    def _rule(self, group: dict) -> _Rule:
+    def _rule(self, group: dict) -> Callable[..., None]:
         names = ("lr", "alpha", "eps", "eps_inside", "momentum", "weight_decay")
-        numbers = {name: group[name] for name in names}
-        return lambda step, tensors: _in_pieces(_rmsprop, tensors, numbers)
+        return partial(_rmsprop, **{name: group[name] for name in names})
 
 
+@_in_pieces
 def _rmsprop(
-    parameter: Tensor, grad: Tensor, *buffers: Tensor, weight_decay: float | Tensor, **options: Any
+    _: int | Tensor, parameter: Tensor, grad: Tensor, *buffers: Tensor, weight_decay: Any, **numbers: Any
 ) -> None:
     if _is_on(weight_decay):
         grad = _plus(grad, weight_decay, parameter)
-    rmsprop_rule(parameter, grad, *buffers, **options)
+    rmsprop_rule(parameter, grad, *buffers, **numbers)
 
 
 class Adam(_Books):
@@ -733,18 +707,7 @@ class Adam(_Books):
         >>> theta.detach()
         tensor([0.9000])
 
-    Many networks, each with its own learning rate:
-
-        >>> theta = torch.nn.Parameter(torch.ones(3, 1, 1))
-        >>> optimizer = Adam([theta], lr=torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1))
-        >>> (theta**2).sum().backward()
-        >>> optimizer.step()
-        >>> theta.detach().flatten()
-        tensor([0.9000, 0.8000, 0.7000])
-
-    In float16 `eps` = 1e-8 is 0, and so is the mean of squared gradients below 3e-8: the step is then 0 / 0
-    or infinite, here as in torch. Keep the parameters in float32 and compute under autocast, or take `eps`
-    1e-4; `check_finite` says where it would happen.
+    In float16 take `eps` 1e-4: 1e-8 is 0 there, and the step may be 0 / 0; `check_finite` says where.
 
     Differs from torch: no `amsgrad` but False; torch cannot leave the bias correction out. Keras's ε is 1e-7,
     and its `weight_decay` is always decoupled.
@@ -752,7 +715,8 @@ class Adam(_Books):
     Source: see `adam_rule`.
     """
 
-    only_torch: ClassVar = {"amsgrad": False, "capturable": False, "fused": None, **_COMMON}
+    torchs: ClassVar[type[Optimizer]] = torch.optim.Adam
+    neutral: ClassVar = {"amsgrad": False, "capturable": False, "fused": None, **_COMMON}
     counts = True
 
     def __init__(
@@ -778,34 +742,27 @@ class Adam(_Books):
             "weight_decay": weight_decay,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
-        super().__init__(params, defaults, check_finite, only_torch)
+        super().__init__(params, defaults, check_finite=check_finite, only_torch=only_torch)
 
     def _buffers(self, group: dict) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
-    def _rule(self, group: dict) -> _Rule:
+    def _rule(self, group: dict) -> Callable[..., None]:
         names = ("lr", "eps", "bias_correction", "eps_inside", "weight_decay", "decoupled_weight_decay")
-        numbers = {name: group[name] for name in names}
-        numbers["beta1"], numbers["beta2"] = group["betas"]
-        return lambda step, tensors: _in_pieces(_adam, tensors, {"step": step, **numbers})
+        beta1, beta2 = group["betas"]
+        return partial(_adam, beta1=beta1, beta2=beta2, **{name: group[name] for name in names})
 
 
+@_in_pieces
 def _adam(
-    parameter: Tensor,
-    grad: Tensor,
-    m: Tensor,
-    v: Tensor,
-    *,
-    lr: float | Tensor,
-    weight_decay: float | Tensor,
-    decoupled_weight_decay: bool,
-    **options: Any,
+    step: int | Tensor, parameter: Tensor, grad: Tensor, m: Tensor, v: Tensor, *, lr: Any, **numbers: Any
 ) -> None:
-    if _is_on(weight_decay) and decoupled_weight_decay:
+    weight_decay, decoupled = (numbers.pop(name) for name in ("weight_decay", "decoupled_weight_decay"))
+    if _is_on(weight_decay) and decoupled:
         weight_decay_rule(parameter, lr=lr, weight_decay=weight_decay)
     elif _is_on(weight_decay):
         grad = _plus(grad, weight_decay, parameter)
-    adam_rule(parameter, grad, m, v, lr=lr, **options)
+    adam_rule(parameter, grad, m, v, step=step, lr=lr, **numbers)
 
 
 class AdamW(Adam):
@@ -842,6 +799,8 @@ class AdamW(Adam):
 
     Source: see `weight_decay_rule`.
     """
+
+    torchs: ClassVar[type[Optimizer]] = torch.optim.AdamW
 
     def __init__(
         self,

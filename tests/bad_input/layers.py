@@ -159,7 +159,7 @@ CASES = [
         "layers.BatchNorm",
         lambda: BatchNorm(3)(torch.zeros(1, 3)),
         ValueError,
-        "BatchNorm: x must have at least 2 examples in training, because one alone has no variance",
+        "BatchNorm: x must have at least 2 examples in training, got 1",
     ),
     Case(
         "layers.BatchNorm",
