@@ -344,10 +344,9 @@ class Copy:
 
 def _head(name: str, version: str, address: str, without: Iterable[str]) -> Iterator[str]:
     yield "# SPDX-License-Identifier: MIT"
-    yield "# Copyright (c) 2026 Unit Gain contributors"
-    source = f"Unit Gain {version}, {address}" if address else f"Unit Gain {version}"
+    yield f"# Copyright (c) 2026 Unit Gain contributors{address and f', {address}'}"
     what = f" Left out: {', '.join(without)}." if without else ""
-    yield from textwrap.wrap(f'"""{name} of {source}: one file of the library.{what}"""', WIDTH)
+    yield from textwrap.wrap(f'"""{name} of Unit Gain {version}, in one file.{what}"""', WIDTH)
     yield ""
 
 
@@ -383,15 +382,16 @@ def _code(text: str) -> str:
 
 def _body(cuts: list[Cut], own_import: str, import_of_copy: str) -> Iterator[str]:
     texts: dict[str, str] = {}
-    was_definition = True
+    was_definition = False
     for cut in cuts:
         name = _bound(cut.piece.node)[0]
         if name in texts:
             if _code(texts[name]) != _code(cut.text):
                 raise ValueError(f"{cut.module.path}: {name} is another one than that of a module beside it")
             continue
-        texts[name] = cut.text
         is_definition = isinstance(cut.piece.node, DEFINITIONS)
-        yield from [""] * (2 if is_definition or was_definition else int('"""' in cut.text))
+        alone = not texts or '"""' in cut.text
+        yield from [""] * (2 if is_definition or was_definition else alone)
         yield cut.text.replace(own_import, import_of_copy) if cut.is_target else cut.text
+        texts[name] = cut.text
         was_definition = is_definition

@@ -49,57 +49,46 @@ __all__ = [
     "zeros_",
 ]
 
+Fans = tuple[float, float] | None
 Generators = Generator | Sequence[Generator] | None
 """One generator for everything, one a replica, or None for torch's global one."""
 
 
-def _fill(
-    owner: str, tensor: Tensor, draw: Callable[[Tensor, Generator | None], object], generator: Generators
-) -> Tensor:
-    """Call `draw(slice, generator)` on the whole tensor, or on each replica's slice with its generator."""
+@torch.no_grad()
+def _fill(owner: str, tensor: Tensor, draw: Callable[..., object], generator: Generators) -> Tensor:
+    """Call `draw(slice, generator)` on the whole tensor, or on each replica's slice with its generator.
+
+    It draws where the generator lives: a seed on the CPU then gives the same numbers on every device.
+    """
     if any(step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)):
-        raise ValueError(
-            f"{owner}: tensor must have memory for each element, got an expanded one, {tuple(tensor.shape)}"
-        )
-    with torch.no_grad():
-        if generator is None or isinstance(generator, Generator):
-            _draw(tensor, draw, generator)
-            return tensor
-        replicas = list(product(*map(range, tensor.shape[:-2])))
-        if len(generator) != len(replicas):
-            raise ValueError(
-                f"{owner}: generator must be one generator or one a replica, "
-                f"got {len(generator)} for {len(replicas)} replicas"
-            )
-        for replica, its_generator in zip(replicas, generator, strict=True):
-            _draw(tensor[replica], draw, its_generator)
+        rule = "tensor must have memory for each element"
+        raise ValueError(f"{owner}: {rule}, got an expanded one, {tuple(tensor.shape)}")
+    is_one = generator is None or isinstance(generator, Generator)
+    parts = [tensor] if is_one else [tensor[replica] for replica in product(*map(range, tensor.shape[:-2]))]
+    generators: Any = [generator] if is_one else generator
+    if len(generators) != len(parts):
+        rule = "generator must be one generator or one a replica"
+        raise ValueError(f"{owner}: {rule}, got {len(generators)} for {len(parts)} replicas")
+    for part, its in zip(parts, generators, strict=True):
+        here = its is None or its.device.type == part.device.type
+        drawn = part if here else torch.empty_like(part, device=its.device)
+        draw(drawn, its)
+        if not here:
+            part.copy_(drawn)
     return tensor
-
-
-def _draw(
-    tensor: Tensor, draw: Callable[[Tensor, Generator | None], object], generator: Generator | None
-) -> None:
-    """Draw where the generator lives: a seed on the CPU then gives the same numbers on every device."""
-    if generator is None or generator.device.type == tensor.device.type:
-        draw(tensor, generator)
-    else:
-        there = torch.empty_like(tensor, device=generator.device)
-        draw(there, generator)
-        tensor.copy_(there)
 
 
 def _fans(owner: str, tensor: Tensor) -> tuple[int, int]:
     if tensor.ndim < 2:
-        raise ValueError(
-            f"{owner}: tensor must have at least 2 dimensions (fan_out, fan_in), "
-            f"got shape {tuple(tensor.shape)}"
-        )
+        rule = "tensor must have at least 2 dimensions (fan_out, fan_in)"
+        raise ValueError(f"{owner}: {rule}, got shape {tuple(tensor.shape)}")
     return tensor.shape[-1], tensor.shape[-2]  # fan_in, fan_out
 
 
-def _at_least_0(owner: str, name: str, value: float) -> None:
-    if not 0 <= value < math.inf:  # also refuses NaN
-        raise ValueError(f"{owner}: {name} must be at least 0 and finite, got {value}")
+def _at_least_0(owner: str, **values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value < math.inf:  # also refuses NaN
+            raise ValueError(f"{owner}: {name} must be at least 0 and finite, got {value}")
 
 
 def zeros_(tensor: Tensor, *, generator: Generators = None) -> Tensor:
@@ -247,7 +236,7 @@ def truncated_normal_(
 
     Source: Devroye, *Non-uniform random variate generation* (1986), section II.2, inversion.
     """
-    _at_least_0("truncated_normal_", "std", std)
+    _at_least_0("truncated_normal_", std=std)
     if not -math.inf < low < high < math.inf:
         raise ValueError(
             f"truncated_normal_: low must be below high, both finite, got low={low}, high={high}"
@@ -305,7 +294,7 @@ def sparse_(
         raise ValueError(f"sparse_: connections must be at least 1, got {connections}")
     count = min(connections, fan_in)
     deviation = 1 / math.sqrt(max(count, 1)) if std is None else std  # 0 in a row without inputs
-    _at_least_0("sparse_", "std", deviation)
+    _at_least_0("sparse_", std=deviation)
 
     def draw(t: Tensor, g: Generator | None) -> None:
         lots = torch.empty_like(t, dtype=torch.float32).uniform_(generator=g)
@@ -348,7 +337,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, *, generator: Generators = No
     groups* (2007), section 5.
     """
     _fans("orthogonal_", tensor)
-    _at_least_0("orthogonal_", "gain", gain)
+    _at_least_0("orthogonal_", gain=gain)
 
     def draw(t: Tensor, g: Generator | None) -> None:
         full = torch.promote_types(t.dtype, torch.float32)
@@ -386,46 +375,30 @@ def identity_(tensor: Tensor, gain: float = 1.0, *, generator: Generators = None
     (2015).
     """
     _fans("identity_", tensor)
-    _at_least_0("identity_", "gain", gain)
+    _at_least_0("identity_", gain=gain)
     return _fill("identity_", tensor, lambda t, _: t.zero_().diagonal(dim1=-2, dim2=-1).fill_(gain), None)
 
 
-Fans = tuple[float, float] | None
-
-
-def _scaled(
-    owner: str,
-    tensor: Tensor,
-    scale: float,
-    mode: str,
-    distribution: str,
-    gain: float,
-    fans: Fans,
-    generator: Generators,
-) -> Tensor:
-    """The formula of `variance_scaling_` and of the six rules that it holds, each under its own name."""
+def _scaled(owner: str, tensor: Tensor, scale: float, mode: str, gain: float, fans: Fans) -> float:
+    """The variance of `variance_scaling_`; the six rules below are cases of it under their own names."""
     fan_in, fan_out = _fans(owner, tensor) if fans is None else fans
     if tensor.numel() == 0:
-        return tensor
+        return 0.0
     if not (0 < fan_in < math.inf and 0 < fan_out < math.inf):
         raise ValueError(f"{owner}: fans must be above 0 and finite, got ({fan_in}, {fan_out})")
-    _at_least_0(owner, "scale", scale)
-    _at_least_0(owner, "gain", gain)
+    _at_least_0(owner, scale=scale, gain=gain)
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
-    if mode not in fan:
-        raise ValueError(f"{owner}: mode must be one of {', '.join(fan)}, got {mode!r}")
-    variance = gain**2 * (scale / fan[mode])
-    std = math.sqrt(variance)
-    if distribution == "normal":
-        return _fill(owner, tensor, lambda t, g: t.normal_(0.0, std, generator=g), generator)
-    if distribution == "uniform":  # U(-a, a) has the variance a²/3; a complex number has two parts
-        bound = math.sqrt(3 * variance / (2 if tensor.is_complex() else 1))
-        return _fill(owner, tensor, lambda t, g: t.uniform_(-bound, bound, generator=g), generator)
-    if distribution == "truncated_normal":
-        return truncated_normal_(tensor, 0.0, std / 0.8796256610342398, generator=generator)
-    raise ValueError(
-        f"{owner}: distribution must be one of normal, uniform, truncated_normal, got {distribution!r}"
-    )
+    return gain**2 * (scale / fan[mode])
+
+
+def _normal(owner: str, tensor: Tensor, variance: float, generator: Generators) -> Tensor:
+    return _fill(owner, tensor, lambda t, g: t.normal_(0.0, math.sqrt(variance), generator=g), generator)
+
+
+def _uniform(owner: str, tensor: Tensor, variance: float, generator: Generators) -> Tensor:
+    """From U(-a, a), which has the variance a²/3; a complex number has two parts."""
+    bound = math.sqrt(3 * variance / (2 if tensor.is_complex() else 1))
+    return _fill(owner, tensor, lambda t, g: t.uniform_(-bound, bound, generator=g), generator)
 
 
 def variance_scaling_(
@@ -476,7 +449,19 @@ def variance_scaling_(
 
     Source: the three rules' papers, under their names; the common form is Keras's.
     """
-    return _scaled("variance_scaling_", tensor, scale, mode, distribution, gain, fans, generator)
+    owner = "variance_scaling_"
+    if mode not in (modes := ("fan_in", "fan_out", "fan_avg")):
+        raise ValueError(f"{owner}: mode must be one of {', '.join(modes)}, got {mode!r}")
+    variance = _scaled(owner, tensor, scale, mode, gain, fans)
+    if distribution == "normal":
+        return _normal(owner, tensor, variance, generator)
+    if distribution == "uniform":
+        return _uniform(owner, tensor, variance, generator)
+    if distribution == "truncated_normal":
+        return truncated_normal_(tensor, 0.0, math.sqrt(variance) / 0.8796256610342398, generator=generator)
+    raise ValueError(
+        f"{owner}: distribution must be one of normal, uniform, truncated_normal, got {distribution!r}"
+    )
 
 
 def lecun_uniform_(
@@ -505,7 +490,8 @@ def lecun_uniform_(
 
     Source: LeCun, Bottou, Orr & Müller, *Efficient BackProp* (1998), section 4.6.
     """
-    return _scaled("lecun_uniform_", tensor, 1.0, "fan_in", "uniform", gain, fans, generator)
+    variance = _scaled("lecun_uniform_", tensor, 1.0, "fan_in", gain, fans)
+    return _uniform("lecun_uniform_", tensor, variance, generator)
 
 
 def lecun_normal_(
@@ -534,7 +520,8 @@ def lecun_normal_(
 
     Source: LeCun, Bottou, Orr & Müller, *Efficient BackProp* (1998), section 4.6.
     """
-    return _scaled("lecun_normal_", tensor, 1.0, "fan_in", "normal", gain, fans, generator)
+    variance = _scaled("lecun_normal_", tensor, 1.0, "fan_in", gain, fans)
+    return _normal("lecun_normal_", tensor, variance, generator)
 
 
 def glorot_uniform_(
@@ -564,7 +551,8 @@ def glorot_uniform_(
     Source: Glorot & Bengio, *Understanding the difficulty of training deep feedforward neural networks*
     (2010), eq. 16.
     """
-    return _scaled("glorot_uniform_", tensor, 1.0, "fan_avg", "uniform", gain, fans, generator)
+    variance = _scaled("glorot_uniform_", tensor, 1.0, "fan_avg", gain, fans)
+    return _uniform("glorot_uniform_", tensor, variance, generator)
 
 
 def glorot_normal_(
@@ -594,7 +582,8 @@ def glorot_normal_(
     Source: Glorot & Bengio, *Understanding the difficulty of training deep feedforward neural networks*
     (2010), eq. 16.
     """
-    return _scaled("glorot_normal_", tensor, 1.0, "fan_avg", "normal", gain, fans, generator)
+    variance = _scaled("glorot_normal_", tensor, 1.0, "fan_avg", gain, fans)
+    return _normal("glorot_normal_", tensor, variance, generator)
 
 
 def he_uniform_(
@@ -623,7 +612,8 @@ def he_uniform_(
 
     Source: He, Zhang, Ren & Sun, *Delving deep into rectifiers* (2015), eq. 10.
     """
-    return _scaled("he_uniform_", tensor, 2.0, "fan_in", "uniform", gain, fans, generator)
+    variance = _scaled("he_uniform_", tensor, 2.0, "fan_in", gain, fans)
+    return _uniform("he_uniform_", tensor, variance, generator)
 
 
 def he_normal_(
@@ -652,7 +642,8 @@ def he_normal_(
 
     Source: He, Zhang, Ren & Sun, *Delving deep into rectifiers* (2015), eq. 10.
     """
-    return _scaled("he_normal_", tensor, 2.0, "fan_in", "normal", gain, fans, generator)
+    variance = _scaled("he_normal_", tensor, 2.0, "fan_in", gain, fans)
+    return _normal("he_normal_", tensor, variance, generator)
 
 
 Initializer = Callable[..., Tensor]
