@@ -5,7 +5,7 @@ comments. Three rules make it short:
 
 - the names in `LEFT_OUT` are not there, nor is a statement, an argument or a decorator that mentions one;
 - a method that only raises NotImplementedError is not there;
-- its own docstring is whole, those of its helpers end with their first paragraph.
+- its own docstring is whole, but for how other libraries differ; of a helper's the first paragraph is there.
 """
 
 from __future__ import annotations
@@ -21,21 +21,30 @@ from typing import Any
 
 WIDTH = 110
 LEFT_OUT = {
-    "scikit-learn": {
-        *("Estimator", "from_sklearn", "to_sklearn", "get_feature_names_out", "feature_names_in_"),
-        *("n_features_in_", "names_of", "_names_in", "_check_names", "_check_names_are"),
-        *("_fitted_to", "_answer", "_taken_from", "_require_plain", "_take"),
-        *("__sklearn_clone__", "__sklearn_is_fitted__", "__sklearn_tags__", "_in_kind"),
+    "transforms": {
+        "scikit-learn": {
+            *("Estimator", "from_sklearn", "to_sklearn", "get_feature_names_out", "feature_names_in_"),
+            *("n_features_in_", "names_of", "_names_in", "_check_names", "_check_names_are", "NOT_GIVEN"),
+            *("_fitted_to", "_answer", "_taken_from", "_require_plain", "_take", "get_params", "set_params"),
+            *("__sklearn_clone__", "__sklearn_is_fitted__", "__sklearn_tags__", "_in_kind"),
+        },
+        "tables": {"_numbers"},
+        "partial_fit, merge and synchronize": {
+            *("partial_fit", "Transform.merge", "Compose.merge", "synchronize", "all_reduce"),
+            *("_features_of_all", "_known", "_from_buffers", "_learner", "Statistics"),
+            *("Moments.nothing", "Extremes.nothing"),
+        },
+        "out=": {"out", "check_out", "buffer", "_buffer", "buffer_for"},
     },
-    "process groups": {
-        *("synchronize", "all_reduce", "_features_of_all", "Moments.nothing", "Statistics"),
+    "layers": {"older checkpoints": {"_load_from_state_dict"}},
+    "optimizers": {
+        "check_finite": {"check_finite", "_check_finite", "_check_gradients", "_divisor"},
+        "torch's other options": {"only_torch", "_check_shapes"},
+        "older checkpoints": {"_take_older_shapes"},
+        "the cache": {"_in_pieces"},
     },
-    "check_finite": {"check_finite", "_check_finite", "_check_gradients", "_divisor"},
-    "torch's other options": {"only_torch", "_check_shapes"},
-    "older checkpoints": {"_take_older_shapes", "_Layer._load_from_state_dict"},
-    "the cache for large tensors": {"_in_pieces"},
 }
-"""What copies do without, by what it is for; `Class.method` where other classes have such a method."""
+"""What copies do without, by module and by what it is for; `Class.method` where others have such a method."""
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 BLOCKS = (*DEFINITIONS, ast.If, ast.For, ast.While, ast.With, ast.Try)
@@ -132,6 +141,7 @@ class Cut:
     def __init__(self, module: Module, piece: Piece, *, is_target: bool):
         self.module, self.piece, self.is_target = module, piece, is_target
         self.without: set[str] = set()
+        self._left_out = LEFT_OUT.get(module.name.split(".")[1], {})
         self._dropped: set[ast.AST] = set()
         self._edits: list[tuple[int, int, bytes]] = []  # from, to, what stands there instead
         if not self._stays(piece.node, ""):
@@ -184,9 +194,13 @@ class Cut:
         kept = []
         for node, after in zip(body, [*body[1:], None], strict=True):
             if _is_text(node):
+                if kept and not self.is_target:  # of an attribute
+                    self._edits.append((*self.module.lines(node, node), b""))
                 continue
             kept.append(self._stays(node, owner))
             if not kept[-1]:
+                if isinstance(node, ast.Return) and any(kept):
+                    raise ValueError(f"{self.module.path}:{node.lineno}: a copy would lose what is returned")
                 self._dropped.add(node)
                 last = after if _is_text(after) and not isinstance(node, BLOCKS) else node
                 self._edits.append((*self.module.lines(node, last), b""))
@@ -200,7 +214,7 @@ class Cut:
                 yield from self._walk(part)
 
     def _is_out(self, *names: str | None) -> bool:
-        found = {what for what, its in LEFT_OUT.items() if its.intersection(names)}
+        found = {what for what, its in self._left_out.items() if its.intersection(names)}
         self.without |= found
         return bool(found)
 
@@ -212,15 +226,18 @@ class Cut:
                 self._edits.append((first, self.module.starts[decorator.end_lineno], b""))
                 self._dropped.add(decorator)
         if isinstance(node, ast.ClassDef):
-            self._drop([(base, *self.module.span(base, base)) for base in node.bases])
+            self._drop([([base], *self.module.span(base, base)) for base in node.bases])
         if isinstance(node, ast.FunctionDef):
             self._drop(list(self._parameters(node.args)))
         for part in list(self._walk(node, *inner)):
             if isinstance(part, ast.Call):
-                self._drop([(one, *self.module.span(one, one)) for one in (*part.args, *part.keywords)])
+                arguments = (*part.args, *part.keywords)
+                self._drop(
+                    [([one, getattr(one, "value", one)], *self.module.span(one, one)) for one in arguments]
+                )
 
-    def _parameters(self, arguments: ast.arguments) -> Iterator[tuple[ast.AST, int, int]]:
-        """Each parameter with where it begins and where it, or its default, ends."""
+    def _parameters(self, arguments: ast.arguments) -> Iterator[tuple[list[ast.AST], int, int]]:
+        """Each parameter with its default, where it begins and where it ends."""
         positional, keyword = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
         defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
         rows = [*zip(positional, defaults, strict=True), (arguments.vararg, None)]
@@ -229,14 +246,13 @@ class Cut:
             if one is not None:
                 stars = (one is arguments.vararg) + 2 * (one is arguments.kwarg)
                 first, last = self.module.span(one, default or one)
-                yield one, first - stars, last
+                yield [one, *filter(None, [default])], first - stars, last
 
-    def _drop(self, places: list[tuple[ast.AST, int, int]]) -> None:
+    def _drop(self, places: list[tuple[list[ast.AST], int, int]]) -> None:
         """Drop those of a list of arguments that are left out, each with the comma before it (or after)."""
-        for k, (one, first, last) in enumerate(places):
-            value = one.value if isinstance(one, ast.keyword | ast.Starred) else one
-            if self._is_out(getattr(one, "arg", None), getattr(value, "id", None)):
-                self._dropped.add(one)
+        for k, (nodes, first, last) in enumerate(places):
+            if self._is_out(*(getattr(node, key, None) for node in nodes for key in ("arg", "id"))):
+                self._dropped.update(nodes)
                 start = places[k - 1][2] if k else first
                 stop = places[1][1] if not k and len(places) > 1 else last
                 self._edits.append((start, stop, b""))
@@ -249,6 +265,7 @@ class Cut:
         text = self.module.text[first:last].decode()
         if self.is_target:
             text = re.sub(r"(?m)^ {8}(\w+(?:, \w+)*): .*\n(?: {9,}.*\n)*", self._entry, text)
+            text = re.sub(r"\n\n {4}Differs from .*?(?=\n\n|\n {4}\"{3})", "", text, flags=re.S)
         elif "\n\n" in text:
             text = text.partition("\n\n")[0] + '"""'
         self._edits.append((first, last, text.encode()))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.masked import MaskedTensor
 
-from .moments import pieces
+from .moments import dimensions, pieces
 
 __all__ = [
     "Array",
@@ -24,8 +24,6 @@ __all__ = [
     "check_out",
     "count",
     "names_of",
-    "result_dtype",
-    "shape_of",
     "working_dtype",
 ]
 
@@ -115,21 +113,10 @@ def names_of(x: Any) -> list[str] | None:
     return names if names and all(isinstance(name, str) for name in names) else None
 
 
-def shape_of(x: Tensor) -> str:
-    """The shape of `x`, as an error says it."""
-    return f"shape {tuple(x.shape)}"
-
-
 def count(test: Callable[[Tensor], Tensor], x: Tensor, dim: int | None) -> Tensor:
     """How many elements of `x` pass `test`, for each entry of dimension `dim`."""
-    keep = None if dim is None else dim % x.ndim
-    others = [d for d in range(x.ndim) if d != keep]
+    keep, others = dimensions(x, dim)
     return torch.stack([test(piece).sum(others) for piece in pieces(x, keep, FRESH)]).sum(0)
-
-
-def result_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The dtype of a result: a floating one stays, others give the default."""
-    return dtype if dtype.is_floating_point else torch.get_default_dtype()
 
 
 def working_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -14,12 +14,9 @@ from torch import Tensor, nn
 from .arrays import (
     Array,
     as_tensor,
-    as_without_autocast,
     buffer_for,
     check_out,
     count,
-    result_dtype,
-    shape_of,
     working_dtype,
 )
 from .estimator import NOT_GIVEN, Estimator
@@ -98,9 +95,7 @@ class Transform(Estimator, nn.Module):
         if output_dtype is not None and not getattr(output_dtype, "is_floating_point", False):
             rule = "a floating torch.dtype or None"
             raise TypeError(f"{self._name}: output_dtype must be {rule}, got {output_dtype!r}")
-        self.dim = dim
-        self.nan = nan
-        self.output_dtype = output_dtype
+        self.dim, self.nan, self.output_dtype = dim, nan, output_dtype
         self.register_buffer("n_samples_seen_", torch.tensor(0))
         for name in self._names:
             self.register_buffer(name, None)
@@ -133,7 +128,7 @@ class Transform(Estimator, nn.Module):
 
     def _state_errors(self) -> list[str]:
         """What is wrong with the statistics of a checkpoint, a sentence each."""
-        return []
+        raise NotImplementedError
 
     @property
     def _features(self) -> int:
@@ -235,7 +230,9 @@ class Transform(Estimator, nn.Module):
         self._require_fitted()
         self._check_names(x)
         z = self._run(self._map, x, self._features, self._features_out, self.output_dtype, out)
-        return self._answer(z, x) if out is None else z
+        if out is None:
+            z = self._answer(z, x)
+        return z
 
     def inverse_transform(self, x: Array, *, out: Tensor | None = None) -> Tensor:
         """Undo `transform`.
@@ -259,7 +256,9 @@ class Transform(Estimator, nn.Module):
         """
         self._require_fitted()
         z = self._run(self._inverse_map, x, self._features_out, self._features, None, out)
-        return self._answer(z, x) if out is None else z
+        if out is None:
+            z = self._answer(z, x)
+        return z
 
     def forward(self, x: Array) -> Tensor:
         """The same as `transform(x)`, always as a tensor."""
@@ -402,7 +401,9 @@ class Transform(Estimator, nn.Module):
         """The statistics of `x` if it is sound; `features` is None where there are no statistics to suit."""
         x = self._checked(x, features)
         if x.numel() == 0:
-            raise ValueError(f"{self._name}: x must hold at least one value to fit, got {shape_of(x)}")
+            raise ValueError(
+                f"{self._name}: x must hold at least one value to fit, got shape {tuple(x.shape)}"
+            )
         if x.is_meta:
             raise ValueError(f"{self._name}: x must hold values to fit, got the device meta")
         statistics = self._measure(x)
@@ -476,10 +477,10 @@ class Transform(Estimator, nn.Module):
             least = max(2, self.dim + 1, -self.dim)
             if x.ndim < least:
                 rule = f"x must have {least} dimensions or more for dim={self.dim}"
-                raise ValueError(f"{self._name}: {rule}, got {shape_of(x)}")
+                raise ValueError(f"{self._name}: {rule}, got shape {tuple(x.shape)}")
             if features is not None and x.shape[self.dim] != features:
                 rule = f"x must have {features} features along dim={self.dim}, like the data of the fit"
-                raise ValueError(f"{self._name}: {rule}, got {shape_of(x)}")
+                raise ValueError(f"{self._name}: {rule}, got shape {tuple(x.shape)}")
         here = self.n_samples_seen_.device
         if features is not None and x.device != here and x.device.type not in NO_FLOAT64:
             raise ValueError(f"{self._name}: x must be on {here}, like the statistics, got {x.device}")
@@ -487,7 +488,7 @@ class Transform(Estimator, nn.Module):
 
     def _run(
         self,
-        rule: Callable[[Tensor, Tensor | None], Tensor],
+        rule: Callable[..., Tensor],
         x: Array,
         features_in: int,
         features_out: int,
@@ -496,15 +497,23 @@ class Transform(Estimator, nn.Module):
     ) -> Tensor:
         """`rule` applied to `x`, checked, in the dtype and the memory that suit."""
         x = self._checked(x, features_in)
+        dtype = dtype or (x.dtype if x.is_floating_point() else torch.get_default_dtype())
+        work = working_dtype(x.dtype)
+        buffer = self._buffer(x, features_out, work, dtype, out)
+        z = rule(x.to(work), buffer)
+        if out is not None:
+            return z if z is out else out.copy_(z)
+        return z.to(dtype)
+
+    def _buffer(
+        self, x: Tensor, features_out: int, work: torch.dtype, dtype: torch.dtype, out: Tensor | None
+    ) -> Tensor | None:
+        """Memory to compute in, `out` checked; None leaves it to torch."""
         shape = list(x.shape)
         if self.dim is not None:
             shape[self.dim] = features_out
-        dtype = dtype or result_dtype(x.dtype)
         check_out(x, shape, dtype, out, self._name)
-        work = working_dtype(x.dtype)
-        with as_without_autocast(x.device):
-            z = rule(x.to(work), buffer_for(x, shape, work, out))
-        return z.to(dtype) if out is None else z if z is out else out.copy_(z)
+        return buffer_for(x, shape, work, out)
 
     def _along_dim(self, statistic: Tensor, x: Tensor) -> Tensor:
         """A statistic shaped to meet `x`."""
@@ -546,13 +555,12 @@ class Transform(Estimator, nn.Module):
         *_, missing_keys, _, error_msgs = report
         before, errors, absent = dict(self._buffers), len(error_msgs), []
         if f"{prefix}n_samples_seen_" in state_dict:  # else torch reports what is missing
-            device = self.n_samples_seen_.device
             with torch.inference_mode(False):
                 for name in before:
                     saved = state_dict.get(prefix + name)
                     if saved is not None:
                         shape = saved.shape if isinstance(saved, Tensor) else ()
-                        saved = torch.empty(shape, dtype=_dtype_of(name), device=device)
+                        saved = torch.empty(shape, dtype=_dtype_of(name), device=self.n_samples_seen_.device)
                     self._buffers[name] = saved  # for torch to fill
             absent = [prefix + name for name, value in self._buffers.items() if value is None]
             if len(absent) == len(before) - 1:  # not fitted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .arrays import Array
+from .arrays import Array, as_without_autocast
 from .base import Transform
 from .comoments import CoMoments
 from .estimator import as_float64, checked_peer, names_of_peer, peer_with
@@ -94,6 +95,11 @@ class _Decomposition(Transform):
             out = None  # a product cannot be written over its factor
         x = torch.matmul(z, turn, out=out)
         return torch.add(torch.add(x, residual, out=out), rounded, out=out)
+
+    def _run(self, rule: Callable[..., Tensor], x: Array, *arguments: Any) -> Tensor:
+        device = x.device if isinstance(x, Tensor) else self.mean_.device
+        with as_without_autocast(device):
+            return super()._run(rule, x, *arguments)
 
     def _safe_root(self, variances: Tensor) -> Tensor:
         """The roots of `variances`; 1 where one is no more than `_rounding`."""
@@ -332,7 +338,9 @@ class PCA(_Decomposition):
         root = torch.linalg.cholesky(self.get_covariance())
         z = torch.linalg.solve_triangular(root, rows.reshape(-1, self._features).mT, upper=False)
         size = root.diagonal().log().sum() + self._features / 2 * math.log(2 * math.pi)
-        return self._answer((-z.square().sum(0) / 2 - size).view(rows.shape[:-1]), x)
+        z = (-z.square().sum(0) / 2 - size).view(rows.shape[:-1])
+        z = self._answer(z, x)
+        return z  # noqa: RET504
 
     def score(self, x: Array, y: Any = None) -> float:
         """Mean of `score_samples(x)`.
@@ -545,7 +553,7 @@ class Whitening(_Decomposition):
     def _map(self, x: Tensor, out: Tensor | None) -> Tensor:
         if self.method == "pca":
             return super()._map(x, out)
-        return torch.matmul(super()._map(x, None), self._axes(x), out=out)
+        return torch.matmul(super()._map(x, out=None), self._axes(x), out=out)
 
     def _inverse_map(self, z: Tensor, out: Tensor | None) -> Tensor:
         return super()._inverse_map(z if self.method == "pca" else z @ self._axes(z).mT, out)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import torch
 from torch import Tensor
 
-__all__ = ["Extremes", "Moments", "Statistics", "all_reduced", "float64_chunks", "pieces"]
+__all__ = ["Extremes", "Moments", "Statistics", "all_reduced", "dimensions", "float64_chunks", "pieces"]
 
 CHUNK = 2**19  # elements: the float64 copy, 4 MiB, stays in the cache; smaller ones cost more calls
 CHUNK_ON_ACCELERATOR = 2**22  # 32 MiB: fewer, larger kernels
@@ -95,7 +95,7 @@ class Moments(NamedTuple):
         Source: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", The American
         Statistician 37(3), equation 1.7.
         """
-        keep, others = _dimensions(x, dim)
+        keep, others = dimensions(x, dim)
         chunks = float64_chunks(x, keep)
         return reduce(cls.merge, (cls._measure_and_destroy(chunk, others, omit_nan) for chunk in chunks))
 
@@ -218,7 +218,7 @@ class Extremes(NamedTuple):
             >>> count, low.tolist(), high.tolist()
             (2, [1.0, -10.0], [3.0, 10.0])
         """
-        keep, others = _dimensions(x, dim)
+        keep, others = dimensions(x, dim)
         device = torch.device("cpu") if x.device.type in NO_FLOAT64 else x.device
         size = CHUNK if x.device.type == "cpu" else CHUNK_ON_ACCELERATOR
         parts = (cls._measure_piece(piece, others, omit_nan) for piece in pieces(x.detach(), keep, size))
@@ -298,7 +298,7 @@ def all_reduced(values: Tensor, operation: str, group: Any) -> Tensor:
     return values
 
 
-def _dimensions(x: Tensor, dim: int | None) -> tuple[int | None, list[int]]:
+def dimensions(x: Tensor, dim: int | None) -> tuple[int | None, list[int]]:
     """`dim` counted from the front, and the dimensions to reduce over."""
     keep = None if dim is None else range(x.ndim)[dim]
     return keep, [d for d in range(x.ndim) if d != keep]

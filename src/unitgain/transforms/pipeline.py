@@ -155,7 +155,9 @@ class Compose(Estimator, nn.Module):
             TypeError, ValueError: As the stages' own.
         """
         self._check_names(x)
-        return self._answer(self._through(self.stages, as_tensor(x, "Compose")), x)
+        z = self._through(self.stages, as_tensor(x, "Compose"))
+        z = self._answer(z, x)
+        return z  # noqa: RET504
 
     def inverse_transform(self, x: Array) -> Tensor:
         """Undo `transform`: the stages' inverses, from the last to the first.
@@ -178,7 +180,8 @@ class Compose(Estimator, nn.Module):
                 raise TypeError(f"Compose: {rule}, got a {type(stage).__name__}, which has none")
         for stage in reversed(list(self.stages)):
             z = cast(Transform, stage).inverse_transform(z)
-        return self._answer(z, x)
+        z = self._answer(z, x)
+        return z  # noqa: RET504
 
     def forward(self, x: Array) -> Tensor:
         """The same as `transform(x)`, always as a tensor."""

@@ -209,8 +209,7 @@ class StandardScaler(_Scaler):
         output_dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(dim, nan=nan, output_dtype=output_dtype)
-        self.with_mean = with_mean
-        self.with_std = with_std
+        self.with_mean, self.with_std = with_mean, with_std
 
     @property
     def scale_(self) -> Tensor | None:
