@@ -25,13 +25,12 @@ LEFT_OUT = {
         "scikit-learn": {
             *("Estimator", "from_sklearn", "to_sklearn", "get_feature_names_out", "feature_names_in_"),
             *("n_features_in_", "names_of", "_names_in", "_check_names", "_check_names_are", "NOT_GIVEN"),
-            *("_fitted_to", "_answer", "_taken_from", "_require_plain", "_take", "get_params", "set_params"),
-            *("__sklearn_clone__", "__sklearn_is_fitted__", "__sklearn_tags__", "_in_kind"),
+            *("_fitted_to", "_answer", "_taken_from", "_require_plain", "_take"),
         },
         "tables": {"_numbers"},
         "partial_fit, merge and synchronize": {
-            *("partial_fit", "Transform.merge", "Compose.merge", "synchronize", "all_reduce"),
-            *("_features_of_all", "_known", "_from_buffers", "_learner", "Statistics"),
+            *("partial_fit", "Transform.merge", "synchronize", "all_reduce"),
+            *("_features_of_all", "_known", "_from_buffers", "Statistics"),
             *("Moments.nothing", "Extremes.nothing"),
         },
         "out=": {"out", "check_out", "buffer", "_buffer", "buffer_for"},
@@ -125,6 +124,11 @@ def _bound(node: ast.stmt) -> list[str]:
 def _is_text(node: ast.stmt | None) -> bool:
     value = getattr(node, "value", None)
     return isinstance(node, ast.Expr) and isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def _passed_on(argument: ast.expr | ast.keyword) -> list[ast.AST]:
+    """What `name=…`, `*…` or `**…` hands over."""
+    return [argument.value] if isinstance(argument, ast.keyword | ast.Starred) else []
 
 
 SIGNATURE = re.compile(r"(?m)^( *(?:def|class) .*\()\n +(.*[^,\n])\n +(\).*)$")  # that may fit in a line now
@@ -231,10 +235,8 @@ class Cut:
             self._drop(list(self._parameters(node.args)))
         for part in list(self._walk(node, *inner)):
             if isinstance(part, ast.Call):
-                arguments = (*part.args, *part.keywords)
-                self._drop(
-                    [([one, getattr(one, "value", one)], *self.module.span(one, one)) for one in arguments]
-                )
+                arguments = [(one, *self.module.span(one, one)) for one in (*part.args, *part.keywords)]
+                self._drop([([one, *_passed_on(one)], first, last) for one, first, last in arguments])
 
     def _parameters(self, arguments: ast.arguments) -> Iterator[tuple[list[ast.AST], int, int]]:
         """Each parameter with its default, where it begins and where it ends."""
@@ -264,6 +266,8 @@ class Cut:
         first, last = self.module.span(node.body[0], node.body[0])
         text = self.module.text[first:last].decode()
         if self.is_target:
+            if len(set(re.findall(r">>> from unitgain[\w.]* import .*", text))) > 1:
+                text = re.sub(r"\n    Examples:\n(?:\n| {8}.*\n)*", "\n", text)  # they need other copies
             text = re.sub(r"(?m)^ {8}(\w+(?:, \w+)*): .*\n(?: {9,}.*\n)*", self._entry, text)
             text = re.sub(r"\n\n {4}Differs from .*?(?=\n\n|\n {4}\"{3})", "", text, flags=re.S)
         elif "\n\n" in text:

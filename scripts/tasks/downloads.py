@@ -23,7 +23,7 @@ EXTRAS = ("", "plots", "data", "plots,data")
 NOBODYS = "https://example.org/"  # an address that begins so is a stand-in: the site is not published
 
 COPIED = {
-    "transforms": ["StandardScaler", "MinMaxScaler", "Center", "PCA", "Whitening", "Compose"],
+    "transforms": ["StandardScaler", "MinMaxScaler", "Center", "PCA", "Whitening"],
     "activations": ["PReLU", "Maxout", "derivative", "gain"],
     "initializers": [
         *("lecun_uniform_", "lecun_normal_", "glorot_uniform_", "glorot_normal_"),
@@ -36,7 +36,7 @@ COPIED = {
     "training": ["train"],
     "diagnostics": ["activity", "observe"],
 }
-"""The names that are offered as a file, by module; datasets, plots and theory are copied whole."""
+"""The names that are offered as a file, by module. Datasets, plots and theory are copied whole."""
 
 
 def known(address: str | None) -> str:

@@ -201,12 +201,10 @@ def train(
 
     Examples:
         >>> import torch
-        >>> from unitgain.models import MLP
-        >>> from unitgain.optimizers import SGD
         >>> from unitgain.training import train
-        >>> model, x = MLP((1, 1)), torch.tensor([[-1.0], [1.0]])
+        >>> model, x = torch.nn.Linear(1, 1), torch.tensor([[-1.0], [1.0]])
         >>> history = train(model, x, torch.tensor([0, 1]), loss="binary_cross_entropy",
-        ...                 optimizer=SGD(model.parameters(), lr=1.0), epochs=50)
+        ...                 optimizer=torch.optim.SGD(model.parameters(), lr=1.0), epochs=50)
         >>> history.shape, bool(history[-1] < history[0])
         (torch.Size([50]), True)
 

@@ -1,0 +1,337 @@
+"""What a reader takes home: the wheel, files with one name each, and the lines that say how to get them."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import inspect
+import re
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from pytest_codeblocks import extract_from_file
+from tasks import downloads
+from tasks.reporting import TaskFailed
+from torch import nn
+
+import unitgain
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def fresh(script: str, folder: Path, *arguments: str) -> str:
+    """What `script` prints in a Python that sees its packages, `folder` and nothing of ours."""
+    command = [sys.executable, "-I", "-W", "error", "-c", script, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+# ---- The wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    return downloads.build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_wheel_holds_the_library_and_its_licence(wheel):
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith(".dist-info/RECORD")}
+    source = ROOT / "src"
+    ours = {path.relative_to(source).as_posix() for path in source.rglob("*.py")} | {"unitgain/py.typed"}
+    beside = {f"unitgain-{unitgain.__version__}.dist-info/{name}" for name in ("METADATA", "WHEEL")}
+    beside |= {f"unitgain-{unitgain.__version__}.dist-info/licenses/LICENSE"}
+    assert names == ours | beside
+
+
+def test_the_wheel_says_what_it_needs(wheel):
+    archive = zipfile.ZipFile(wheel)
+    text = archive.read(f"unitgain-{unitgain.__version__}.dist-info/METADATA").decode()
+    data = Parser().parsestr(text)
+    assert wheel.name == f"unitgain-{unitgain.__version__}-py3-none-any.whl"
+    assert (data["Name"], data["Version"]) == ("unitgain", unitgain.__version__)
+    assert (data["License-Expression"], data["Requires-Python"]) == ("MIT", ">=3.11")
+    assert data["Description-Content-Type"] == "text/markdown"
+    assert data.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
+    needs = [line.partition(";")[::2] for line in data.get_all("Requires-Dist")]
+    assert {re.match(r"\w+", name)[0] for name, when in needs if not when} == {"torch", "numpy"}
+    assert set(data.get_all("Provides-Extra")) == {"plots", "data", "docs", "test", "bench"}
+
+
+def test_the_same_files_give_the_same_wheel(wheel, tmp_path):
+    assert downloads.build_wheel(ROOT, tmp_path).read_bytes() == wheel.read_bytes()
+
+
+README = [block.code for block in extract_from_file(ROOT / "README.md") if block.syntax == "python"]
+USE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import unitgain
+assert Path(unitgain.__file__).parts[-3] == "unpacked"
+for name in unitgain.__all__:
+    getattr(unitgain, name)
+exec(sys.argv[2])
+"""
+
+
+def test_the_wheel_alone_runs_the_snippet_of_the_readme(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "unpacked")
+    assert len(README) == 1
+    assert fresh(USE, tmp_path, str(tmp_path / "unpacked"), README[0]) == "[2.0, 3000.0] (3, 1)\n"
+
+
+def test_a_wheel_that_cannot_be_built_says_why(tree):
+    with pytest.raises(TaskFailed, match=r"(?s)the wheel could not be built.*nowhere"):
+        downloads.build_wheel(
+            tree({"pyproject.toml": '[project]\nname = "x"\nversion = "1"\nreadme = "nowhere.md"\n'}), ROOT
+        )
+
+
+# ---- The copies
+
+PAIRS = [(module, name) for module, names in downloads.COPIED.items() for name in names]
+NAMES = [name for _, name in PAIRS]
+LIMITS = {"StandardScaler": 550, "Adam": 250, "BatchNorm": 250, "he_normal_": 100}
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    return downloads.copies(ROOT, "1.2.3", "https://unit.example/gain/")
+
+
+@pytest.fixture(scope="module")
+def folder(texts, tmp_path_factory) -> Path:
+    """All copies in a folder where there is nothing else."""
+    place = tmp_path_factory.mktemp("copies")
+    for name, text in texts.items():
+        (place / f"{name}.py").write_text(text, encoding="utf-8")
+    return place
+
+
+@functools.cache
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # pickle and dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def both(folder):
+    """`both(name)`: the library's and the copy's."""
+
+    def pair(name: str) -> tuple:
+        module = next(module for module, its in PAIRS if its == name)
+        return getattr(import_module(f"unitgain.{module}"), name), getattr(
+            loaded(folder / f"{name}.py"), name
+        )
+
+    return pair
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copy_imports_torch_and_numpy_alone(name, texts):
+    tree = ast.parse(texts[name])
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in found} - sys.stdlib_module_names <= {"torch", "numpy"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copy_says_whose_it_is(name, texts):
+    licence, owner, *_ = texts[name].splitlines()
+    assert licence == "# SPDX-License-Identifier: MIT"
+    assert owner == "# Copyright (c) 2026 Unit Gain contributors, https://unit.example/gain/"
+    assert f'"""{name} of Unit Gain 1.2.3, in one file.' in texts[name]
+    assert f'__all__ = ["{name}"]' in texts[name]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_copy_is_short(name, texts):
+    assert downloads.lines(texts[name]) <= LIMITS[name]
+
+
+def test_copies_are_as_tidy_as_the_library(folder):
+    """No name is missing or unused, and the layout is the formatter's."""
+    for command in (["check", "--select=F,I"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--no-cache", "--isolated", "--line-length=110", folder],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+NEED_OTHERS = {"activity", "observe"}  # their examples watch an MLP
+EXAMPLES = """
+import doctest, importlib, sys
+sys.path.insert(0, "")
+sys.modules["unitgain"] = None  # importing the library fails
+import torch  # once for all
+for name in sys.argv[1:]:
+    torch.manual_seed(0)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    failed, tried = doctest.testmod(importlib.import_module(name), optionflags=flags)
+    print(name, failed, tried > 0)
+"""
+
+
+def test_the_examples_run_in_a_folder_without_the_library(folder):
+    alone = [name for name in NAMES if name not in NEED_OTHERS]
+    assert fresh(EXAMPLES, folder, *alone).splitlines() == [f"{name} 0 True" for name in alone]
+
+
+OTHERS = {"Transform", "Activation", "Compose"}  # a base, what `activation` makes, and nn.Sequential
+
+
+def test_every_class_that_does_something_is_offered():
+    modules = [import_module(f"unitgain.{module}") for module in downloads.COPIED]
+    public = filter(inspect.isclass, (getattr(module, name) for module in modules for name in module.__all__))
+    classes = {kind.__name__ for kind in public if issubclass(kind, nn.Module | torch.optim.Optimizer)}
+    assert classes - OTHERS <= set(NAMES)
+
+
+def data(n: int = 60, features: int = 3) -> torch.Tensor:
+    draw = functools.partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    return draw(n, features) @ draw(features, features) + 5
+
+
+def assert_bits(a: torch.Tensor, b: torch.Tensor) -> None:
+    torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+TRANSFORMS = {
+    "StandardScaler": {"with_std": True},
+    "Center": {"dim": None},
+    "MinMaxScaler": {"feature_range": (-1, 1), "clip": True},
+    "PCA": {"n_components": 2},
+    "Whitening": {"method": "zca"},
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_copied_transform_is_the_library_s(name, both):
+    x = data()
+    made = [kind(**TRANSFORMS[name]).fit(x) for kind in both(name)]
+    ours, copied = made
+    assert_bits(copied(x), ours(x))
+    assert_bits(copied.inverse_transform(ours(x)), ours.inverse_transform(ours(x)))
+    for giver, taker in ((ours, type(copied)), (copied, type(ours))):
+        other = taker(**TRANSFORMS[name])
+        other.load_state_dict(giver.state_dict())
+        assert_bits(other(x), ours(x))
+    with pytest.raises(ValueError, match=rf"^{name}: x must not hold (NaN|infinity)"):
+        copied.fit(x.where(x != x.max(), torch.inf))
+    assert {value.dtype for value in copied.half().state_dict().values()} == {torch.int64, torch.float64}
+
+
+MODULES = {
+    "Linear": (3, 2),
+    "BatchNorm": (3,),
+    "LayerNorm": (3,),
+    "RMSNorm": (3,),
+    "PReLU": (3,),
+    "MLP": ((3, 4, 2), "prelu"),
+    "ScalarChain": (4,),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("replicas", [(), (5,)])
+def test_a_copied_module_is_the_library_s(name, replicas, both):
+    ours, copied = (kind(*MODULES[name], replicas=replicas) for kind in both(name))
+    copied.load_state_dict(ours.state_dict())
+    x = torch.ones(7) if name == "ScalarChain" else data()
+    answers = [module(x) for module in (ours, copied)]
+    assert_bits(*answers)
+    for answer in answers:
+        answer.square().sum().backward()
+    for a, b in zip(ours.parameters(), copied.parameters(), strict=True):
+        assert_bits(a.grad, b.grad)
+    ours.load_state_dict(copied.state_dict())
+    assert_bits(ours.eval()(x), copied.eval()(x))
+
+
+OF_MODELS = ("initialize", "lsuv_")
+OPTIMIZERS = {
+    "SGD": {"momentum": 0.9, "weight_decay": 0.1},
+    "RMSprop": {"momentum": 0.9, "eps_inside": True},
+    "Adam": {"betas": (0.8, 0.9), "weight_decay": 0.1},
+    "AdamW": {"lr": torch.tensor([[0.1], [0.2]])},
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_copied_optimizer_takes_the_library_s_steps(name, both):
+    """And goes on from its state, as the library from the copy's."""
+    kinds, options = both(name), {"lr": 0.1} | OPTIMIZERS[name]
+    thetas = [nn.Parameter(torch.tensor([[1.0, 2.0], [3.0, -4.0]])) for _ in kinds]
+    made = [kind([theta], **options) for kind, theta in zip(kinds, thetas, strict=True)]
+    for swap in range(4):
+        for theta, optimizer in zip(thetas, made, strict=True):
+            optimizer.zero_grad()
+            (theta**3).sum().backward()
+            optimizer.step()
+        assert_bits(*thetas)
+        if swap == 1:
+            states = [optimizer.state_dict() for optimizer in made]
+            made = [kind([theta], lr=1.0) for kind, theta in zip(kinds, thetas, strict=True)]
+            for optimizer, state in zip(made, reversed(states), strict=True):
+                optimizer.load_state_dict(state)
+    with pytest.raises(ValueError, match=rf"^{name}: lr must be in \[0, inf\), got -1"):
+        kinds[1](thetas[:1], lr=-1.0)
+    with pytest.raises(TypeError):
+        kinds[1](thetas[:1], maximize=False)
+
+
+@pytest.mark.parametrize("name", [name for name in downloads.COPIED["initializers"] if name not in OF_MODELS])
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_copied_initializer_draws_the_library_s_numbers(name, count, both):
+    drawn = []
+    for draw in both(name):
+        generators = [torch.Generator().manual_seed(k) for k in range(count)]
+        drawn.append(draw(torch.empty(count, 3, 2), generator=generators if count > 1 else generators[0]))
+    assert_bits(*drawn)
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+
+
+def test_a_copied_initialize_and_lsuv_draw_the_library_s_numbers(both):
+    for name, arguments in (("initialize", ("he_normal",)), ("lsuv_", (data(),))):
+        models = [network(), network()]
+        for draw, model in zip(both(name), models, strict=True):
+            draw(model, *arguments, generator=torch.Generator().manual_seed(1))
+        for a, b in zip(*(model.parameters() for model in models), strict=True):
+            assert_bits(a, b)
+
+
+def test_copied_functions_answer_as_the_library_s(both):
+    x, y = data(), (data()[:, 0] > 5).long()
+    for kept in zip(*(f(network(), x) for f in both("activity")), strict=True):
+        assert_bits(*(layer.dead for layer in kept))
+    histories = []
+    for train in both("train"):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        histories.append(train(model, x, y, loss="binary_cross_entropy", optimizer=optimizer, epochs=3))
+    assert_bits(*histories)
+    norms = []
+    for observe in both("observe"):
+        model = network()
+        with observe(model) as seen:
+            model(x).sum().backward()
+        norms.append([layer.norm for layer in seen.last.gradients])
+    assert norms[0] == norms[1]
