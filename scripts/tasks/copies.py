@@ -162,6 +162,7 @@ class Cut:
         text = b"".join([*parts, self.module.text[at:stop]]).decode().rstrip("\n")
         if self._edits:
             text = re.sub(r"\n{3,}", "\n\n", SIGNATURE.sub(_joined, text))
+            text = re.sub(r"^(class .*:\n)\n", r"\1", text)
             text = re.sub(r"(?m)^    #[^\n]*\n\n(?=    #[^\n]*\n\n|\Z)", "", f"{text}\n\n").rstrip("\n")
         return text
 
@@ -232,14 +233,15 @@ class Cut:
         if isinstance(node, ast.ClassDef):
             self._drop([([base], *self.module.span(base, base)) for base in node.bases])
         if isinstance(node, ast.FunctionDef):
-            self._drop(list(self._parameters(node.args)))
+            self._drop(list(self._parameters(node)))
         for part in list(self._walk(node, *inner)):
             if isinstance(part, ast.Call):
                 arguments = [(one, *self.module.span(one, one)) for one in (*part.args, *part.keywords)]
                 self._drop([([one, *_passed_on(one)], first, last) for one, first, last in arguments])
 
-    def _parameters(self, arguments: ast.arguments) -> Iterator[tuple[list[ast.AST], int, int]]:
-        """Each parameter with its default, where it begins and where it ends."""
+    def _parameters(self, node: ast.FunctionDef) -> Iterator[tuple[list[ast.AST], int, int]]:
+        """Each parameter with its default, where it begins and where it ends; a bare star is one, too."""
+        arguments, last = node.args, self.module.span(node, node)[0]
         positional, keyword = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
         defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
         rows = [*zip(positional, defaults, strict=True), (arguments.vararg, None)]
@@ -247,6 +249,10 @@ class Cut:
         for one, default in rows:
             if one is not None:
                 stars = (one is arguments.vararg) + 2 * (one is arguments.kwarg)
+                if keyword and one is keyword[0] and not arguments.vararg:
+                    star = self.module.text.index(b"*", last)
+                    needed = any(not self._is_out(other.arg) for other in keyword)
+                    yield [] if needed else [one], star, star + 1
                 first, last = self.module.span(one, default or one)
                 yield [one, *filter(None, [default])], first - stars, last
 
