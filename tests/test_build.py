@@ -40,7 +40,7 @@ def build(tree, root):
         (folder / "build/npm").symlink_to(root / "build/npm")
         (folder / "scripts").symlink_to(root / "scripts")
         (folder / "src").symlink_to(root / "src")
-        hooks = ["locations", "labs", "figures", "katex", "frames"]  # all but the tasks
+        hooks = ["locations", "labs", "figures", "katex", "frames"]  # all but those that start tasks
         (folder / "mkdocs.yml").write_text(
             f"INHERIT: {root / 'mkdocs.yml'}\n"
             f"hooks: [{', '.join(f'scripts/hooks/{hook}.py' for hook in hooks)}]\n"
@@ -48,6 +48,7 @@ def build(tree, root):
         )
         command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
         quiet = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
+        quiet["PYTHONPATH"] = str(root / "scripts")  # hooks import the tasks' modules
         done = subprocess.run(command, cwd=folder, env=os.environ | quiet, capture_output=True, text=True)
         return done, folder
 

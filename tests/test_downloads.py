@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import ast
 import functools
+import http.server
 import importlib.util
 import inspect
+import json
 import re
 import subprocess
 import sys
+import threading
+import urllib.parse
+import urllib.request
 import zipfile
+from collections.abc import Iterator
 from email.parser import Parser
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import labs as labs_hook
 import pytest
 import torch
 from pytest_codeblocks import extract_from_file
-from tasks import downloads
+from tasks import downloads, files
 from tasks.reporting import TaskFailed
 from torch import nn
 
@@ -335,3 +342,161 @@ def test_copied_functions_answer_as_the_library_s(both):
             model(x).sum().backward()
         norms.append([layer.norm for layer in seen.last.gradients])
     assert norms[0] == norms[1]
+
+
+# ---- How to get them
+
+
+@pytest.mark.parametrize("extras", downloads.EXTRAS)
+def test_an_install_line_names_the_wheel_where_it_is(extras):
+    """In the folder that it was downloaded to; with the address of the site, there."""
+    file, bracket = "unitgain-1-py3-none-any.whl", f"[{extras}]" if extras else ""
+    without = downloads.how_to_install(file, extras, "")
+    assert f"[{file}](/downloads/{file})" in without
+    assert without.endswith(f"```console\npip install './{file}{bracket}'\n```\n")
+    there = f"unitgain{bracket} @ https://unit.example/downloads/{file}"
+    assert downloads.how_to_install(file, extras, "https://unit.example/") == (
+        f"```console\npip install '{there}'\n```\n"
+    )
+
+
+def test_lines_that_need_an_address_are_absent_without():
+    assert downloads.known("https://unit.example/") == "https://unit.example/"
+    assert [downloads.known(nobodys) for nobodys in (None, "", "https://example.org/unit-gain/")] == [""] * 3
+    assert downloads.how_to_clone("") == ""
+    assert "git+https://code.example/x'" in downloads.how_to_clone("https://code.example/x")
+
+
+def test_they_are_made_again_only_where_something_has_changed(tree, monkeypatch):
+    root, made = tree({"src/unitgain/a.py": "1", "LICENSE": "free"}), []
+
+    def build_wheel(root, folder):
+        made.append(folder)
+        files.write(folder / "unitgain-1-py3-none-any.whl", "")
+        return folder / "unitgain-1-py3-none-any.whl"
+
+    monkeypatch.setattr(downloads, "build_wheel", build_wheel)
+    monkeypatch.setattr(downloads, "copies", lambda *_: {"a": "1\n"})
+    for change in (
+        lambda: None,
+        lambda: files.write(root / "src/unitgain/a.py", "2"),
+        lambda: (root / "build/downloads/a.py").unlink(),
+        lambda: files.write(root / "build/downloads/old.py", ""),
+        lambda: (root / "build/install/plain.md").unlink(),
+    ):
+        before = len(made)
+        change()
+        for _ in range(2):
+            downloads.make(root)
+        assert len(made) == before + 1
+        assert sorted(path.name for path in made[-1].iterdir()) == ["a.py", "unitgain-1-py3-none-any.whl"]
+    downloads.make(root, "https://unit.example/")
+    assert len(made) == before + 2
+    assert (
+        root / "build/copies/all.md"
+    ).read_text() == '- [a.py](/downloads/a.py){ download="a.py" }, 1 lines\n'
+
+
+# ---- On the built site
+
+WORDS = re.compile(r"<[^>]*>")
+INSTALL = re.compile(r"pip install (?:--\S+ )*[\"']?([^\"'`\n<]+)")
+
+
+def served_wheel(site: Path) -> Path:
+    return next((site / "downloads").glob("*.whl"))
+
+
+def test_the_site_serves_this_library(site, texts, wheel):
+    """Files of the site are these, but for version and address at their heads."""
+    if not list((site / "downloads").glob("*.whl")):
+        pytest.fail("site/ is old: `make site`")
+    assert served_wheel(site).read_bytes() == wheel.read_bytes()
+    for name, text in texts.items():
+        found = (site / f"downloads/{name}.py").read_text(encoding="utf-8")
+        assert found.partition("from __future__")[2] == text.partition("from __future__")[2], name
+
+
+def test_every_install_line_names_what_exists(site):
+    """A wheel that the site serves and its page links to, or a package of another project."""
+    ours = 0
+    for page in site.rglob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        for what in INSTALL.findall(WORDS.sub("", html).replace("&#39;", "'").replace("&quot;", '"')):
+            if "unitgain" not in what:
+                assert what.rstrip(" .,;:)") in {"optuna", "matplotlib"}, (page, what)
+                continue
+            if "git+" in what:  # the repository's own, where its address is known
+                continue
+            file = re.search(r"[\w.-]+\.whl", what)[0]
+            assert file == served_wheel(site).name, (page, what)
+            links = [page.parent / link for link in re.findall(rf'href="([^"]*{re.escape(file)})"', html)]
+            assert "@ https" in what or any(link.resolve() == served_wheel(site) for link in links), page
+            ours += 1
+    assert ours >= 10  # the labs, and the reference
+
+
+@pytest.mark.parametrize("module", downloads.COPIED)
+def test_the_reference_offers_each_copy_with_its_length(module, site, texts):
+    html = (site / f"reference/{module}/index.html").read_text(encoding="utf-8")
+    for name in downloads.COPIED[module]:
+        link = f'<a href="../../downloads/{name}.py" download="{name}.py">Copy it as one file</a>'
+        assert f"{link}, {downloads.lines(texts[name])} lines" in html, name
+
+
+@pytest.fixture(scope="module")
+def address(site) -> Iterator[str]:
+    """Where the site is served from here."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def download(address: str, folder: Path) -> Path:
+    path = folder / address.rpartition("/")[2]
+    with urllib.request.urlopen(address) as answer:
+        path.write_bytes(answer.read())
+    return path
+
+
+def install_cell(notebook: str) -> str:
+    return next(cell["source"] for cell in json.loads(notebook)["cells"] if cell.get("id") == "install")
+
+
+LABS = sorted(path.stem for path in (ROOT / "docs/labs").glob("*.py"))
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_a_lab_s_notebook_and_page_say_how_to_install_what_it_needs(lab, site):
+    script = (ROOT / f"docs/labs/{lab}.py").read_text(encoding="utf-8")
+    (needs,) = set(re.findall(r"`unitgain\[([\w,]+)\]`", script))
+    page = WORDS.sub("", (site / f"labs/{lab}/index.html").read_text(encoding="utf-8"))
+    for text in (install_cell((site / f"labs/{lab}/{lab}.ipynb").read_text(encoding="utf-8")), page):
+        assert f"[{needs}]" in INSTALL.search(text)[1]
+
+
+@pytest.mark.parametrize("has_address", [False, True])
+def test_the_install_cell_of_a_lab_works_from_a_served_site(has_address, site, address, tmp_path):
+    """What the cell hands to pip, in the folder of the notebook, with nobody else to ask."""
+    notebook = download(f"{address}labs/circles/circles.ipynb", tmp_path).read_text(encoding="utf-8")
+    wheel = served_wheel(site).name
+    if has_address:  # as a site that is published there would serve it
+        cells = [cell for cell in json.loads(notebook)["cells"] if cell.get("id") != "install"]
+        notebook = labs_hook.with_install_cell(json.dumps({"cells": cells}), wheel, address)
+    else:
+        link = re.search(rf'href="([^"]*{re.escape(wheel)})"', (site / "labs/circles/index.html").read_text())
+        download(urllib.parse.urljoin(f"{address}labs/circles/", link[1]), tmp_path)
+    requirement = re.search(r'%pip install --quiet "(.*)"', install_cell(notebook))[1]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-cache-dir"]
+    command += ["--disable-pip-version-check", "--root-user-action=ignore", "--target=installed", requirement]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    script = "import sys; sys.path.insert(0, 'installed'); import unitgain; print(unitgain.__file__)"
+    assert fresh(script, tmp_path).strip().endswith("installed/unitgain/__init__.py")

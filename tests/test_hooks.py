@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 
+import downloads
 import figures
 import frames
 import katex
+import labs
 import locations
 import pytest
 
@@ -154,3 +156,48 @@ def test_the_site_serves_data_videos_claims_and_scripts(tree):
 def test_tables_and_code_can_be_scrolled_by_keyboard():
     assert frames.framed_tables("<table><tr></tr></table>") == f"{frames.FRAME}<table><tr></tr></table></div>"
     assert frames.focusable_code("<pre><span></span><code>") == '<pre tabindex="0"><span></span><code>'
+
+
+# ---- downloads and labs
+
+HEADING = '<h2 id="unitgain.layers.{}" class="doc doc-heading">\n{}</h2><p>Text'
+
+
+def test_a_name_with_a_file_of_its_own_has_a_link_below_its_heading(tree):
+    folder = tree({"Linear.py": "1\n2\n3\n"})
+    page = HEADING.format("Linear", "Linear") + HEADING.format("Other", "Other")
+    link = '<a href="../d/Linear.py" download="Linear.py">Copy it as one file</a>'
+    link = f'<p class="ug-copy">{link}, 3 lines</p>'
+    assert downloads.with_copies(page, folder, "../d") == page.replace("Linear</h2>", f"Linear</h2>{link}")
+
+
+WHEEL = "unitgain-1-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("site", "requirement"),
+    [
+        ("", f"./{WHEEL}[plots,data]"),
+        ("https://unit.example/", f"unitgain[plots,data] @ https://unit.example/downloads/{WHEEL}"),
+    ],
+)
+def test_a_notebook_installs_what_its_lab_needs(site, requirement):
+    cells = [
+        {"cell_type": "raw", "source": ["title"]},
+        {"cell_type": "markdown", "source": ["# Lab\n", "It needs `unitgain[plots,data]`."]},
+        {"cell_type": "code", "source": ["1 + 1"]},
+    ]
+    made = json.loads(labs.with_install_cell(json.dumps({"cells": cells}), WHEEL, site))["cells"]
+    assert made[:2] + made[3:] == cells
+    first, *code = made[2]["source"].splitlines()
+    assert made[2]["cell_type"] == "code"
+    assert (f"put {WHEEL} beside" in first) == (not site)
+    assert code == [
+        *("try:", "    import unitgain", "except ModuleNotFoundError:"),
+        f'    %pip install --quiet "{requirement}"',
+    ]
+
+
+def test_a_notebook_that_needs_nothing_stays():
+    notebook = json.dumps({"cells": [{"cell_type": "markdown", "source": "# Lab"}]})
+    assert json.loads(labs.with_install_cell(notebook, WHEEL, "")) == json.loads(notebook)
