@@ -167,7 +167,7 @@ def test_a_name_with_a_file_of_its_own_has_a_link_below_its_heading(tree):
     folder = tree({"Linear.py": "1\n2\n3\n"})
     page = HEADING.format("Linear", "Linear") + HEADING.format("Other", "Other")
     link = '<a href="../d/Linear.py" download="Linear.py">Copy it as one file</a>'
-    link = f'<p class="ug-copy">{link}, 3 lines</p>'
+    link = f'<p class="ug-download">{link}, 3 lines</p>'
     assert downloads.with_copies(page, folder, "../d") == page.replace("Linear</h2>", f"Linear</h2>{link}")
 
 

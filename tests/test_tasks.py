@@ -412,6 +412,13 @@ def test_a_lab_becomes_markdown(tmp_path):
     assert text.endswith("\n\n".join(blocks) + "\n")
 
 
+def test_a_lab_says_how_to_install_what_it_needs(tmp_path):
+    cells = notebook()
+    cells["cells"][1]["source"] += " It needs `unitgain[plots,data]`."
+    text, _ = labs.markdown(discovery.Lab(tmp_path, "first"), cells)
+    assert '{ .ug-download }\n\n--8<-- "install/plots,data.md"\n\n\nText' in text
+
+
 def test_a_picture_is_described_by_its_cell(tmp_path):
     lab = discovery.Lab(tmp_path, "first")
     assert "![A \\[line\\]](" in labs.markdown(lab, notebook(PICTURE, source="plt.plot()", alt="A [line]"))[0]

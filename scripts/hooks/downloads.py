@@ -16,7 +16,7 @@ from tasks import downloads
 from tasks.reporting import TaskFailed
 
 ENTRY = re.compile(r'<h2 id="unitgain\.\w+\.(\w+)" class="doc doc-heading">.*?</h2>', re.S)
-COPY = '<p class="ug-copy"><a href="{}" download="{}.py">Copy it as one file</a>, {} lines</p>'
+COPY = '<p class="ug-download"><a href="{}" download="{}.py">Copy it as one file</a>, {} lines</p>'
 
 
 def root_of(config: MkDocsConfig) -> Path:
