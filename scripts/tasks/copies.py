@@ -33,9 +33,8 @@ LEFT_OUT = {
             *("_features_of_all", "_known", "_from_buffers", "Statistics"),
             *("Moments.nothing", "Extremes.nothing"),
         },
-        "out=": {"out", "check_out", "buffer", "_buffer", "buffer_for"},
+        "out=": {"out", "check_out", "target", "_target", "buffer_for"},
     },
-    "layers": {"older checkpoints": {"_load_from_state_dict"}},
     "optimizers": {
         "check_finite": {"check_finite", "_check_finite", "_check_gradients", "_divisor"},
         "torch's other options": {"only_torch", "_check_shapes"},

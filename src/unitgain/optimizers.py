@@ -333,7 +333,7 @@ def _is_flat(tensor: Tensor) -> bool:
     return type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.is_contiguous()
 
 
-class _Books(Optimizer):
+class _Base(Optimizer):
     """Closures, groups, state and checks; a subclass says how one parameter is updated."""
 
     torchs: ClassVar[type[Optimizer]]  # torch's class of the same name
@@ -513,7 +513,7 @@ def _is_on(value: float | Tensor) -> bool:
     return isinstance(value, Tensor) or value != 0
 
 
-class SGD(_Books):
+class SGD(_Base):
     """Gradient descent, plain or with momentum: batch, mini-batch or stochastic, as its gradients are.
 
     Args:
@@ -594,7 +594,7 @@ def _sgd(
         sgd_rule(parameter, grad, lr=numbers["lr"])
 
 
-class RMSprop(_Books):
+class RMSprop(_Base):
     """RMSprop: each parameter's gradient is divided by its own recent size.
 
     Args:
@@ -676,7 +676,7 @@ def _rmsprop(
     rmsprop_rule(parameter, grad, *buffers, **numbers)
 
 
-class Adam(_Books):
+class Adam(_Base):
     """Adam: each parameter's step is about lr, whatever the size of its gradient.
 
     Args:

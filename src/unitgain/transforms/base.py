@@ -499,13 +499,13 @@ class Transform(Estimator, nn.Module):
         x = self._checked(x, features_in)
         dtype = dtype or (x.dtype if x.is_floating_point() else torch.get_default_dtype())
         work = working_dtype(x.dtype)
-        buffer = self._buffer(x, features_out, work, dtype, out)
-        z = rule(x.to(work), buffer)
+        target = self._target(x, features_out, work, dtype, out)
+        z = rule(x.to(work), target)
         if out is not None:
             return z if z is out else out.copy_(z)
         return z.to(dtype)
 
-    def _buffer(
+    def _target(
         self, x: Tensor, features_out: int, work: torch.dtype, dtype: torch.dtype, out: Tensor | None
     ) -> Tensor | None:
         """Memory to compute in, `out` checked; None leaves it to torch."""
