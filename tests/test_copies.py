@@ -1,6 +1,8 @@
 """How a copy is cut out of a library, on small ones."""
 
+import re
 import textwrap
+from pathlib import Path
 
 import pytest
 from tasks import copies
@@ -194,3 +196,19 @@ def test_the_same_constant_in_two_modules_stands_once(copied):
         "X = 1  # there\n\ndef g():\n    return X\n",
     )
     assert text.count("X = 1") == 1
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(module, name) for module, whats in copies.LEFT_OUT.items() for its in whats.values() for name in its],
+)
+def test_what_is_left_out_is_there(module, name):
+    """A name that was changed in the library would come back into the copies."""
+    place = ROOT / "src/unitgain" / module
+    files = [place.with_suffix(".py")] if place.with_suffix(".py").is_file() else place.glob("*.py")
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    owner, _, last = name.rpartition(".")
+    assert re.search(rf"\bclass {owner}\b(?s:.*?)\b{last}\b" if owner else rf"\b{last}\b", text)

@@ -24,6 +24,7 @@ from types import ModuleType
 import labs as labs_hook
 import pytest
 import torch
+import yaml
 from pytest_codeblocks import extract_from_file
 from tasks import downloads, files
 from tasks.reporting import TaskFailed
@@ -164,8 +165,10 @@ def test_a_copy_says_whose_it_is(name, texts):
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_a_copy_is_short(name, texts):
+def test_a_copy_is_as_short_as_the_readme_says(name, texts):
     assert downloads.lines(texts[name]) <= LIMITS[name]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.search(rf"\b{name}\.py`[^(]*\([^)]*\b{LIMITS[name]}\b", readme)
 
 
 def test_copies_are_as_tidy_as_the_library(folder):
@@ -395,6 +398,29 @@ def test_they_are_made_again_only_where_something_has_changed(tree, monkeypatch)
     assert (
         root / "build/copies/all.md"
     ).read_text() == '- [a.py](/downloads/a.py){ download="a.py" }, 1 lines\n'
+
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_runs_actions_by_their_commit(workflow):
+    actions = re.findall(r"uses: (.*)", workflow.read_text(encoding="utf-8"))
+    assert actions
+    for action in actions:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+.*", action), action
+
+
+def test_nothing_is_released_until_a_person_says_so():
+    text = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    release = yaml.safe_load(text)
+    build, publish = release["jobs"]["build"], release["jobs"]["publish"]
+    assert build["if"] == "vars.PUBLISH == 'pypi'"
+    assert (publish["needs"], publish["environment"]) == ("build", "pypi")
+    assert release["permissions"] == {"contents": "read"}
+    assert publish["permissions"] == {"id-token": "write"}
+    assert "permissions" not in build
+    assert "secrets." not in text
 
 
 # ---- On the built site
