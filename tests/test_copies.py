@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from tasks import copies
+from tasks import copies, cuts
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def copied(tree, monkeypatch):
     def make(name, *modules, left_out=(), **others):
         texts = dict(zip("abc", modules, strict=False)) | others
         root = tree({f"lib/{module}.py": textwrap.dedent(text) for module, text in texts.items()})
-        monkeypatch.setattr(copies, "LEFT_OUT", {"a": {"that": set(left_out)}})
-        text = copies.Copy(copies.Library(root / "lib"), "a", name).text("1")
+        monkeypatch.setattr(cuts, "LEFT_OUT", {"a": {"that": set(left_out)}})
+        text = copies.Copy(copies.Library(root / "lib"), "a", name).text("Copyright", "1")
         exec(compile(text, name, "exec"), {"__name__": "copy"})
         return text.partition(f'__all__ = ["{name}"]\n')[2].strip("\n")
 
@@ -40,12 +40,16 @@ def test_imports_are_merged_and_sorted(tree):
     a = "import math\nfrom collections.abc import Callable\nimport numpy as np\nfrom .b import g\n\n"
     a += "def f(x: Callable) -> np.ndarray:\n    return g(math.pi)\n"
     root = tree(
-        {"lib/a.py": a, "lib/b.py": "import torch\nfrom abc import ABC\n\ndef g(x):\n    return torch, ABC\n"}
+        {
+            "lib/a.py": a,
+            "lib/b.py": "import torch\nfrom abc import ABC\nfrom torch import nn\n\n"
+            "def g(x):\n    return torch, ABC, nn\n",
+        }
     )
-    text = copies.Copy(copies.Library(root / "lib"), "a", "f").text("1")
+    text = copies.Copy(copies.Library(root / "lib"), "a", "f").text("Copyright", "1")
     assert text.partition("annotations\n")[2].startswith(
         "\nimport math\nfrom abc import ABC\nfrom collections.abc import Callable\n\n"
-        "import numpy as np\nimport torch\n\n__all__"
+        "import numpy as np\nimport torch\nfrom torch import nn\n\n__all__"
     )
 
 
@@ -203,7 +207,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(module, name) for module, whats in copies.LEFT_OUT.items() for its in whats.values() for name in its],
+    [(module, name) for module, whats in cuts.LEFT_OUT.items() for its in whats.values() for name in its],
 )
 def test_what_is_left_out_is_there(module, name):
     """A name that was changed in the library would come back into the copies."""

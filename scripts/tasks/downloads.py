@@ -6,6 +6,7 @@ All of it lies in `build/downloads/`, which the site serves. The lines that say 
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -86,8 +87,9 @@ def version_of(wheel: Path) -> str:
 def copies(root: Path, version: str, address: str = "") -> dict[str, str]:
     """The text of every file that is offered, by the name in it."""
     library = Library(root / "src/unitgain")
+    owner = re.search(r"Copyright .*", (root / "LICENSE").read_text(encoding="utf-8"))[0]
     return {
-        name: Copy(library, module, name).text(version, address)
+        name: Copy(library, module, name).text(owner, version, address)
         for module, names in COPIED.items()
         for name in names
     }
