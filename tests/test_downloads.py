@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 import labs as labs_hook
+import pandas
 import pytest
 import torch
 import yaml
@@ -312,6 +313,13 @@ def test_a_copied_initializer_draws_the_library_s_numbers(name, count, both):
         generators = [torch.Generator().manual_seed(k) for k in range(count)]
         drawn.append(draw(torch.empty(count, 3, 2), generator=generators if count > 1 else generators[0]))
     assert_bits(*drawn)
+
+
+def test_a_copied_transform_refuses_a_table(both):
+    """What it leaves out it does not pretend to do."""
+    rule = "StandardScaler: x must be a torch.Tensor or an array of numbers, got a DataFrame"
+    with pytest.raises(TypeError, match=rule):
+        both("StandardScaler")[1]().fit(pandas.DataFrame({"a": [1.0, 2.0]}))
 
 
 def network() -> nn.Sequential:

@@ -166,7 +166,9 @@ CASES = [
         ValueError,
         "feature_range must be two finite numbers, low < high, got (1, 0)",
     ),
-    Case("transforms.Center.fit", lambda: Center().fit([[1.0]]), TypeError, "a table of numbers, got a list"),
+    Case(
+        "transforms.Center.fit", lambda: Center().fit([[1.0]]), TypeError, "an array of numbers, got a list"
+    ),
     Case(
         "transforms.Center.fit",
         lambda: Center().fit(np.array([["a"]])),

@@ -239,7 +239,7 @@ BAD = {
     "list": (
         [[1.0, 2.0, 3.0]],
         TypeError,
-        "x must be a torch.Tensor, a numpy.ndarray or a table of numbers, got a list",
+        "x must be a torch.Tensor or an array of numbers, got a list",
     ),
     "none": (None, TypeError, "got a NoneType"),
     "words": (np.array([["a", "b", "c"]]), TypeError, "x must hold real numbers, got dtype <U1"),

@@ -44,8 +44,8 @@ def as_tensor(x: Any, owner: str, *, read_only: bool = False) -> Tensor:
         elif not isinstance(x, np.ndarray) and hasattr(x, "__array__"):
             x = _numbers(x, owner)
         if not isinstance(x, np.ndarray):
-            kinds = "a torch.Tensor, a numpy.ndarray or a table of numbers"
-            raise TypeError(f"{owner}: x must be {kinds}, got a {type(x).__name__}")
+            rule = "x must be a torch.Tensor or an array of numbers"  # a table is one, where it is taken
+            raise TypeError(f"{owner}: {rule}, got a {type(x).__name__}")
         x = _as_torch_takes_it(x, read_only)
         try:
             x = torch.from_numpy(x) if x.flags.writeable else _shared(x)
