@@ -35,9 +35,10 @@ COPIED = {
     "models": ["MLP", "ScalarChain"],
     "optimizers": ["SGD", "RMSprop", "Adam", "AdamW"],
     "training": ["train"],
-    "diagnostics": ["activity", "observe"],
+    "diagnostics": ["activity"],
 }
-"""The names that are offered as a file, by module. Datasets, plots and theory are copied whole."""
+"""The names that are offered as a file, by module. Datasets, plots, theory and the rest of diagnostics, whose
+`observe` needs almost all of it, are copied whole."""
 
 
 def known(address: str | None) -> str:
