@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 
 import labs as labs_hook
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -31,6 +32,8 @@ from tasks.reporting import TaskFailed
 from torch import nn
 
 import unitgain
+from tests import test_layers, test_optimizers
+from tests.transforms import test_scaling
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -312,6 +315,48 @@ def test_a_copied_initializer_draws_the_library_s_numbers(name, count, both):
         generators = [torch.Generator().manual_seed(k) for k in range(count)]
         drawn.append(draw(torch.empty(count, 3, 2), generator=generators if count > 1 else generators[0]))
     assert_bits(*drawn)
+
+
+# Tests of the library, with the copies in its place
+
+
+@pytest.mark.parametrize("kind", ["averaging, nesterov", "rmsprop, momentum", "adam, decay", "adamw"])
+def test_a_copied_optimizer_passes_the_library_s_tests(kind, both, monkeypatch):
+    ours = test_optimizers.KINDS[kind]
+    monkeypatch.setitem(test_optimizers.KINDS, kind, ours._replace(ours=both(ours.ours.__name__)[1]))
+    test_optimizers.test_equals_its_peer_at_every_step(kind, torch.float32)
+    test_optimizers.test_a_tensor_gives_each_replica_its_own(kind)
+    test_optimizers.test_parameter_groups(kind)
+    test_optimizers.test_resumed_run_is_the_same_run(kind)
+    test_optimizers.test_closure(kind)
+
+
+def test_copied_norms_pass_the_library_s_tests(both, monkeypatch):
+    for name in ("BatchNorm", "LayerNorm", "RMSNorm"):
+        monkeypatch.setattr(test_layers, name, both(name)[1])
+    for momentum in (0.1, None):
+        test_layers.test_batch_norm_equals_torch_at_every_step(True, momentum, 9)
+    test_layers.test_batch_norm_evaluates_any_leading_dimensions()
+    test_layers.test_constant_unit_becomes_the_bias_with_a_finite_gradient()
+    test_layers.test_statistics_measured_anew()
+    test_layers.test_update_bn_measures_anew({})
+    test_layers.test_torch_converts_and_fuses_a_layer_of_rows()
+    test_layers.test_torch_func_takes_the_statistics_away()
+    test_layers.test_the_variance_of_many_rows_keeps_its_digits()
+
+
+def test_copied_scalers_pass_the_library_s_tests(both, monkeypatch):
+    for name in ("StandardScaler", "MinMaxScaler"):
+        monkeypatch.setattr(test_scaling, name, both(name)[1])
+    test_scaling.test_equals_scikit_learn(np.float32, (True, True))
+    test_scaling.test_is_exact_far_from_zero(-1e6, torch.float32)
+    test_scaling.test_rounding_noise_counts_as_constant()
+    test_scaling.test_a_small_but_real_spread_is_kept()
+    test_scaling.test_transform_passes_nan_and_infinity_on()
+    test_scaling.test_a_failed_move_loses_nothing()
+    test_scaling.test_a_rounded_checkpoint_is_taken_in_float64(assign=True)
+    test_scaling.test_exports_with_the_model(7)
+    test_scaling.test_minmax_equals_scikit_learn((-1, 1), np.float32)
 
 
 def test_a_copied_transform_refuses_a_table(both):

@@ -142,8 +142,7 @@ def _body(cuts: Iterable[Cut]) -> Iterator[str]:
                 raise ValueError(f"{cut.module.path}: {name} is another one than that of a module beside it")
             continue
         is_definition = isinstance(cut.piece.node, DEFINITIONS)
-        alone = not texts or '"""' in cut.text
-        yield from [""] * (2 if is_definition or was_definition else alone)
+        yield from [""] * (2 if is_definition or was_definition else not texts)
         yield cut.text
         texts[name] = cut.text
         was_definition = is_definition

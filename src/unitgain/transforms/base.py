@@ -135,10 +135,8 @@ class Transform(Estimator, nn.Module):
         """Size of dimension `dim` of x."""
         return getattr(self, self._names[0]).numel()
 
-    @property
-    def _features_out(self) -> int:
-        """Size of dimension `dim` of z."""
-        return self._features
+    _features_out = _features
+    """Size of dimension `dim` of z."""
 
     # What users call
 
@@ -401,9 +399,8 @@ class Transform(Estimator, nn.Module):
         """The statistics of `x` if it is sound; `features` is None where there are no statistics to suit."""
         x = self._checked(x, features)
         if x.numel() == 0:
-            raise ValueError(
-                f"{self._name}: x must hold at least one value to fit, got shape {tuple(x.shape)}"
-            )
+            rule = "x must hold at least one value to fit"
+            raise ValueError(f"{self._name}: {rule}, got shape {tuple(x.shape)}")
         if x.is_meta:
             raise ValueError(f"{self._name}: x must hold values to fit, got the device meta")
         statistics = self._measure(x)
