@@ -11,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import threading
 import types
 import urllib.parse
@@ -26,6 +27,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from packaging.metadata import Metadata
 from pytest_codeblocks import extract_from_file
 from tasks import downloads, files
 from tasks.reporting import TaskFailed
@@ -66,6 +68,7 @@ def test_the_wheel_holds_the_library_and_its_licence(wheel):
 def test_the_wheel_says_what_it_needs(wheel):
     archive = zipfile.ZipFile(wheel)
     text = archive.read(f"unitgain-{unitgain.__version__}.dist-info/METADATA").decode()
+    Metadata.from_email(text, validate=True)
     data = Parser().parsestr(text)
     assert wheel.name == f"unitgain-{unitgain.__version__}-py3-none-any.whl"
     assert (data["Name"], data["Version"]) == ("unitgain", unitgain.__version__)
@@ -75,6 +78,17 @@ def test_the_wheel_says_what_it_needs(wheel):
     needs = [line.partition(";")[::2] for line in data.get_all("Requires-Dist")]
     assert {re.match(r"\w+", name)[0] for name, when in needs if not when} == {"torch", "numpy"}
     assert set(data.get_all("Provides-Extra")) == {"plots", "data", "docs", "test", "bench"}
+
+
+def test_the_sdist_holds_what_a_wheel_is_made_from(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (made,) = tmp_path.iterdir()
+    with tarfile.open(made) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src").rglob("*.py")}
+    beside = {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO", ".gitignore", "src/unitgain/py.typed"}
+    assert names == source | beside
 
 
 def test_the_same_files_give_the_same_wheel(wheel, tmp_path):
