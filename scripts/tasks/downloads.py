@@ -106,7 +106,7 @@ def how_to_install(wheel: str, extras: str, site: str) -> str:
     """A paragraph and a command, as Markdown."""
     line = f"```console\npip install '{requirement(wheel, extras, site)}'\n```\n"
     here = f"[{wheel}](/downloads/{wheel})"
-    return line if site else f"To install it, download {here}; then, in its folder:\n\n{line}"
+    return line if site else f"To install unitgain, download {here}; then, in its folder:\n\n{line}"
 
 
 def how_to_clone(repository: str) -> str:
