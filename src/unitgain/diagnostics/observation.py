@@ -1,16 +1,17 @@
 """Watching a training loop from outside.
 
 The life of one measured step. A step begins with the block and whenever the optimizer has stepped; without
-an optimizer, whenever the model is called. If it is to be measured, `_begin` opens `Books` for it and hooks
+an optimizer, whenever the model is called. If it is to be measured, `_begin` opens `Step` for it and hooks
 layers and parameters; the other steps run without these hooks.
 
-Forward, `_arrives` (before an activation) and `_leaves` (after any layer) copy a sample of the rows, because
-what follows may work in place; what one layer gives and the next takes is copied once. Backward, `_returns`
-takes the norm of the gradient with respect to an output, `_accumulated` the figures of a parameter's
-gradient. Around the update, `_before_step` copies the parameters, `_after_step` takes the norm of the change.
+Forward, `_on_input` (before an activation) and `_on_output` (after any layer) copy a sample of the rows,
+because what follows may work in place; what one layer gives and the next takes is copied once. Backward,
+`_on_output_gradient` takes the norm of the gradient with respect to an output, `_on_gradient` the measures of
+a parameter's gradient. Around the update, `_before_step` copies the parameters, `_after_step` takes the norm
+of the change.
 
 Mean, deviation and share are computed when somebody reads, at the latest when the next measured step needs
-the samples' memory (`Books.forget`); saturation, correlation and rank only when somebody reads.
+the samples' memory (`Step.release`); saturation, correlation and rank only when somebody reads.
 """
 
 from __future__ import annotations
@@ -26,17 +27,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .active_units import is_activation
-from .books import Books, Parameter
-from .figures import active, gradient_counts, moments, norm, workspace
 from .layout import NORMALIZES, Layout, layout_of, sample_rows
-from .measures import SATURATED_BELOW
+from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, workspace
 from .records import Kept, Pass, StepRecord, plain_rows
-from .seen import Seen, batched, is_signal
+from .step import Parameter, Step, Traced, batched, is_signal
+from .units import is_activation
 
 __all__ = ["Observation", "observe"]
 
-SMALL = 4096  # entries of a parameter whose figures can wait
+SMALL = 4096  # entries of a parameter whose measures can wait
 
 
 def _remove(handles: list[Any]) -> None:
@@ -74,7 +73,7 @@ class Observation:
     ) -> None:
         self._model, self._every, self._optimizer = model, every, optimizer
         self._layers, self._rows, self._fraction = layers, sample, fraction
-        self._steps: deque[Books] = deque(maxlen=keep)
+        self._steps: deque[Step] = deque(maxlen=keep)
         self._parameters: dict[str, list[Parameter]] = {}  # by layer, a shared one by the first
         own = {parameter: name for name, parameter in model.named_parameters()}
         for name, module in layers.items():
@@ -91,14 +90,14 @@ class Observation:
         self._measuring: list[Any] = []  # of measured steps
         self._returning: list[Any] = []  # of the outputs of one measured step
         self._trained: list[bool] = []  # which parameters have a hook
-        self._now: Books | None = None
+        self._now: Step | None = None
         self._count = 0  # steps begun before this one
         self._started = self._entered = False
         self._clear()
 
     def _clear(self) -> None:
-        self._arrived: dict[str, Seen] = {}
-        self._passed: Seen | None = None
+        self._inputs: dict[str, Traced] = {}
+        self._passed: Traced | None = None
         self._before: dict[str, Tensor] = {}
         self._moving: list[tuple[Parameter, Tensor, Tensor]] = []  # value, size before a step
         self._samples: dict[tuple[int, str], Tensor] = {}
@@ -109,7 +108,7 @@ class Observation:
     @property
     def steps(self) -> list[StepRecord]:
         """One record a measured step, oldest first."""
-        return [books.record(self._parameters) for books in self._steps]
+        return [step.record(self._parameters) for step in self._steps]
 
     @property
     def last(self) -> StepRecord:
@@ -154,7 +153,7 @@ class Observation:
     def _begin(self) -> None:
         self._started = True
         if self._count % self._every == 0:
-            self._now = Books(self._count)
+            self._now = Step(self._count)
             self._attach()
         else:
             _remove(self._measuring)
@@ -168,18 +167,18 @@ class Observation:
         self._trained, hooks = trained, self._measuring
         for name, module in self._layers.items():
             if name in self._activations:  # before it runs: it may work in place
-                hooks.append(module.register_forward_pre_hook(partial(self._arrives, name)))
+                hooks.append(module.register_forward_pre_hook(partial(self._on_input, name)))
             if not isinstance(module, nn.utils.parametrize.ParametrizationList):
-                hooks.append(module.register_forward_hook(partial(self._leaves, name)))
+                hooks.append(module.register_forward_hook(partial(self._on_output, name)))
         for parameter in self._flat:
             if parameter.tensor.requires_grad:
-                hook = partial(self._accumulated, parameter)
+                hook = partial(self._on_gradient, parameter)
                 hooks.append(parameter.tensor.register_post_accumulate_grad_hook(hook))
 
     def _end(self) -> None:
         _remove(self._returning)
         self._now = self._passed = None
-        self._arrived.clear()
+        self._inputs.clear()
         self._moving.clear()
 
     def _next(self) -> None:
@@ -198,50 +197,50 @@ class Observation:
             self._now.clear()
             self._attach()  # what has been thawed since
         if self._now is not None and not hooked and "" in self._activations:
-            self._arrives("", model, inputs)  # the model is being called: its new hook comes too late
+            self._on_input("", model, inputs)  # the model is being called: its new hook comes too late
 
-    def _open(self) -> Books | None:
-        """The books of this step, if it is measured; the step before lets go of its samples."""
+    def _open(self) -> Step | None:
+        """The step of this step, if it is measured; the step before lets go of its samples."""
         if self._now is not None and not (self._steps and self._steps[-1] is self._now):
             if self._steps:
-                self._steps[-1].forget(self._buffers)
+                self._steps[-1].release(self._buffers)
             self._steps.append(self._now)
         return self._now
 
     @_hook
-    def _arrives(self, name: str, module: nn.Module, inputs: tuple) -> None:
-        if not inputs or not is_signal(inputs[0]) or (books := self._open()) is None:
+    def _on_input(self, name: str, module: nn.Module, inputs: tuple) -> None:
+        if not inputs or not is_signal(inputs[0]) or (step := self._open()) is None:
             return
         passed = self._passed
         if passed is None or not passed.is_still(inputs[0]):
-            passed = self._look(name, module, inputs[0], (len(books.passes), "arrived"))
-        self._arrived[name] = passed
+            passed = self._look(name, module, inputs[0], (len(step.passes), "before"))
+        self._inputs[name] = passed
 
     @_hook
-    def _leaves(self, name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
+    def _on_output(self, name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
         h = output[0] if isinstance(output, tuple) and output else output
-        arrived = self._arrived.pop(name, None)
-        if not is_signal(h) or (books := self._open()) is None:
+        before = self._inputs.pop(name, None)
+        if not is_signal(h) or (step := self._open()) is None:
             return
-        z, key, one = batched(h), (len(books.passes), "left"), Pass(name, self._fraction)
-        if arrived is None or arrived.shape != z.shape:  # no activation, or Maxout, whose units are others
+        z, key, one = batched(h), (len(step.passes), "output"), Pass(name, self._fraction)
+        if before is None or before.shape != z.shape:  # no activation, or Maxout, whose units are others
             seen = self._look(name, module, h, key)
-            one.left = seen.kept.sample
+            one.output = seen.kept.sample
         else:
-            seen, one.activation = arrived, module
-            one.left = self._keep(z, seen.layout, key)
-        self._passed, one.arrived = seen, seen.kept
+            seen, one.activation = before, module
+            one.output = self._keep(z, seen.layout, key)
+        self._passed, one.before = seen, seen.kept
         units, replicas, data = seen.layout
         one.entries = math.prod(z.shape[replicas:])
         one.data = one.entries // z.shape[units]
-        if one.arrived.active is not None:  # the sample is not all
+        if one.before.active is not None:  # the sample is not all
             one.moments = moments(z, data, workspace(self._buffers, z))
-        books.passes.append(one)
+        step.passes.append(one)
         if h.requires_grad:
             dims = tuple(range(replicas, h.ndim)) if replicas else None
-            self._returning.append(h.register_hook(partial(self._returns, one, dims)))
+            self._returning.append(h.register_hook(partial(self._on_output_gradient, one, dims)))
 
-    def _look(self, name: str, module: nn.Module, tensor: Tensor, key: tuple[int, str]) -> Seen:
+    def _look(self, name: str, module: nn.Module, tensor: Tensor, key: tuple[int, str]) -> Traced:
         z, passed = batched(tensor), self._passed
         layout = self._layouts.get((name, z.ndim))
         if layout is None:
@@ -250,7 +249,7 @@ class Observation:
         sample, count = self._keep(z, layout, key), None
         if sample.numel() < z.numel():
             count = active(z, layout.data, workspace(self._buffers, z))
-        return Seen.of(tensor, layout, Kept(sample, count))
+        return Traced.of(tensor, layout, Kept(sample, count))
 
     def _keep(self, z: Tensor, layout: Layout, key: tuple[int, str]) -> Tensor:
         """A sample, in the same memory at every measured step."""
@@ -259,10 +258,10 @@ class Observation:
             sample = self._samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
         return sample.copy_(rows)
 
-    def _returns(self, one: Pass, dims: tuple[int, ...] | None, gradient: Tensor) -> None:
+    def _on_output_gradient(self, one: Pass, dims: tuple[int, ...] | None, gradient: Tensor) -> None:
         one.norm = norm(gradient.detach(), dims)
 
-    def _accumulated(self, parameter: Parameter, tensor: nn.Parameter) -> None:
+    def _on_gradient(self, parameter: Parameter, tensor: nn.Parameter) -> None:
         assert self._now is not None
         assert tensor.grad is not None
         g = tensor.grad.detach()

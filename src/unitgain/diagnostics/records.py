@@ -26,28 +26,28 @@ class Kept:
 
 @dataclass(eq=False)
 class Pass:
-    """One call of one layer, as the hooks left it."""
+    """One call of one layer, as the hooks found it."""
 
     name: str = ""
     fraction: float = SATURATED_BELOW
     activation: nn.Module | None = None  # if it is one, element by element
-    arrived: Kept = field(default_factory=Kept)  # pre-activations; of any other layer, the outputs
-    left: Tensor | None = None  # a sample of the outputs
+    before: Kept = field(default_factory=Kept)  # pre-activations; of any other layer, the outputs
+    output: Tensor | None = None  # a sample of the outputs
     moments: tuple[Tensor, Tensor] | None = None  # their mean and variance
     data: int = 1  # examples and positions, all of them
     entries: int = 1  # of the outputs, for one network
     norm: Tensor | None = None  # of the gradient with respect to them
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """Let go of the samples."""
-        self.arrived.sample = self.left = None
+        self.before.sample = self.output = None
 
 
 @dataclass(frozen=True, eq=False)
 class LayerSignal:
     r"""What passed through one layer in one measured step.
 
-    `observe` makes these. With replicas every figure has their dimensions in front; units are features, for
+    `observe` makes these. With replicas every measure has their dimensions in front; units are features, for
     images channels, and everything else (examples, positions) is data.
 
     Attributes:
@@ -101,10 +101,10 @@ class LayerSignal:
         """
         return None if self._pass.norm is None else self._pass.norm / math.sqrt(self._pass.entries)
 
-    def _sample(self, figure: str, sample: Tensor | None) -> Tensor:
+    def _sample(self, name: str, sample: Tensor | None) -> Tensor:
         if sample is None:
             raise RuntimeError(
-                f"LayerSignal: {figure} must be read before the next measured step takes its sample, "
+                f"LayerSignal: {name} must be read before the next measured step takes its sample, "
                 f"got layer {self.name!r} without one"
             )
         return sample
@@ -113,7 +113,7 @@ class LayerSignal:
     def saturation(self) -> Tensor | None:
         """Share of the data on which each unit is saturated, see `saturation`; None for no activation."""
         one = self._pass
-        z = self._sample("saturation", one.arrived.sample)
+        z = self._sample("saturation", one.before.sample)
         return None if one.activation is None else saturation(one.activation, z, one.fraction)
 
     @property
@@ -124,12 +124,12 @@ class LayerSignal:
     @cached_property
     def correlation(self) -> Tensor:
         """Mean absolute correlation between two units' outputs, `(*replicas,)`: see `correlation`."""
-        return correlation(self._sample("correlation", self._pass.left))
+        return correlation(self._sample("correlation", self._pass.output))
 
     @cached_property
     def rank(self) -> Tensor:
         """Effective rank of the outputs, `(*replicas,)`: see `effective_rank`."""
-        return effective_rank(self._sample("rank", self._pass.left))
+        return effective_rank(self._sample("rank", self._pass.output))
 
 
 class LayerGradient(NamedTuple):

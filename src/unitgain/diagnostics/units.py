@@ -96,7 +96,7 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
     records: list[LayerActivity] = []
     passed = None  # the shape and the layout of what left the layer before
 
-    def arrives(name: str):
+    def on_input(name: str):
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             z = inputs[0].unsqueeze(0) if inputs[0].ndim == 1 else inputs[0]
             layout = layout_of(module, z, passed)
@@ -107,17 +107,17 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
 
         return hook
 
-    def leaves(module: nn.Module, _: tuple, output: object) -> None:
+    def on_output(module: nn.Module, _: tuple, output: object) -> None:
         nonlocal passed
         if isinstance(output, Tensor) and output.ndim > 1:
             passed = output.shape, layout_of(module, output, passed)
 
     handles = []
     for name, module in model.named_modules():
-        if is_activation(module):  # before it runs: nn.Hardsigmoid(inplace=True) overwrites what arrives
-            handles.append(module.register_forward_pre_hook(arrives(name)))
+        if is_activation(module):  # before it runs: nn.Hardsigmoid(inplace=True) overwrites its input
+            handles.append(module.register_forward_pre_hook(on_input(name)))
         if next(module.children(), None) is None:
-            handles.append(module.register_forward_hook(leaves))
+            handles.append(module.register_forward_hook(on_output))
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # what BatchNorm updates
     try:
         functional_call(model, buffers, (x,))
