@@ -332,7 +332,7 @@ def _is_flat(tensor: Tensor) -> bool:
     return type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.is_contiguous()
 
 
-class _Books(Optimizer):
+class _Base(Optimizer):
     """Closures, groups, state and checks; a subclass says how one parameter is updated."""
 
     only_torch: ClassVar[dict[str, object]] = {}  # options that torch's class has, and what does nothing
@@ -534,7 +534,7 @@ def _kept(state: dict, name: str, like: Tensor) -> Tensor:
     return state[name]
 
 
-class SGD(_Books):
+class SGD(_Base):
     """Gradient descent, plain or with momentum: batch, mini-batch or stochastic, as its gradients are.
 
     Args:
@@ -621,7 +621,7 @@ def _sgd(
         momentum_rule(parameter, grad, velocity, lr=lr, **options)
 
 
-class RMSprop(_Books):
+class RMSprop(_Base):
     """RMSprop: each parameter's gradient is divided by its own recent size.
 
     Args:
@@ -702,7 +702,7 @@ def _rmsprop(
     rmsprop_rule(parameter, grad, *buffers, **options)
 
 
-class Adam(_Books):
+class Adam(_Base):
     """Adam: each parameter's step is about lr, whatever the size of its gradient.
 
     Args:
