@@ -49,10 +49,24 @@ def data(n: int = 20, features: int = 3, seed: int = 1) -> torch.Tensor:
 
 
 def assert_no_trace(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
-    hooks = [value for module in model.modules() for key, value in vars(module).items() if "_hooks" in key]
+    """No hook on the model, its parameters, its optimizer or on all modules, and torch's classes as ever."""
+    everywhere = vars(torch.nn.modules.module)
+    hooks = [value for key, value in everywhere.items() if key.startswith("_global") and "_hooks" in key]
+    hooks += [value for module in model.modules() for key, value in vars(module).items() if "_hooks" in key]
     for parameter in model.parameters():
         hooks += [parameter._post_accumulate_grad_hooks, parameter._backward_hooks]
     if optimizer is not None:
         hooks += [optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks]
     assert len(hooks) > 8
     assert not any(hooks)
+    assert torch.amp.GradScaler.scale.__qualname__ == "GradScaler.scale"
+    assert not hasattr(torch.amp.GradScaler.scale, "__wrapped__")
+
+
+def assert_no_hook(model: nn.Module) -> None:
+    """A copy made within the block has none of its own."""
+    for module in model.modules():
+        assert not any(value for key, value in vars(module).items() if "_hooks" in key)
+    for parameter in model.parameters():
+        assert not parameter._post_accumulate_grad_hooks
+        assert not parameter._backward_hooks

@@ -49,14 +49,6 @@ def test_saturation_of_units_with_slopes_of_their_own():
     assert saturation(module, torch.tensor([[-1.0] * 3, [1.0] * 3])).tolist() == [0.5, 0, 0.5]
 
 
-@given(st.integers(1, 6), st.integers(0, 2**31))
-def test_effective_rank_of_equal_singular_values_is_the_rank(r, seed):
-    generator = torch.Generator().manual_seed(seed)
-    u = torch.linalg.qr(torch.randn(2, 9, r, dtype=torch.float64, generator=generator))[0]
-    v = torch.linalg.qr(torch.randn(2, 7, r, dtype=torch.float64, generator=generator))[0]
-    torch.testing.assert_close(effective_rank(3 * u @ v.mT), torch.full((2,), float(r), dtype=torch.float64))
-
-
 def test_effective_rank_by_hand():
     assert effective_rank(torch.zeros(4, 3)) == 0
     assert effective_rank(torch.full((4, 3), torch.inf)).isnan()
@@ -66,6 +58,14 @@ def test_effective_rank_by_hand():
     )
     batch = torch.stack([torch.eye(3), torch.full((3, 3), torch.nan)])
     torch.testing.assert_close(effective_rank(batch), torch.tensor([3.0, torch.nan]).double(), equal_nan=True)
+
+
+@given(st.integers(1, 6), st.integers(0, 2**31))
+def test_effective_rank_of_equal_singular_values_is_the_rank(r, seed):
+    generator = torch.Generator().manual_seed(seed)
+    u = torch.linalg.qr(torch.randn(2, 9, r, dtype=torch.float64, generator=generator))[0]
+    v = torch.linalg.qr(torch.randn(2, 7, r, dtype=torch.float64, generator=generator))[0]
+    torch.testing.assert_close(effective_rank(3 * u @ v.mT), torch.full((2,), float(r), dtype=torch.float64))
 
 
 @given(st.integers(2, 6), st.integers(0, 2**31))
@@ -84,3 +84,13 @@ def test_correlation_leaves_constant_units_out():
         with_dead = torch.cat([h[:n], torch.full((n, 2), 0.1, dtype=torch.float64)], -1)
         torch.testing.assert_close(correlation(with_dead), correlation(h[:n]))
         assert correlation(with_dead[:, 2:]).isnan()
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_saturation_in_every_mode(mode):
+    with mode():
+        z = torch.tensor([[-3.0, -3.0], [0.0, 9.0]])
+        module = nn.PReLU(2, init=0.01)
+        assert saturation(torch.tanh, z).tolist() == [0.5, 1]
+        assert saturation(module, z).tolist() == [1.0, 0.5]
+        assert saturation(torch.sign, z).tolist() == [0, 0]  # no slope anywhere is below its peak

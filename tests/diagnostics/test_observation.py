@@ -228,7 +228,9 @@ def test_a_shared_module_has_a_row_for_each_call():
     with observe(model) as seen:
         model(x).sum().backward()
     names = [layer.name for layer in seen.last.layers]
-    assert names == ["layer", "act", "layer", "act"]
+    assert names == ["layer", "act", "layer#2", "act#2"]
+    assert [row["layer"] for row in seen.table()] == names
+    assert [row["norm"] is None for row in seen.table()] == [False, True, True, True]
     h = model.act(model.layer(x)).detach()
     assert_signal(seen.last.layers[2], model.layer(h).detach(), model.layer(h).detach())
     (gradient,) = seen.last.gradients
@@ -506,9 +508,10 @@ def test_inference_mode_gives_ordinary_tensors():
             with torch.inference_mode():
                 model(x)
         model(x).sum().backward()
-    assert [len(record.layers) for record in seen.steps] == [5, 5, 5]
-    assert not seen.steps[0].layers[0].mean.is_inference()
-    torch.testing.assert_close(seen.steps[0].layers[3].mean, seen.last.layers[3].mean)
+    assert [len(record.layers) for record in (*seen.evaluations, *seen.steps)] == [5, 5, 5]
+    assert not seen.evaluations[0].layers[0].mean.is_inference()
+    torch.testing.assert_close(seen.evaluations[0].layers[3].mean, seen.last.layers[3].mean)
+    torch.testing.assert_close(seen.evaluations[1].layers[3].rank, seen.last.layers[3].rank)
 
 
 # What is kept
@@ -532,12 +535,11 @@ def test_memory_is_bounded():
     with observe(model, sample=100, keep=4) as seen:
         for _ in range(9):
             model(x)
-        samples = list(seen._samples.values())
+        samples = list(seen._steps[-1].samples.values())
         assert [tuple(t.shape) for t in samples] == [(100, 8)] * 2  # what is passed on is kept once
         assert [record.step for record in seen.steps] == [5, 6, 7, 8]
         assert all(layer._pass.output is None for record in seen.steps[:-1] for layer in record.layers)
-    assert not seen._samples
-    assert not seen._buffers
+    assert not seen._memory
     assert not seen._before
 
 

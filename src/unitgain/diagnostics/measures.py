@@ -22,6 +22,7 @@ __all__ = [
     "joint_norm",
     "moments",
     "norm",
+    "saturated_share",
     "saturation",
     "workspace",
 ]
@@ -122,12 +123,14 @@ SATURATED_BELOW = 0.05  # of the derivative's peak; tanh: |a| > 0.975, sigmoid: 
 
 def _slope(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     """|f'(z)| of an elementwise function."""
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         z = z.detach().clone().requires_grad_()
-        return torch.autograd.grad(f(z + 0).sum(), z)[0].abs()  # z + 0: f may work in place
+        y = f(z + 0)  # f may work in place
+        if not y.requires_grad:  # a constant, as a step is
+            return torch.zeros_like(z)
+        return torch.autograd.grad(y.sum(), z)[0].abs()
 
 
-@torch.inference_mode(False)
 def saturation(f: Callable[[Tensor], Tensor], z: Tensor, fraction: float = SATURATED_BELOW) -> Tensor:
     r"""The share of the examples on which each unit is saturated: its activation passes hardly any gradient.
 
@@ -162,16 +165,27 @@ def saturation(f: Callable[[Tensor], Tensor], z: Tensor, fraction: float = SATUR
         raise ValueError(f"saturation: fraction must be above 0 and below 1, got {fraction}")
     if z.ndim < 2:
         raise ValueError(f"saturation: z must have shape (…, n, units), got {tuple(z.shape)}")
+    return saturated_share(f, z, fraction)
+
+
+@torch.inference_mode(False)
+def saturated_share(f: Callable[[Tensor], Tensor], z: Tensor, fraction: float, behind: int = 0) -> Tensor:
+    """`saturation`, of a module that takes its units with `behind` dimensions behind them, as images do."""
     points = torch.linspace(-8, 8, 4097, device=z.device, dtype=z.dtype).unsqueeze(-1)
-    apply = f
     if isinstance(f, nn.Module):
         if next(f.parameters(), None) is not None:  # PReLU: slopes, and so peaks, of every unit's own
             points = points.expand(*z.shape[:-2], -1, z.shape[-1])
-        plain = copy.copy(f).eval().forward  # of a copy: `eval` leaves the module as it is
-        columns = getattr(f, "examples_dim", -2) == -1
-        apply = (lambda t: plain(t.mT).mT) if columns else plain
-    peak = _slope(apply, points).amax(-2, keepdim=True)
-    return (_slope(apply, z) < fraction * peak).sum(-2) / z.shape[-2]
+        f = _on_rows(f, behind)
+    peak = _slope(f, points).amax(-2, keepdim=True)
+    return (_slope(f, z) < fraction * peak).sum(-2) / z.shape[-2]
+
+
+def _on_rows(module: nn.Module, behind: int) -> Callable[[Tensor], Tensor]:
+    """What a copy of `module` does in eval mode, as a function of rows `(…, n, units)`."""
+    forward = copy.deepcopy(module).eval().forward  # of a copy: `eval` reaches into modules within it
+    if getattr(module, "examples_dim", -2) == -1:
+        return lambda t: forward(t.mT).mT
+    return lambda t: forward(t.reshape(*t.shape, *(1,) * behind)).reshape(t.shape)
 
 
 # At every measured step
@@ -200,7 +214,10 @@ def active(z: Tensor, data: tuple[int, ...], work: Tensor) -> Tensor:
 
 
 def moments(z: Tensor, data: tuple[int, ...], work: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance, from the mean itself: exact far from 0."""
+    """Mean and variance, from the mean or from a first row: exact far from 0."""
+    if z.ndim == 2 and z.device.type == "cpu":  # the kernel of batch normalization, in half the time
+        mean, variance = torch.batch_norm_update_stats(torch.sub(z, z[:1], out=work), None, None, 0.0)
+        return mean.add_(z[0]), variance
     mean = z.mean(data, keepdim=True, dtype=work.dtype)
     variance = torch.sub(z, mean, out=work).square_().mean(data)
     return mean.view(variance.shape), variance

@@ -1,14 +1,17 @@
 """Watching a training loop from outside.
 
 The life of one measured step. A step begins with the block and whenever the optimizer has stepped; without
-an optimizer, whenever the model is called. If it is to be measured, `_begin` opens `Step` for it and hooks
-layers and parameters; the other steps run without these hooks.
+an optimizer, whenever the model is called to be trained. If it is to be measured, `_begin` opens a `Step`.
+A call without gradient, or in eval mode and never followed by backward, is an evaluation and has a `Step` of
+its own.
 
-Forward, `_on_input` (before an activation) and `_on_output` (after any layer) copy a sample of the rows,
-because what follows may work in place; what one layer gives and the next takes is copied once. Backward,
-`_on_output_gradient` takes the norm of the gradient with respect to an output, `_on_gradient` the measures of
-a parameter's gradient. Around the update, `_before_step` copies the parameters, `_after_step` takes the norm
-of the change.
+Modules are hooked from outside, by the hooks that torch has for all modules at once: a copy of the model
+carries none, and torch runs everything as it would without. Forward, `_on_input` (before an activation) and
+`_on_output` (after any layer) copy a sample of the rows, because what follows may work in place; what one
+layer gives and the next takes is copied once. Backward, `_on_output_gradient` takes the norm of the gradient
+with respect to an output; at its end, when a distributed model has averaged them, `_on_gradients` measures
+the parameters' gradients. Around the update, `_before_step` copies the parameters, `_after_step` takes the
+norm of the change.
 
 Mean, deviation and share are computed when somebody reads, at the latest when the next measured step needs
 the samples' memory (`Step.release`); saturation, correlation and rank only when somebody reads.
@@ -18,23 +21,34 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from functools import partial, wraps
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Variable
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim import Optimizer
 
-from .layout import NORMALIZES, Layout, layout_of, sample_rows
+from .layout import (
+    NORMALIZES,
+    Layouts,
+    as_rows,
+    check_model,
+    first_tensor,
+    is_activation,
+    modules_of,
+    tensors_of,
+)
 from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, workspace
 from .records import Kept, Pass, StepRecord, plain_rows
-from .step import Parameter, Step, Traced, batched, is_signal
-from .units import is_activation
+from .step import Memory, Parameter, Recomputation, Step, Traced
 
 __all__ = ["Observation", "observe"]
 
+FUSED = (nn.TransformerEncoderLayer,)  # in eval mode one function, whose parts do not run as modules
 SMALL = 4096  # entries of a parameter whose measures can wait
 
 
@@ -44,18 +58,8 @@ def _remove(handles: list[Any]) -> None:
     handles.clear()
 
 
-def _hook(method: Callable) -> Callable:
-    """Measure in ordinary tensors also where the model runs in inference mode."""
-
-    @wraps(method)
-    def quietly(self: Observation, *args: Any) -> None:
-        if torch.is_inference_mode_enabled():
-            with torch.inference_mode(False), torch.no_grad():
-                method(self, *args)
-        else:
-            method(self, *args)
-
-    return quietly
+def _in_backward() -> bool:
+    return torch._C._current_graph_task_id() != -1
 
 
 class Observation:
@@ -67,41 +71,47 @@ class Observation:
         every: int,
         optimizer: Optimizer | None,
         layers: dict[str, nn.Module],
+        activations: Collection[type[nn.Module]],
         sample: int,
         fraction: float,
         keep: int | None,
     ) -> None:
         self._model, self._every, self._optimizer = model, every, optimizer
-        self._layers, self._rows, self._fraction = layers, sample, fraction
+        self._rows, self._fraction, self._declared = sample, fraction, activations
         self._steps: deque[Step] = deque(maxlen=keep)
-        self._parameters: dict[str, list[Parameter]] = {}  # by layer, a shared one by the first
-        own = {parameter: name for name, parameter in model.named_parameters()}
-        for name, module in layers.items():
-            replicas = len(getattr(module, "replicas", ()))
-            for parameter in module.parameters(recurse=False):
-                if key := own.pop(parameter, None):
-                    dims = tuple(range(replicas, parameter.ndim)) if replicas else None
-                    watched = Parameter(key, parameter, dims, small=parameter.numel() <= SMALL)
-                    self._parameters.setdefault(name, []).append(watched)
+        self._evaluations: deque[Step] = deque(maxlen=keep)
+        passed = modules_of(model)
+        self._names = {module: name for name, module in layers.items() if module in passed}
+        self._activations = {module for module in self._names if is_activation(module, activations)}
+        self._leaves = {module for module in passed if next(module.children(), None) is None}
+        self._parameters = _parameters(model, layers)
         self._flat = [parameter for several in self._parameters.values() for parameter in several]
-        self._activations = {name for name, module in layers.items() if is_activation(module)}
-        self._layouts: dict[tuple[str, int], Layout] = {}
         self._handles: list[Any] = []  # of the whole block
-        self._measuring: list[Any] = []  # of measured steps
-        self._returning: list[Any] = []  # of the outputs of one measured step
+        self._measuring: list[Any] = []  # of the parameters, in measured steps
+        self._returning: list[Any] = []  # of the outputs of one call
         self._trained: list[bool] = []  # which parameters have a hook
-        self._now: Step | None = None
         self._count = 0  # steps begun before this one
+        self._evaluated = 0  # calls that were evaluations
         self._started = self._entered = False
+        self._scale: Tensor | None = None  # of the backward pass under way
+        self._scaled_task = -1
+        self._now: Step | None = None  # the step under way, if it is measured
         self._clear()
 
     def _clear(self) -> None:
-        self._inputs: dict[str, Traced] = {}
+        self._current: Step | None = None  # what the call of the model under way is written to
+        self._depth = 0  # of calls of the model within each other
+        self._with_gradient = self._afresh = self._undecided = False  # of the last call of the model
+        self._deciding: list[Any] = []  # hooks on the outputs of a call that may turn out to be training
+        self._layouts = Layouts()
+        self._inputs: dict[nn.Module, Traced | int] = {}
         self._passed: Traced | None = None
+        self._recomputation: Recomputation | None = None
+        self._touched: dict[str, Parameter] = {}  # parameters whose gradient has come
+        self._queued = -1  # the backward pass at whose end their measures are due
         self._before: dict[str, Tensor] = {}
         self._moving: list[tuple[Parameter, Tensor, Tensor]] = []  # value, size before a step
-        self._samples: dict[tuple[int, str], Tensor] = {}
-        self._buffers: dict[torch.dtype, Tensor] = {}
+        self._memory: Memory = {}
 
     # What was seen
 
@@ -111,23 +121,35 @@ class Observation:
         return [step.record(self._parameters) for step in self._steps]
 
     @property
+    def evaluations(self) -> list[StepRecord]:
+        """One record a measured call that did not train, oldest first: validation, say."""
+        return [step.record(self._parameters) for step in self._evaluations]
+
+    @property
     def last(self) -> StepRecord:
-        """The latest record.
+        """The latest step; where nothing was trained, the latest evaluation.
 
         Raises:
             IndexError: Before anything was measured.
         """
-        if not self._steps:
+        steps = self._steps or self._evaluations
+        if not steps:
             raise IndexError("Observation: last must follow a measured step, got none yet")
-        return self._steps[-1].record(self._parameters)
+        return steps[-1].record(self._parameters)
 
-    def table(self) -> list[dict[str, Any]]:
-        """Plain numbers for a CSV file or a data frame: one row for each step and layer.
+    def table(self, records: Sequence[StepRecord] | None = None) -> list[dict[str, Any]]:
+        """Plain numbers for a CSV file or a data frame: one row for each step and call of a layer.
 
         Means over units and replicas; "dead" and "always_on" are shares of units. None where there is nothing
-        to say: a layer without parameters has no norm, a frozen one no update.
+        to say: a layer without parameters has no norm, a frozen one no update, and of a layer that is called
+        twice the first row has both.
+
+        Args:
+            records: What to put in rows, such as `evaluations`. None: `steps`; where nothing was trained,
+                `evaluations`.
         """
-        return [row for record in self.steps for row in plain_rows(record)]
+        records = self.steps or self.evaluations if records is None else records
+        return [row for record in records for row in plain_rows(record)]
 
     # The block
 
@@ -136,8 +158,11 @@ class Observation:
             raise RuntimeError(
                 "Observation: a `with` block must be given an observation of its own, got a used one"
             )
+        check_model("observe", self._model, self._declared)
         self._entered = True
-        self._handles.append(self._model.register_forward_pre_hook(self._called, prepend=True))
+        self._handles.append(register_module_forward_pre_hook(self._on_input))
+        self._handles.append(register_module_forward_hook(self._on_output, always_call=True))
+        _scaled.watch(self)
         if self._optimizer is not None:
             self._handles.append(self._optimizer.register_step_pre_hook(self._before_step))
             self._handles.append(self._optimizer.register_step_post_hook(self._after_step))
@@ -145,9 +170,12 @@ class Observation:
         return self
 
     def __exit__(self, *error: object) -> None:
+        _scaled.leave(self)
         self._end()
-        _remove(self._measuring)
-        _remove(self._handles)
+        for handles in (self._handles, self._measuring, self._deciding):
+            _remove(handles)
+        for step in self._evaluations:
+            _remove(step.handles)
         self._clear()
 
     def _begin(self) -> None:
@@ -159,26 +187,23 @@ class Observation:
             _remove(self._measuring)
 
     def _attach(self) -> None:
-        """Hook a measured step; the others run with no hooks but the model's own and the optimizer's."""
+        """Hook the parameters of a measured step; what has been thawed since the last one is new."""
         trained = [parameter.tensor.requires_grad for parameter in self._flat]
         if self._measuring and trained == self._trained:
             return
         _remove(self._measuring)
-        self._trained, hooks = trained, self._measuring
-        for name, module in self._layers.items():
-            if name in self._activations:  # before it runs: it may work in place
-                hooks.append(module.register_forward_pre_hook(partial(self._on_input, name)))
-            if not isinstance(module, nn.utils.parametrize.ParametrizationList):
-                hooks.append(module.register_forward_hook(partial(self._on_output, name)))
+        self._trained = trained
         for parameter in self._flat:
             if parameter.tensor.requires_grad:
                 hook = partial(self._on_gradient, parameter)
-                hooks.append(parameter.tensor.register_post_accumulate_grad_hook(hook))
+                self._measuring.append(parameter.tensor.register_post_accumulate_grad_hook(hook))
 
     def _end(self) -> None:
-        _remove(self._returning)
-        self._now = self._passed = None
+        if self._now is not None:
+            _remove(self._now.handles)
+        self._now = self._passed = self._recomputation = None
         self._inputs.clear()
+        self._touched.clear()
         self._moving.clear()
 
     def _next(self) -> None:
@@ -186,90 +211,253 @@ class Observation:
         self._count += self._started
         self._begin()
 
-    # Hooks
+    # Calls of the model
 
-    def _called(self, model: nn.Module, inputs: tuple) -> None:
-        hooked = bool(self._measuring)
-        if self._optimizer is None:
-            self._next()
-        elif self._now is not None:  # another batch before the same step: its signals replace the last one's
-            _remove(self._returning)
-            self._now.clear()
-            self._attach()  # what has been thawed since
-        if self._now is not None and not hooked and "" in self._activations:
-            self._on_input("", model, inputs)  # the model is being called: its new hook comes too late
-
-    def _open(self) -> Step | None:
-        """The step of this step, if it is measured; the step before lets go of its samples."""
-        if self._now is not None and not (self._steps and self._steps[-1] is self._now):
-            if self._steps:
-                self._steps[-1].release(self._buffers)
-            self._steps.append(self._now)
-        return self._now
-
-    @_hook
-    def _on_input(self, name: str, module: nn.Module, inputs: tuple) -> None:
-        if not inputs or not is_signal(inputs[0]) or (step := self._open()) is None:
+    def _enter_call(self) -> None:
+        """The model is called: another batch, an evaluation, or a checkpoint of all of it in backward."""
+        within = _in_backward()
+        if within and self._with_gradient:
             return
-        passed = self._passed
-        if passed is None or not passed.is_still(inputs[0]):
-            passed = self._look(name, module, inputs[0], (len(step.passes), "before"))
-        self._inputs[name] = passed
-
-    @_hook
-    def _on_output(self, name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
-        h = output[0] if isinstance(output, tuple) and output else output
-        before = self._inputs.pop(name, None)
-        if not is_signal(h) or (step := self._open()) is None:
-            return
-        z, key, one = batched(h), (len(step.passes), "output"), Pass(name, self._fraction)
-        if before is None or before.shape != z.shape:  # no activation, or Maxout, whose units are others
-            seen = self._look(name, module, h, key)
-            one.output = seen.kept.sample
+        if within:  # what seemed to be an evaluation was the first run of a checkpoint
+            self._forget_evaluation(self._current)
+        self._with_gradient, self._afresh = torch.is_grad_enabled(), within
+        self._passed, self._undecided = None, False
+        self._inputs.clear()
+        if self._with_gradient and (self._model.training or within):
+            if self._optimizer is None:
+                self._next()
+            elif self._now is not None:  # before the same step: its signals replace those of the last batch
+                _remove(self._now.handles)
+                self._now.clear()
+                self._attach()
+            self._current = self._now
         else:
-            seen, one.activation = before, module
-            one.output = self._keep(z, seen.layout, key)
-        self._passed, one.before = seen, seen.kept
-        units, replicas, data = seen.layout
-        one.entries = math.prod(z.shape[replicas:])
-        one.data = one.entries // z.shape[units]
+            self._current = self._evaluation()
+
+    def _evaluation(self) -> Step | None:
+        """The step of a call in eval mode or without gradient, if it is measured."""
+        wanted = self._evaluated % self._every == 0
+        self._evaluated += 1
+        taken = self._count + (self._optimizer is None and self._started)
+        self._undecided = self._with_gradient
+        trains = self._undecided and taken % self._every == 0  # measured, should backward follow
+        if trains:
+            self._attach()
+        if not wanted and not trains:
+            return None
+        if self._evaluations:
+            _remove(self._evaluations[-1].handles)
+        return Step(taken, training=False, wanted=wanted)
+
+    def _forget_evaluation(self, step: Step | None) -> None:
+        self._evaluated -= 1
+        if step is not None and step in self._evaluations:
+            self._evaluations.remove(step)
+
+    def _leave_call(self, output: Any) -> None:
+        """The model returns; of a call in eval mode with gradient, backward decides what it was."""
+        self._afresh = False
+        if self._undecided:
+            _remove(self._deciding)
+            for tensor in tensors_of(output):
+                if tensor.requires_grad:
+                    hook = partial(self._on_training, self._current)
+                    self._deciding.append(tensor.register_hook(hook))
+
+    def _on_training(self, step: Step | None, gradient: Tensor) -> None:
+        """Backward reaches a call in eval mode: it is no evaluation."""
+        if not self._undecided:
+            return
+        self._undecided = False
+        self._forget_evaluation(step)
+        if self._optimizer is None:
+            self._end()
+            self._count += self._started
+            self._started = True
+            measured = self._count % self._every == 0
+        else:
+            measured = self._now is not None
+        if not measured or step is None:
+            return
+        if self._now is not None:  # earlier batches of the same optimizer step
+            step.gradients = self._now.gradients
+            _remove(self._now.handles)
+            if self._steps and self._steps[-1] is self._now:
+                self._steps.pop()
+        step.step, step.training, step.wanted, self._now = self._count, True, True, step
+        self._open(step)
+
+    def _step_of(self, module: nn.Module) -> Step | None:
+        """What a call of `module` is written to; outside a call of the model, the step under way."""
+        if self._depth:
+            return self._current
+        if _in_backward():
+            return self._now
+        return self._now if torch.is_grad_enabled() and module.training else None
+
+    def _open(self, step: Step) -> None:
+        """Keep the record of a step; the step before lets go of its samples."""
+        kept = self._steps if step.training else self._evaluations
+        if step.wanted and not (kept and kept[-1] is step):
+            if kept:
+                samples = kept[-1].release(self._memory)
+                step.samples = step.samples or samples
+            kept.append(step)
+
+    # Forward
+
+    def _on_input(self, module: nn.Module, inputs: tuple) -> None:
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return
+        if module is self._model:
+            self._depth += 1
+            if self._depth == 1:
+                self._enter_call()
+        step = self._step_of(module)
+        if step is not None and module in self._names:
+            self._outside_inference(self._measure_input, step, module, inputs)
+
+    def _on_output(self, module: nn.Module, inputs: tuple, output: Any) -> None:
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return
+        step = self._step_of(module)
+        if step is not None and (module in self._names or module in self._leaves):
+            self._outside_inference(self._measure_output, step, module, output)
+        if module is self._model:
+            self._depth -= 1
+            if self._depth == 0:
+                self._leave_call(output)
+
+    def _outside_inference(self, measure: Callable, *args: Any) -> None:
+        """Measure in ordinary tensors also where the model runs in inference mode."""
+        if torch.is_inference_mode_enabled():
+            with torch.inference_mode(False), torch.no_grad():
+                measure(*args)
+        else:
+            measure(*args)
+
+    def _measure_input(self, step: Step, module: nn.Module, inputs: tuple) -> None:
+        if isinstance(module, FUSED):
+            self._inputs[module] = len(step.passes)
+        if module not in self._activations or self._runs_again():
+            return
+        tensor = first_tensor(inputs)
+        if tensor is None:
+            return
+        self._open(step)
+        passed = self._passed
+        if passed is None or not passed.is_still(tensor):
+            passed = self._look(step, module, tensor, as_rows(tensor), (len(step.passes), "before"))
+        self._inputs[module] = passed
+
+    def _measure_output(self, step: Step, module: nn.Module, output: Any) -> None:
+        known = self._inputs.pop(module, None)
+        tensor = first_tensor(output)
+        if tensor is None:
+            return
+        if self._runs_again():
+            self._run_again(step, module, tensor)
+            return
+        z = as_rows(tensor)
+        name = self._names.get(module)
+        if name is None:
+            self._layouts.follow(z, self._layouts.find(module, z))
+            return
+        if isinstance(known, int) and known < len(step.passes):  # its parts have run and have rows
+            return
+        self._open(step)
+        key = len(step.passes), "output"
+        one = step.call(name, self._fraction)
+        if isinstance(known, Traced) and known.shape == z.shape:
+            traced, one.activation = known, module
+            one.output = step.keep(z, traced.layout, self._rows, key)
+        else:  # no activation, or Maxout, whose units are others
+            traced = self._look(step, module, tensor, z, key)
+            one.output = traced.kept.sample
+        one.before, layout = traced.kept, traced.layout
+        self._passed = traced
+        self._layouts.follow(z, layout)
+        one.behind = 0 if hasattr(module, "examples_dim") else -1 - layout.units
+        one.replicas = layout.replicas
+        one.entries = math.prod(z.shape[layout.replicas :])
+        one.data = one.entries // z.shape[layout.units]
         if one.before.active is not None:  # the sample is not all
-            one.moments = moments(z, data, workspace(self._buffers, z))
-        step.passes.append(one)
-        if h.requires_grad:
-            dims = tuple(range(replicas, h.ndim)) if replicas else None
-            self._returning.append(h.register_hook(partial(self._on_output_gradient, one, dims)))
+            one.moments = moments(z, layout.data, workspace(self._memory, z))
+        if tensor.requires_grad:
+            step.handles.append(tensor.register_hook(partial(self._on_output_gradient, one)))
+        else:
+            one.runs_again = self._with_gradient and not torch.is_grad_enabled()
 
-    def _look(self, name: str, module: nn.Module, tensor: Tensor, key: tuple[int, str]) -> Traced:
-        z, passed = batched(tensor), self._passed
-        layout = self._layouts.get((name, z.ndim))
-        if layout is None:
-            before = None if passed is None else (passed.shape, passed.layout)
-            layout = self._layouts[name, z.ndim] = layout_of(module, z, before)
-        sample, count = self._keep(z, layout, key), None
+    def _look(self, step: Step, module: nn.Module, tensor: Tensor, z: Tensor, key: tuple[int, str]) -> Traced:
+        layout = self._layouts.find(module, z)
+        sample, count = step.keep(z, layout, self._rows, key), None
         if sample.numel() < z.numel():
-            count = active(z, layout.data, workspace(self._buffers, z))
-        return Traced.of(tensor, layout, Kept(sample, count))
+            count = active(z, layout.data, workspace(self._memory, z))
+        return Traced.of(tensor, z.shape, layout, Kept(sample, count))
 
-    def _keep(self, z: Tensor, layout: Layout, key: tuple[int, str]) -> Tensor:
-        """A sample, in the same memory at every measured step."""
-        rows, sample = sample_rows(z, layout, self._rows), self._samples.get(key)
-        if sample is None or sample.shape != rows.shape or sample.dtype != rows.dtype:
-            sample = self._samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
-        return sample.copy_(rows)
+    def _runs_again(self) -> bool:
+        return _in_backward() and not self._afresh
 
-    def _on_output_gradient(self, one: Pass, dims: tuple[int, ...] | None, gradient: Tensor) -> None:
-        one.norm = norm(gradient.detach(), dims)
+    def _run_again(self, step: Step, module: nn.Module, tensor: Tensor) -> None:
+        """A layer in a checkpoint, in backward: of its first run only the gradient is missing."""
+        name = self._names.get(module)
+        if name is None or not tensor.requires_grad or self._now is None:
+            return
+        if self._recomputation is None or self._recomputation.is_over:
+            self._recomputation = Recomputation(self._now)
+        segment = self._recomputation
+        number = segment.call(name)
+
+        def hook(gradient: Tensor) -> None:
+            if (one := segment.first_run(number)) is not None:
+                self._on_output_gradient(one, gradient)
+
+        self._now.handles.append(tensor.register_hook(hook))
+
+    # Backward
+
+    def _on_output_gradient(self, one: Pass, gradient: Tensor) -> None:
+        g = as_rows(gradient)
+        length = norm(g, tuple(range(one.replicas, g.ndim)) if one.replicas else None)
+        one.norm = length if self._scale is None else length / self._scale
+
+    def _on_scaled_backward(self, scale: Tensor, gradient: Tensor) -> None:
+        """Backward begins at a loss that a `GradScaler` has multiplied by `scale`."""
+        self._scale = scale
+
+        def ends() -> None:
+            self._scale = None
+
+        Variable._execution_engine.queue_callback(ends)
 
     def _on_gradient(self, parameter: Parameter, tensor: nn.Parameter) -> None:
-        assert self._now is not None
-        assert tensor.grad is not None
-        g = tensor.grad.detach()
-        if g.layout != torch.strided:
-            g = g.to_dense()
-        self._now.gradients[parameter.name] = (
-            g.clone() if parameter.small else gradient_counts(g, parameter.dims, workspace(self._buffers, g))
-        )
+        self._touched[parameter.name] = parameter
+        if self._now is not None:
+            self._now.scale = self._scale
+        task = torch._C._current_graph_task_id()
+        if task != self._queued:
+            self._queued, queue = task, Variable._execution_engine.queue_callback
+            queue(lambda: queue(self._on_gradients))  # after DistributedDataParallel's own, queued in between
+
+    def _on_gradients(self) -> None:
+        """Backward is at its end."""
+        self._queued = -1
+        if self._now is None:
+            return
+        for parameter in self._touched.values():
+            if parameter.tensor.grad is None:
+                self._now.gradients.pop(parameter.name, None)
+                continue
+            g = parameter.tensor.grad.detach()
+            if g.layout != torch.strided:
+                g = g.to_dense()
+            self._now.gradients[parameter.name] = (
+                g.clone()
+                if parameter.small
+                else gradient_counts(g, parameter.dims, workspace(self._memory, g))
+            )
+
+    # Update
 
     def _before_step(self, optimizer: Optimizer, *call: object) -> None:
         if self._now is None:
@@ -295,12 +483,65 @@ class Observation:
         self._next()
 
 
+def _parameters(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, list[Parameter]]:
+    """The parameters of each layer; a shared one is the first layer's."""
+    found: dict[str, list[Parameter]] = {}
+    own = {parameter: name for name, parameter in model.named_parameters()}
+    for name, module in layers.items():
+        replicas = len(getattr(module, "replicas", ()))
+        for parameter in module.parameters(recurse=False):
+            if key := own.pop(parameter, None):
+                dims = tuple(range(replicas, parameter.ndim)) if replicas else None
+                watched = Parameter(key, parameter, dims, small=parameter.numel() <= SMALL)
+                found.setdefault(name, []).append(watched)
+    return found
+
+
+class _Scaled:
+    """Tells observations when backward begins at a loss that a `GradScaler` has multiplied, and by what.
+
+    No hook of torch's says so: while there is an observation, `GradScaler.scale` marks what it returns.
+    """
+
+    def __init__(self) -> None:
+        self._watching: list[Observation] = []
+        self._scale: Any = None
+
+    def watch(self, observation: Observation) -> None:
+        if not self._watching:
+            self._scale = torch.amp.GradScaler.scale
+            torch.amp.GradScaler.scale = self._marking(self._scale)  # type: ignore[method-assign]
+        self._watching.append(observation)
+
+    def leave(self, observation: Observation) -> None:
+        self._watching.remove(observation)
+        if not self._watching:
+            torch.amp.GradScaler.scale = self._scale  # type: ignore[method-assign]
+
+    def _marking(self, scale: Callable) -> Callable:
+        @wraps(scale)
+        def marking(scaler: torch.amp.GradScaler, outputs: Any) -> Any:
+            losses = scale(scaler, outputs)
+            for loss in tensors_of(losses):
+                if scaler.is_enabled() and loss.requires_grad:
+                    factor = scale(scaler, torch.ones((), device=loss.device))
+                    for observation in self._watching:
+                        loss.register_hook(partial(observation._on_scaled_backward, factor))
+            return losses
+
+        return marking
+
+
+_scaled = _Scaled()
+
+
 def observe(
     model: nn.Module,
     *,
     every: int = 1,
     optimizer: Optimizer | None = None,
     layers: Collection[str] | None = None,
+    activations: Collection[type[nn.Module]] = (),
     fraction: float = SATURATED_BELOW,
     sample: int = 1024,
     keep: int | None = None,
@@ -372,9 +613,10 @@ def observe(
         raise ValueError(f"observe: sample must be at least 2, got {sample}")
     if keep is not None and not keep >= 1:
         raise ValueError(f"observe: keep must be at least 1 or None, got {keep}")
+    check_model("observe", model, activations)
     modules = dict(model.named_modules())
     if layers is None:
-        modules = {name: module for name, module in modules.items() if _is_layer(module)}
+        modules = {name: module for name, module in modules.items() if _is_layer(module, activations)}
         if not modules:
             kind = type(model).__name__
             raise ValueError(f"observe: model must hold parameters or activations, got a {kind} without any")
@@ -391,12 +633,13 @@ def observe(
         if not any(id(parameter) in held for parameter in model.parameters()):
             kind = type(optimizer).__name__
             raise ValueError(f"observe: optimizer must hold parameters of model, got a {kind} of others")
-    return Observation(model, every, optimizer, modules, sample, fraction, keep)
+    return Observation(model, every, optimizer, modules, activations, sample, fraction, keep)
 
 
-def _is_layer(module: nn.Module) -> bool:
+def _is_layer(module: nn.Module, activations: Collection[type[nn.Module]]) -> bool:
     return (
-        is_activation(module)
+        is_activation(module, activations)
+        or isinstance(module, FUSED)
         or hasattr(module, "examples_dim")
         or hasattr(module, "parametrizations")
         or isinstance(module, NORMALIZES)

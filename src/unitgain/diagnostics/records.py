@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .measures import SATURATED_BELOW, correlation, effective_rank, saturation
+from .measures import SATURATED_BELOW, correlation, effective_rank, saturated_share
 
 __all__ = ["Kept", "LayerGradient", "LayerSignal", "Pass", "StepRecord", "plain_rows"]
 
@@ -28,15 +28,19 @@ class Kept:
 class Pass:
     """One call of one layer, as the hooks found it."""
 
-    name: str = ""
+    layer: str = ""
+    name: str = ""  # the layer's, with the number of the call if it is not the first
     fraction: float = SATURATED_BELOW
     activation: nn.Module | None = None  # if it is one, element by element
+    behind: int = 0  # dimensions behind the units: of images two
     before: Kept = field(default_factory=Kept)  # pre-activations; of any other layer, the outputs
     output: Tensor | None = None  # a sample of the outputs
     moments: tuple[Tensor, Tensor] | None = None  # their mean and variance
     data: int = 1  # examples and positions, all of them
     entries: int = 1  # of the outputs, for one network
-    norm: Tensor | None = None  # of the gradient with respect to them
+    replicas: int = 0  # leading dimensions that run over networks
+    norm: Tensor | None = None  # of the gradient with respect to the outputs
+    runs_again: bool = False  # in backward, as checkpointing has it
 
     def release(self) -> None:
         """Let go of the samples."""
@@ -51,7 +55,8 @@ class LayerSignal:
     images channels, and everything else (examples, positions) is data.
 
     Attributes:
-        name: The module's name within the model, "" for the model itself.
+        name: The module's name within the model, "" for the model itself. Each call of a module has a row of
+            its own: the second one of `relu` is called "relu#2".
         mean: Mean of each unit's output, `(*replicas, units)`.
         std: Standard deviation of each unit's output around it, divided by n, `(*replicas, units)`.
         share: Share of the data that activates each unit, `(*replicas, units)`, in [0, 1]: a positive
@@ -97,7 +102,7 @@ class LayerSignal:
     def gradient(self) -> Tensor | None:
         """Root mean square of the loss's gradient with respect to the outputs, `(*replicas,)`.
 
-        The signal on its way back; None before backward.
+        The signal on its way back; None before backward. Of the loss itself where a `GradScaler` scales it.
         """
         return None if self._pass.norm is None else self._pass.norm / math.sqrt(self._pass.entries)
 
@@ -114,7 +119,8 @@ class LayerSignal:
         """Share of the data on which each unit is saturated, see `saturation`; None for no activation."""
         one = self._pass
         z = self._sample("saturation", one.before.sample)
-        return None if one.activation is None else saturation(one.activation, z, one.fraction)
+        f = one.activation
+        return None if f is None else saturated_share(f, z, one.fraction, one.behind)
 
     @property
     def saturated(self) -> Tensor | None:
@@ -135,7 +141,8 @@ class LayerSignal:
 class LayerGradient(NamedTuple):
     """The gradients of one layer's own parameters in one measured step, all of them taken as one vector.
 
-    As backward left them in `p.grad`: accumulated where the loop accumulates, before clipping.
+    As backward left them in `p.grad`: accumulated where the loop accumulates, averaged over the processes of
+    `DistributedDataParallel`, before clipping; of the loss itself where a `GradScaler` scales it.
 
     Examples:
         >>> import torch
@@ -165,12 +172,14 @@ class LayerGradient(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StepRecord:
-    """One measured step.
+    """One measured step, or one measured evaluation between two of them.
 
     Attributes:
         step: How many steps were taken before it.
         layers: One `LayerSignal` for each call of a layer, in the order in which they ran.
-        gradients: One `LayerGradient` for each layer whose parameters got a gradient, in that order too.
+        gradients: One `LayerGradient` for each layer whose parameters got a gradient, in that order too; for
+            an evaluation none.
+        training: Whether it is a step; False for an evaluation.
 
     Examples:
         >>> import torch
@@ -187,13 +196,17 @@ class StepRecord:
     step: int
     layers: Sequence[LayerSignal]
     gradients: Sequence[LayerGradient]
+    training: bool = True
 
     @property
     def ratios(self) -> Tensor:
         """Each layer's gradient norm over that of the next one in `gradients`, `(layers - 1, *replicas)`.
 
-        All below 1: the gradient vanishes on its way back. All above 1: it explodes.
+        All below 1: the gradient vanishes on its way back. All above 1: it explodes. Empty for fewer than two
+        rows.
         """
+        if len(self.gradients) < 2:
+            return torch.empty(0)
         norms = torch.stack([gradient.norm for gradient in self.gradients])
         return norms[:-1] / norms[1:]
 

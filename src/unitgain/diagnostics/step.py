@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from .layout import Layout
+from .layout import Layout, sample_rows
 from .measures import Counts, active, gradient_counts, joint_norm, moments, norm, workspace
 from .records import Kept, LayerGradient, LayerSignal, Pass, StepRecord
 
-__all__ = ["Parameter", "Step", "Traced", "batched", "is_signal"]
+__all__ = ["Memory", "Parameter", "Recomputation", "Step", "Traced"]
+
+Memory = dict[torch.dtype, Tensor]  # to work in, see measures.workspace
 
 
 class Parameter(NamedTuple):
@@ -25,37 +28,58 @@ class Parameter(NamedTuple):
 
 
 class Step:
-    """One step: what each call of a layer left, what each parameter's gradient and update were."""
+    """What each call of a layer gave, what each parameter's gradient and update were."""
 
-    def __init__(self, step: int) -> None:
-        self.step = step
+    def __init__(self, step: int, *, training: bool = True, wanted: bool = True) -> None:
+        self.step, self.training = step, training
+        self.wanted = wanted  # as what it is now; an evaluation that may turn out to be a step is not always
         self.passes: list[Pass] = []
         self.signals: list[LayerSignal] = []  # made of the passes
         self.gradients: dict[str, Counts | Tensor] = {}  # by parameter; of a small one a copy
         self.updates: dict[str, tuple[Tensor, Tensor]] = {}  # step and parameter: norms, or copies
+        self.scale: Tensor | None = None  # what the loss was multiplied by before backward
+        self.samples: dict[tuple[int, str], Tensor] = {}  # the memory of the samples, by call
+        self.handles: list[RemovableHandle] = []  # of the hooks on outputs
+        self._calls: dict[str, int] = {}
 
-    def release(self, memory: dict[torch.dtype, Tensor]) -> None:
-        """Let go of the samples, with `memory` to work in."""
+    def call(self, layer: str, fraction: float) -> Pass:
+        """A new pass of `layer`, in the order in which they ran."""
+        count = self._calls[layer] = self._calls.get(layer, 0) + 1
+        one = Pass(layer, layer if count == 1 else f"{layer}#{count}", fraction)
+        self.passes.append(one)
+        return one
+
+    def keep(self, z: Tensor, layout: Layout, count: int, key: tuple[int, str]) -> Tensor:
+        """A sample of at most `count` rows, in the same memory at every measured step."""
+        rows, sample = sample_rows(z, layout, count), self.samples.get(key)
+        if sample is None or sample.shape != rows.shape or sample.dtype != rows.dtype:
+            sample = self.samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        return sample.copy_(rows)
+
+    def release(self, memory: Memory) -> dict[tuple[int, str], Tensor]:
+        """Let go of the samples and hand over what held them, with `memory` to work in."""
         self._complete(memory)
         for one in self.passes:
             one.release()
+        samples, self.samples = self.samples, {}
+        return samples
 
     def clear(self) -> None:
         """Forget the forward pass: another batch comes before the same optimizer step."""
         for one in self.passes:
             one.release()
-        self.passes, self.signals = [], []
+        self.passes, self.signals, self._calls = [], [], {}
 
     def record(self, layers: dict[str, list[Parameter]]) -> StepRecord:
         """What was measured so far; `layers` holds the watched parameters, by layer."""
         self._complete({})
         self.signals += [_signal(one) for one in self.passes[len(self.signals) :]]
-        ran = dict.fromkeys(one.name for one in self.passes)
+        ran = dict.fromkeys(one.layer for one in self.passes)
         names = [name for name in {**ran, **dict.fromkeys(layers)} if name in layers]
         gradients = [row for name in names if (row := self._gradient(name, layers[name])) is not None]
-        return StepRecord(self.step, list(self.signals), gradients)
+        return StepRecord(self.step, list(self.signals), gradients, self.training)
 
-    def _complete(self, memory: dict[torch.dtype, Tensor]) -> None:
+    def _complete(self, memory: Memory) -> None:
         """The measures of layers whose samples hold all their data, in one go: in a hook each costs more."""
         for one in self.passes:
             z, h = one.before, one.output
@@ -79,12 +103,15 @@ class Step:
         if not counts:
             return None
         norms, zeros, non_finite, entries = zip(*counts, strict=True)
+        length = joint_norm(norms)
+        if self.scale is not None:
+            length = length / self.scale
         update = None
         if moved:
             steps, sizes = zip(*moved, strict=True)
             update = joint_norm(steps) / joint_norm(sizes)
         bad = sum(non_finite, torch.zeros_like(zeros[0]))
-        return LayerGradient(name, joint_norm(norms), sum(zeros) / sum(entries), bad, update)
+        return LayerGradient(name, length, sum(zeros) / sum(entries), bad, update)
 
 
 def _signal(one: Pass) -> LayerSignal:
@@ -98,34 +125,62 @@ def _signal(one: Pass) -> LayerSignal:
     return signal
 
 
+class Recomputation:
+    """Layers that run again within backward, and whose gradients belong to their first run.
+
+    A checkpoint runs its segment anew when backward reaches it, then backward goes through the new tensors:
+    of the calls that wait, its own are the last ones of each layer.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._calls: list[str] = []
+        self._passes: list[Pass] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether backward has gone on, so that the next layer to run again is another segment's."""
+        return bool(self._passes)
+
+    def call(self, layer: str) -> int:
+        """The number of a new call of `layer` in the segment."""
+        self._calls.append(layer)
+        return len(self._calls) - 1
+
+    def first_run(self, number: int) -> Pass | None:
+        """The pass that the call of this number repeats; asked for after the segment's last call."""
+        if not self._passes:
+            waiting: dict[str, list[Pass]] = {}
+            for one in self._step.passes:
+                if one.runs_again:
+                    waiting.setdefault(one.layer, []).append(one)
+            for layer in set(self._calls):
+                del waiting.get(layer, [])[: -self._calls.count(layer)]
+            for layer in self._calls:
+                one = waiting[layer].pop(0) if waiting.get(layer) else Pass()
+                one.runs_again = False
+                self._passes.append(one)
+        return self._passes[number]
+
+
 class Traced(NamedTuple):
     """What is known of a tensor between two layers."""
 
     tensor: weakref.ref[Tensor]
     version: int  # counted up by in-place operations
-    shape: torch.Size
+    shape: torch.Size  # of its rows
     layout: Layout
     kept: Kept
 
     @classmethod
-    def of(cls, z: Tensor, layout: Layout, kept: Kept) -> Traced:
-        """What is to be remembered of `z`."""
-        return cls(weakref.ref(z), _version(z), batched(z).shape, layout, kept)
+    def of(cls, tensor: Tensor, shape: torch.Size, layout: Layout, kept: Kept) -> Traced:
+        """What is to be remembered of `tensor`."""
+        return cls(weakref.ref(tensor), _version(tensor), shape, layout, kept)
 
-    def is_still(self, z: Tensor) -> bool:
-        """Whether `z` is that tensor, unchanged since."""
-        return self.tensor() is z and self.version == _version(z) != -1
-
-
-def _version(z: Tensor) -> int:
-    return -1 if z.is_inference() else z._version
+    def is_still(self, tensor: Tensor) -> bool:
+        """Whether `tensor` is that one, unchanged since."""
+        return self.tensor() is tensor and self.version == _version(tensor) != -1
 
 
-def is_signal(z: Any) -> bool:
-    """Whether there is anything to measure."""
-    return isinstance(z, Tensor) and z.is_floating_point() and z.ndim > 0 and z.numel() > 0
-
-
-def batched(z: Tensor) -> Tensor:
-    """`z` without its graph; a single example becomes a batch of one."""
-    return z.detach().unsqueeze(0) if z.ndim == 1 else z.detach()
+def _version(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version
