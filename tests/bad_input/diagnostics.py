@@ -28,6 +28,13 @@ def read_too_late(figure: str) -> object:
     return getattr(layer, figure)
 
 
+def compiled_elsewhere() -> None:
+    compiled = torch.compile(NET[0], backend="eager")
+    with warnings.catch_warnings(), observe(NET):
+        warnings.simplefilter("ignore")  # torch's, of global hooks
+        compiled(torch.ones(4, 2))
+
+
 def optimizer_of_others() -> torch.optim.Optimizer:
     return torch.optim.SGD(nn.Linear(2, 3).parameters(), lr=0.1)
 
@@ -130,6 +137,12 @@ CASES = [
         lambda: observe(NET, optimizer=optimizer_of_others()),
         ValueError,
         "observe: optimizer must hold parameters of model, got a SGD of others",
+    ),
+    Case(
+        "diagnostics.observe",
+        compiled_elsewhere,
+        RuntimeError,
+        "observe: model must be called itself, got a call of what torch.compile made of '0'",
     ),
     Case(
         "diagnostics.Observation",

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from functools import partial, wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,12 @@ def _in_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
+class Undecided(NamedTuple):
+    """A call in eval mode with gradient: training if backward follows."""
+
+    step: Step | None  # if it is measured
+
+
 class Observation:
     """What `observe` has seen, step by step. Made by `observe`, which has the example and the source."""
 
@@ -80,10 +86,10 @@ class Observation:
         self._rows, self._fraction, self._declared = sample, fraction, activations
         self._steps: deque[Step] = deque(maxlen=keep)
         self._evaluations: deque[Step] = deque(maxlen=keep)
-        passed = modules_of(model)
-        self._names = {module: name for name, module in layers.items() if module in passed}
+        self._modules = modules_of(model)
+        self._names = {module: name for name, module in layers.items() if module in self._modules}
         self._activations = {module for module in self._names if is_activation(module, activations)}
-        self._leaves = {module for module in passed if next(module.children(), None) is None}
+        self._leaves = {module for module in self._modules if next(module.children(), None) is None}
         self._parameters = _parameters(model, layers)
         self._flat = [parameter for several in self._parameters.values() for parameter in several]
         self._handles: list[Any] = []  # of the whole block
@@ -101,8 +107,9 @@ class Observation:
     def _clear(self) -> None:
         self._current: Step | None = None  # what the call of the model under way is written to
         self._depth = 0  # of calls of the model within each other
-        self._with_gradient = self._afresh = self._undecided = False  # of the last call of the model
-        self._deciding: list[Any] = []  # hooks on the outputs of a call that may turn out to be training
+        self._with_gradient = self._afresh = False  # of the last call of the model
+        self._undecided: Undecided | None = None
+        self._outermost: list[Any] = []  # hooks on the outputs of the model
         self._layouts = Layouts()
         self._inputs: dict[nn.Module, Traced | int] = {}
         self._passed: Traced | None = None
@@ -172,10 +179,9 @@ class Observation:
     def __exit__(self, *error: object) -> None:
         _scaled.leave(self)
         self._end()
-        for handles in (self._handles, self._measuring, self._deciding):
+        self._decide()
+        for handles in (self._handles, self._measuring, self._outermost):
             _remove(handles)
-        for step in self._evaluations:
-            _remove(step.handles)
         self._clear()
 
     def _begin(self) -> None:
@@ -221,8 +227,10 @@ class Observation:
         if within:  # what seemed to be an evaluation was the first run of a checkpoint
             self._forget_evaluation(self._current)
         self._with_gradient, self._afresh = torch.is_grad_enabled(), within
-        self._passed, self._undecided = None, False
+        self._passed = None
         self._inputs.clear()
+        if self._with_gradient:
+            self._decide()
         if self._with_gradient and (self._model.training or within):
             if self._optimizer is None:
                 self._next()
@@ -239,15 +247,19 @@ class Observation:
         wanted = self._evaluated % self._every == 0
         self._evaluated += 1
         taken = self._count + (self._optimizer is None and self._started)
-        self._undecided = self._with_gradient
-        trains = self._undecided and taken % self._every == 0  # measured, should backward follow
+        trains = self._with_gradient and taken % self._every == 0  # measured, should backward follow
         if trains:
             self._attach()
-        if not wanted and not trains:
-            return None
-        if self._evaluations:
-            _remove(self._evaluations[-1].handles)
-        return Step(taken, training=False, wanted=wanted)
+        step = Step(taken, training=False, wanted=wanted) if wanted or trains else None
+        if self._with_gradient:
+            self._undecided = Undecided(step)
+        return step
+
+    def _decide(self) -> None:
+        """No backward pass came: the last call in eval mode was an evaluation."""
+        if self._undecided is not None and self._undecided.step is not None:
+            _remove(self._undecided.step.handles)
+        self._undecided = None
 
     def _forget_evaluation(self, step: Step | None) -> None:
         self._evaluated -= 1
@@ -255,20 +267,22 @@ class Observation:
             self._evaluations.remove(step)
 
     def _leave_call(self, output: Any) -> None:
-        """The model returns; of a call in eval mode with gradient, backward decides what it was."""
+        """The model returns, and there backward is to begin."""
         self._afresh = False
-        if self._undecided:
-            _remove(self._deciding)
-            for tensor in tensors_of(output):
-                if tensor.requires_grad:
-                    hook = partial(self._on_training, self._current)
-                    self._deciding.append(tensor.register_hook(hook))
+        outputs = [tensor for tensor in tensors_of(output) if tensor.requires_grad]
+        if outputs and (self._current is not None or self._undecided is not None):
+            _remove(self._outermost)
+            hook = partial(self._on_backward, self._undecided)
+            self._outermost += [tensor.register_hook(hook) for tensor in outputs]
 
-    def _on_training(self, step: Step | None, gradient: Tensor) -> None:
-        """Backward reaches a call in eval mode: it is no evaluation."""
-        if not self._undecided:
-            return
-        self._undecided = False
+    def _on_backward(self, call: Undecided | None, gradient: Tensor) -> None:
+        if call is not None and call is self._undecided:
+            self._undecided = None
+            self._train(call.step)
+        self._measure_at_its_end()
+
+    def _train(self, step: Step | None) -> None:
+        """Backward has reached a call in eval mode: it was no evaluation."""
         self._forget_evaluation(step)
         if self._optimizer is None:
             self._end()
@@ -286,6 +300,13 @@ class Observation:
                 self._steps.pop()
         step.step, step.training, step.wanted, self._now = self._count, True, True, step
         self._open(step)
+
+    def _refuse_compiled(self, module: Any) -> None:
+        if (name := self._modules.get(module._orig_mod)) is not None:
+            raise RuntimeError(
+                f"observe: model must be called itself, got a call of what torch.compile made of "
+                f"{repr(name) if name else 'it'}"
+            )
 
     def _step_of(self, module: nn.Module) -> Step | None:
         """What a call of `module` is written to; outside a call of the model, the step under way."""
@@ -313,6 +334,8 @@ class Observation:
             self._depth += 1
             if self._depth == 1:
                 self._enter_call()
+        elif type(module).__name__ == "OptimizedModule":
+            self._refuse_compiled(module)
         step = self._step_of(module)
         if step is not None and module in self._names:
             self._outside_inference(self._measure_input, step, module, inputs)
@@ -434,6 +457,10 @@ class Observation:
         self._touched[parameter.name] = parameter
         if self._now is not None:
             self._now.scale = self._scale
+        self._measure_at_its_end()
+
+    def _measure_at_its_end(self) -> None:
+        """When this backward pass is over, be it one that a checkpoint begins within another."""
         task = torch._C._current_graph_task_id()
         if task != self._queued:
             self._queued, queue = task, Variable._execution_engine.queue_callback
@@ -549,25 +576,38 @@ def observe(
     r"""Watch what every layer and unit of `model` does while your own loop runs.
 
     Used in a `with` statement around the loop. Forward, backward and update give the same bits as without, no
-    random number is drawn, and after the block, also after an exception in it, no hook is left.
+    random number is drawn, and after the block, also after an exception in it, no hook is left. Copies of the
+    model made in the block, in memory or in a file, carry no hook and leave no record.
 
     With `optimizer` a step lasts until the optimizer's step: gradients may be accumulated, and the signals
-    are those of the last batch before it. Without, every call of `model` is a step.
+    are those of the last batch before it; a step that a `GradScaler` skips is none. Without, every call of
+    `model` is a step, unless it is an evaluation: a call without gradient, or one in eval mode that no
+    backward pass follows. Those have records of their own in `evaluations`, counted by `every` on their own;
+    `steps`, `last` and `table()` are about training.
+
+    Modules are seen, not functions: after `torch.relu(layer(x))` there is a row for the layer, and none for
+    the ReLU. What torch runs as one function has one row, an `nn.TransformerEncoderLayer` in eval mode. A
+    checkpointed layer stands there once, padding is no data in packed and in nested sequences (elsewhere it
+    is), and calls under the transforms of `torch.func` leave nothing. A model that is compiled is refused; a
+    compiled function that calls it leaves no signals.
 
     Nothing is moved off the device, or waited for, before it is read. Held are, in float32, 12 bytes a unit
-    and 12 an entry of parameters of at most 4,096 entries, for each measured step; of the last one also
-    `sample` rows of every layer's outputs; and within the block a copy of the parameters that `optimizer`
-    holds and, on the CPU, a buffer of the size of the largest tensor.
+    and 12 an entry of parameters of at most 4,096 entries, for each measured step and evaluation; of the last
+    of both also `sample` rows of every layer's outputs; and within the block a copy of the parameters that
+    `optimizer` holds and, on the CPU, a buffer of the size of the largest tensor.
 
     Values are squared in their own dtype: in float32 gradients below some 1e-20 read as 0, and signals above
     some 1e19 as infinite. Watch a network that may vanish or explode so far in float64.
 
     Args:
-        model: Any module; training or evaluating, with or without gradient, on any device.
+        model: Any module; training or evaluating, with or without gradient, on any device, in one process or
+            as `DistributedDataParallel`.
         every: Steps from one measured step to the next, at least 1; the first step is measured.
         optimizer: The one that trains the model, for the ratio of update to weight.
         layers: Names, as in `model.named_modules()`, of the modules to watch. None: those that hold
             parameters themselves, normalize, or are activations.
+        activations: Classes of your own, or of another package, that apply a function unit by unit: they have
+            a pre-activation then, and a saturation by their derivative.
         fraction: A unit counts as saturated on an example where its activation's derivative is below this
             fraction of its peak; in (0, 1).
         sample: Most rows (examples, positions) of a layer's outputs to keep for saturation, correlation and
@@ -575,13 +615,15 @@ def observe(
         keep: Records to keep, the latest; at least 1. None: all.
 
     Returns:
-        An `Observation`: `steps` holds one `StepRecord` a measured step, `last` is the latest, `table()`
-        turns them into plain numbers.
+        An `Observation`: `steps` holds one `StepRecord` a measured step, `last` is the latest, `evaluations`
+        has the others, `table()` turns them into plain numbers.
 
     Raises:
-        ValueError: For numbers out of range, an unknown layer, a model without layers, or an optimizer that
-            holds none of its parameters.
-        RuntimeError: When the same observation is used for a second block.
+        ValueError: For numbers out of range, an unknown layer, a model without layers, one that is compiled,
+            sharded or on several devices, `activations` that are no classes of modules, or an optimizer that
+            holds none of the model's parameters.
+        RuntimeError: When the same observation is used for a second block, or a compiled version of the model
+            is called in it.
 
     Examples:
         >>> import torch
