@@ -119,6 +119,7 @@ class Layout(NamedTuple):
     units: int  # their dimension, counted from the end
     replicas: int  # leading dimensions that run over networks
     data: tuple[int, ...]  # the dimensions that run over examples and positions
+    behind: int = 0  # dimensions behind the units that an activation of a user's own expects
 
 
 class Layouts:
@@ -161,7 +162,8 @@ def own_layout(module: nn.Module, ndim: int) -> tuple[Layout, bool]:
         units = -len(module.normalized_shape)
     elif not isinstance(module, UNITS_LAST):
         units, known = 1 - ndim if ndim in (4, 5) else -1, False  # (n, channels, h, w), else (…, units)
-    return Layout(units, replicas, tuple(d for d in range(replicas - ndim, 0) if d != units)), known
+    data = tuple(d for d in range(replicas - ndim, 0) if d != units)
+    return Layout(units, replicas, data, 0 if hasattr(module, "examples_dim") else -1 - units), known
 
 
 # Rows

@@ -27,7 +27,7 @@ from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.autograd import Variable
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim import Optimizer
@@ -42,7 +42,7 @@ from .layout import (
     modules_of,
     tensors_of,
 )
-from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, workspace
+from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, quick_moments, workspace
 from .records import Kept, Pass, StepRecord, plain_rows
 from .step import Memory, Parameter, Recomputation, Step, Traced
 
@@ -93,12 +93,13 @@ class Observation:
         self._parameters = _parameters(model, layers)
         self._flat = [parameter for several in self._parameters.values() for parameter in several]
         self._handles: list[Any] = []  # of the whole block
+        self._output_hook: list[Any] = []  # where something may be measured
         self._measuring: list[Any] = []  # of the parameters, in measured steps
         self._returning: list[Any] = []  # of the outputs of one call
         self._trained: list[bool] = []  # which parameters have a hook
         self._count = 0  # steps begun before this one
         self._evaluated = 0  # calls that were evaluations
-        self._started = self._entered = False
+        self._started = self._entered = self._distributed = False
         self._scale: Tensor | None = None  # of the backward pass under way
         self._scaled_task = -1
         self._now: Step | None = None  # the step under way, if it is measured
@@ -167,20 +168,21 @@ class Observation:
             )
         check_model("observe", self._model, self._declared)
         self._entered = True
+        self._distributed = distributed.is_available() and distributed.is_initialized()
         self._handles.append(register_module_forward_pre_hook(self._on_input))
-        self._handles.append(register_module_forward_hook(self._on_output, always_call=True))
         _scaled.watch(self)
         if self._optimizer is not None:
             self._handles.append(self._optimizer.register_step_pre_hook(self._before_step))
             self._handles.append(self._optimizer.register_step_post_hook(self._after_step))
             self._begin()
+        self._hook_outputs()
         return self
 
     def __exit__(self, *error: object) -> None:
         _scaled.leave(self)
         self._end()
         self._decide()
-        for handles in (self._handles, self._measuring, self._outermost):
+        for handles in (self._handles, self._output_hook, self._measuring, self._outermost):
             _remove(handles)
         self._clear()
 
@@ -207,7 +209,7 @@ class Observation:
     def _end(self) -> None:
         if self._now is not None:
             _remove(self._now.handles)
-        self._now = self._passed = self._recomputation = None
+        self._now = self._current = self._passed = self._recomputation = None
         self._inputs.clear()
         self._touched.clear()
         self._moving.clear()
@@ -216,6 +218,15 @@ class Observation:
         self._end()
         self._count += self._started
         self._begin()
+        self._hook_outputs()
+
+    def _hook_outputs(self) -> None:
+        """Follow calls of layers to their end; steps that are not measured do without."""
+        needed = self._optimizer is None or (self._now or self._current or self._undecided) is not None
+        if not needed:
+            _remove(self._output_hook)
+        elif not self._output_hook:
+            self._output_hook.append(register_module_forward_hook(self._on_output, always_call=True))
 
     # Calls of the model
 
@@ -241,6 +252,7 @@ class Observation:
             self._current = self._now
         else:
             self._current = self._evaluation()
+        self._hook_outputs()
 
     def _evaluation(self) -> Step | None:
         """The step of a call in eval mode or without gradient, if it is measured."""
@@ -279,7 +291,8 @@ class Observation:
         if call is not None and call is self._undecided:
             self._undecided = None
             self._train(call.step)
-        self._measure_at_its_end()
+        if self._distributed:
+            self._measure_at_its_end()
 
     def _train(self, step: Step | None) -> None:
         """Backward has reached a call in eval mode: it was no evaluation."""
@@ -334,6 +347,8 @@ class Observation:
             self._depth += 1
             if self._depth == 1:
                 self._enter_call()
+            if not self._output_hook:  # nobody will say when it returns
+                self._depth = 0
         elif type(module).__name__ == "OptimizedModule":
             self._refuse_compiled(module)
         step = self._step_of(module)
@@ -396,16 +411,17 @@ class Observation:
             one.output = step.keep(z, traced.layout, self._rows, key)
         else:  # no activation, or Maxout, whose units are others
             traced = self._look(step, module, tensor, z, key)
+            assert traced.kept.sample is not None
             one.output = traced.kept.sample
         one.before, layout = traced.kept, traced.layout
         self._passed = traced
         self._layouts.follow(z, layout)
-        one.behind = 0 if hasattr(module, "examples_dim") else -1 - layout.units
-        one.replicas = layout.replicas
+        one.behind, one.replicas = layout.behind, layout.replicas
         one.entries = math.prod(z.shape[layout.replicas :])
         one.data = one.entries // z.shape[layout.units]
-        if one.before.active is not None:  # the sample is not all
-            one.moments = moments(z, layout.data, workspace(self._memory, z))
+        quick = quick_moments(one.output) if one.output.numel() == z.numel() else None  # the sample is all
+        one.quick = quick is not None
+        one.moments = quick or moments(z, layout.data, workspace(self._memory, z))
         if tensor.requires_grad:
             step.handles.append(tensor.register_hook(partial(self._on_output_gradient, one)))
         else:
@@ -413,9 +429,8 @@ class Observation:
 
     def _look(self, step: Step, module: nn.Module, tensor: Tensor, z: Tensor, key: tuple[int, str]) -> Traced:
         layout = self._layouts.find(module, z)
-        sample, count = step.keep(z, layout, self._rows, key), None
-        if sample.numel() < z.numel():
-            count = active(z, layout.data, workspace(self._memory, z))
+        count = active(z, layout.data, workspace(self._memory, z))
+        sample = step.keep(z, layout, self._rows, key)
         return Traced.of(tensor, z.shape, layout, Kept(sample, count))
 
     def _runs_again(self) -> bool:
@@ -454,10 +469,13 @@ class Observation:
         Variable._execution_engine.queue_callback(ends)
 
     def _on_gradient(self, parameter: Parameter, tensor: nn.Parameter) -> None:
-        self._touched[parameter.name] = parameter
         if self._now is not None:
             self._now.scale = self._scale
-        self._measure_at_its_end()
+        if self._distributed:  # it is an average only at the end
+            self._touched[parameter.name] = parameter
+            self._measure_at_its_end()
+        else:  # in one process at once, while the gradient is in the cache
+            self._measure_gradient(parameter)
 
     def _measure_at_its_end(self) -> None:
         """When this backward pass is over, be it one that a checkpoint begins within another."""
@@ -469,20 +487,20 @@ class Observation:
     def _on_gradients(self) -> None:
         """Backward is at its end."""
         self._queued = -1
+        for parameter in self._touched.values():
+            self._measure_gradient(parameter)
+
+    def _measure_gradient(self, parameter: Parameter) -> None:
         if self._now is None:
             return
-        for parameter in self._touched.values():
-            if parameter.tensor.grad is None:
-                self._now.gradients.pop(parameter.name, None)
-                continue
-            g = parameter.tensor.grad.detach()
-            if g.layout != torch.strided:
-                g = g.to_dense()
-            self._now.gradients[parameter.name] = (
-                g.clone()
-                if parameter.small
-                else gradient_counts(g, parameter.dims, workspace(self._memory, g))
-            )
+        g = parameter.tensor.grad
+        if g is None:
+            self._now.gradients.pop(parameter.name, None)
+            return
+        g = g.detach() if g.layout == torch.strided else g.detach().to_dense()
+        self._now.gradients[parameter.name] = (
+            g.clone() if parameter.small else gradient_counts(g, parameter.dims, workspace(self._memory, g))
+        )
 
     # Update
 

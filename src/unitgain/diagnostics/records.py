@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .measures import SATURATED_BELOW, correlation, effective_rank, saturated_share
+from .measures import SATURATED_BELOW, Moments, correlation, effective_rank, saturated_share
 
 __all__ = ["Kept", "LayerGradient", "LayerSignal", "Pass", "StepRecord", "plain_rows"]
 
@@ -32,10 +32,11 @@ class Pass:
     name: str = ""  # the layer's, with the number of the call if it is not the first
     fraction: float = SATURATED_BELOW
     activation: nn.Module | None = None  # if it is one, element by element
-    behind: int = 0  # dimensions behind the units: of images two
+    behind: int = 0  # see Layout
     before: Kept = field(default_factory=Kept)  # pre-activations; of any other layer, the outputs
     output: Tensor | None = None  # a sample of the outputs
-    moments: tuple[Tensor, Tensor] | None = None  # their mean and variance
+    moments: Moments | None = None  # of all of them
+    quick: bool = False  # whether the moments may be too coarse
     data: int = 1  # examples and positions, all of them
     entries: int = 1  # of the outputs, for one network
     replicas: int = 0  # leading dimensions that run over networks

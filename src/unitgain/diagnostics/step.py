@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from .layout import Layout, sample_rows
-from .measures import Counts, active, gradient_counts, joint_norm, moments, norm, workspace
+from .measures import Counts, are_far, gradient_counts, joint_norm, moments, norm, workspace
 from .records import Kept, LayerGradient, LayerSignal, Pass, StepRecord
 
 __all__ = ["Memory", "Parameter", "Recomputation", "Step", "Traced"]
@@ -80,13 +80,14 @@ class Step:
         return StepRecord(self.step, list(self.signals), gradients, self.training)
 
     def _complete(self, memory: Memory) -> None:
-        """The measures of layers whose samples hold all their data, in one go: in a hook each costs more."""
-        for one in self.passes:
-            z, h = one.before, one.output
-            if z.active is None and z.sample is not None:
-                z.active = active(z.sample, (-2,), workspace(memory, z.sample))
-            if one.moments is None and h is not None:
-                one.moments = moments(h, (-2,), workspace(memory, h))
+        """Measure again what was measured too coarsely, while there is the sample."""
+        quick = [one for one in self.passes if one.quick]
+        if quick and are_far([one.moments for one in quick if one.moments is not None]):
+            for one in quick:
+                assert one.output is not None
+                one.moments = moments(one.output, (-2,), workspace(memory, one.output))
+        for one in quick:
+            one.quick = False
 
     def _gradient(self, name: str, parameters: list[Parameter]) -> LayerGradient | None:
         counts: list[Counts] = []
