@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "NORMALIZES",
+    "ROWS",
     "Layout",
     "Layouts",
     "as_rows",
@@ -67,7 +68,8 @@ def check_model(owner: str, model: nn.Module, activations: Collection[type[nn.Mo
 def _runs_otherwise(module: nn.Module) -> str:
     forward = module.forward
     compiled = hasattr(forward, "_torchdynamo_orig_callable") and not hasattr(forward, "_torchdynamo_disable")
-    if compiled or module._compiled_call_impl is not None:
+    call = module._compiled_call_impl
+    if compiled or not (call is None or hasattr(call, "observers")):
         return "compiled by torch.compile"
     if isinstance(module, torch.jit.ScriptModule):
         return "compiled by torch.jit"
@@ -120,6 +122,9 @@ class Layout(NamedTuple):
     replicas: int  # leading dimensions that run over networks
     data: tuple[int, ...]  # the dimensions that run over examples and positions
     behind: int = 0  # dimensions behind the units that an activation of a user's own expects
+
+
+ROWS = Layout(units=-1, replicas=0, data=(-2,))
 
 
 class Layouts:

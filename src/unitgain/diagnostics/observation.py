@@ -19,7 +19,7 @@ the samples' memory (`Step.release`); saturation, correlation and rank only when
 
 from __future__ import annotations
 
-import math
+import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
@@ -34,17 +34,19 @@ from torch.optim import Optimizer
 
 from .layout import (
     NORMALIZES,
+    Layout,
     Layouts,
     as_rows,
     check_model,
     first_tensor,
     is_activation,
     modules_of,
+    sample_rows,
     tensors_of,
 )
 from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, quick_moments, workspace
 from .records import Kept, Pass, StepRecord, plain_rows
-from .step import Memory, Parameter, Recomputation, Step, Traced
+from .step import Memory, Parameter, Recomputation, Step, Traced, version_of
 
 __all__ = ["Observation", "observe"]
 
@@ -60,6 +62,47 @@ def _remove(handles: list[Any]) -> None:
 
 def _in_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
+
+
+class Calls:
+    """What `model(…)` runs while the model is observed; torch leaves this attribute out of every copy."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.observers: list[Observation] = []
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Calls:
+        """Those of `model`, which all its observations share."""
+        if model._compiled_call_impl is None:
+            model._compiled_call_impl = cls(model)
+        return model._compiled_call_impl  # type: ignore[return-value]
+
+    def leave(self, observation: Observation) -> None:
+        """Without observations the model is as it was."""
+        self.observers.remove(observation)
+        if not self.observers:
+            del self._model._compiled_call_impl
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return self._model._call_impl(*args, **kwargs)
+        observers, output = list(self.observers), None
+        for one in observers:
+            one._enter_call()
+        try:
+            output = self._model._call_impl(*args, **kwargs)
+        finally:
+            for one in observers:
+                one._leave_call(output)
+        return output
+
+    def __reduce__(self) -> tuple:  # where a class decides itself what its copies get
+        return _nothing, ()
+
+
+def _nothing() -> None:
+    return None
 
 
 class Undecided(NamedTuple):
@@ -89,11 +132,13 @@ class Observation:
         self._modules = modules_of(model)
         self._names = {module: name for name, module in layers.items() if module in self._modules}
         self._activations = {module for module in self._names if is_activation(module, activations)}
-        self._leaves = {module for module in self._modules if next(module.children(), None) is None}
+        leaves = {module for module in self._modules if next(module.children(), None) is None}
+        self._looked_at = self._activations | {module for module in self._names if isinstance(module, FUSED)}
+        self._measured = leaves | self._names.keys()
         self._parameters = _parameters(model, layers)
         self._flat = [parameter for several in self._parameters.values() for parameter in several]
         self._handles: list[Any] = []  # of the whole block
-        self._output_hook: list[Any] = []  # where something may be measured
+        self._modules_hooks: list[Any] = []  # of all modules, while something is measured
         self._measuring: list[Any] = []  # of the parameters, in measured steps
         self._returning: list[Any] = []  # of the outputs of one call
         self._trained: list[bool] = []  # which parameters have a hook
@@ -110,6 +155,7 @@ class Observation:
         self._depth = 0  # of calls of the model within each other
         self._with_gradient = self._afresh = False  # of the last call of the model
         self._undecided: Undecided | None = None
+        self._seemed: Step | None = None  # the last evaluation, as long as nothing says otherwise
         self._outermost: list[Any] = []  # hooks on the outputs of the model
         self._layouts = Layouts()
         self._inputs: dict[nn.Module, Traced | int] = {}
@@ -169,20 +215,21 @@ class Observation:
         check_model("observe", self._model, self._declared)
         self._entered = True
         self._distributed = distributed.is_available() and distributed.is_initialized()
-        self._handles.append(register_module_forward_pre_hook(self._on_input))
+        Calls.of(self._model).observers.append(self)
         _scaled.watch(self)
         if self._optimizer is not None:
             self._handles.append(self._optimizer.register_step_pre_hook(self._before_step))
             self._handles.append(self._optimizer.register_step_post_hook(self._after_step))
             self._begin()
-        self._hook_outputs()
+        self._hook_modules()
         return self
 
     def __exit__(self, *error: object) -> None:
+        Calls.of(self._model).leave(self)
         _scaled.leave(self)
         self._end()
         self._decide()
-        for handles in (self._handles, self._output_hook, self._measuring, self._outermost):
+        for handles in (self._handles, self._modules_hooks, self._measuring, self._outermost):
             _remove(handles)
         self._clear()
 
@@ -193,6 +240,7 @@ class Observation:
             self._attach()
         else:
             _remove(self._measuring)
+        self._hook_modules()
 
     def _attach(self) -> None:
         """Hook the parameters of a measured step; what has been thawed since the last one is new."""
@@ -218,25 +266,25 @@ class Observation:
         self._end()
         self._count += self._started
         self._begin()
-        self._hook_outputs()
 
-    def _hook_outputs(self) -> None:
-        """Follow calls of layers to their end; steps that are not measured do without."""
-        needed = self._optimizer is None or (self._now or self._current or self._undecided) is not None
-        if not needed:
-            _remove(self._output_hook)
-        elif not self._output_hook:
-            self._output_hook.append(register_module_forward_hook(self._on_output, always_call=True))
+    def _hook_modules(self) -> None:
+        """Hook all modules while there is something to measure: a step under way, a call, or the first."""
+        if self._now is None and self._current is None and self._started:
+            _remove(self._modules_hooks)
+        elif not self._modules_hooks:
+            self._modules_hooks.append(register_module_forward_pre_hook(self._on_input))
+            self._modules_hooks.append(register_module_forward_hook(self._on_output))
 
     # Calls of the model
 
     def _enter_call(self) -> None:
         """The model is called: another batch, an evaluation, or a checkpoint of all of it in backward."""
+        self._depth += 1
         within = _in_backward()
-        if within and self._with_gradient:
+        if self._depth > 1 or (within and self._with_gradient):
             return
         if within:  # what seemed to be an evaluation was the first run of a checkpoint
-            self._forget_evaluation(self._current)
+            self._forget_evaluation(self._seemed)
         self._with_gradient, self._afresh = torch.is_grad_enabled(), within
         self._passed = None
         self._inputs.clear()
@@ -252,7 +300,7 @@ class Observation:
             self._current = self._now
         else:
             self._current = self._evaluation()
-        self._hook_outputs()
+        self._hook_modules()
 
     def _evaluation(self) -> Step | None:
         """The step of a call in eval mode or without gradient, if it is measured."""
@@ -265,6 +313,7 @@ class Observation:
         step = Step(taken, training=False, wanted=wanted) if wanted or trains else None
         if self._with_gradient:
             self._undecided = Undecided(step)
+        self._seemed = step
         return step
 
     def _decide(self) -> None:
@@ -280,12 +329,18 @@ class Observation:
 
     def _leave_call(self, output: Any) -> None:
         """The model returns, and there backward is to begin."""
+        self._depth -= 1
+        if self._depth:
+            return
         self._afresh = False
         outputs = [tensor for tensor in tensors_of(output) if tensor.requires_grad]
         if outputs and (self._current is not None or self._undecided is not None):
             _remove(self._outermost)
             hook = partial(self._on_backward, self._undecided)
             self._outermost += [tensor.register_hook(hook) for tensor in outputs]
+        if self._current is not self._now:
+            self._current = None
+            self._hook_modules()
 
     def _on_backward(self, call: Undecided | None, gradient: Tensor) -> None:
         if call is not None and call is self._undecided:
@@ -330,7 +385,8 @@ class Observation:
         return self._now if torch.is_grad_enabled() and module.training else None
 
     def _open(self, step: Step) -> None:
-        """Keep the record of a step; the step before lets go of its samples."""
+        """Keep the record of a step; the step before hands its samples' memory over."""
+        step.opened = True
         kept = self._steps if step.training else self._evaluations
         if step.wanted and not (kept and kept[-1] is step):
             if kept:
@@ -343,85 +399,67 @@ class Observation:
     def _on_input(self, module: nn.Module, inputs: tuple) -> None:
         if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return
-        if module is self._model:
-            self._depth += 1
-            if self._depth == 1:
-                self._enter_call()
-            if not self._output_hook:  # nobody will say when it returns
-                self._depth = 0
-        elif type(module).__name__ == "OptimizedModule":
+        if type(module).__name__ == "OptimizedModule":
             self._refuse_compiled(module)
-        step = self._step_of(module)
-        if step is not None and module in self._names:
-            self._outside_inference(self._measure_input, step, module, inputs)
+        if module not in self._looked_at or (step := self._step_of(module)) is None:
+            return
+        if isinstance(module, FUSED):
+            self._inputs[module] = len(step.passes)
+        elif torch.is_inference_mode_enabled():
+            with torch.inference_mode(False), torch.no_grad():
+                self._measure_input(step, module, inputs)
+        elif self._afresh or not _in_backward():
+            self._measure_input(step, module, inputs)
 
     def _on_output(self, module: nn.Module, inputs: tuple, output: Any) -> None:
         if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return
-        step = self._step_of(module)
-        if step is not None and (module in self._names or module in self._leaves):
-            self._outside_inference(self._measure_output, step, module, output)
-        if module is self._model:
-            self._depth -= 1
-            if self._depth == 0:
-                self._leave_call(output)
-
-    def _outside_inference(self, measure: Callable, *args: Any) -> None:
-        """Measure in ordinary tensors also where the model runs in inference mode."""
-        if torch.is_inference_mode_enabled():
-            with torch.inference_mode(False), torch.no_grad():
-                measure(*args)
-        else:
-            measure(*args)
+        if module in self._measured and (step := self._step_of(module)) is not None:
+            known, tensor = self._inputs.pop(module, None), first_tensor(output)
+            if tensor is None:
+                pass
+            elif torch.is_inference_mode_enabled():  # measured in ordinary tensors all the same
+                with torch.inference_mode(False), torch.no_grad():
+                    self._measure_output(step, module, tensor, known)
+            elif self._afresh or not _in_backward():
+                self._measure_output(step, module, tensor, known)
+            else:
+                self._run_again(module, tensor)
 
     def _measure_input(self, step: Step, module: nn.Module, inputs: tuple) -> None:
-        if isinstance(module, FUSED):
-            self._inputs[module] = len(step.passes)
-        if module not in self._activations or self._runs_again():
-            return
-        tensor = first_tensor(inputs)
-        if tensor is None:
-            return
-        self._open(step)
-        passed = self._passed
-        if passed is None or not passed.is_still(tensor):
-            passed = self._look(step, module, tensor, as_rows(tensor), (len(step.passes), "before"))
-        self._inputs[module] = passed
+        if (tensor := first_tensor(inputs)) is not None:
+            passed = self._passed
+            if passed is None or not passed.is_still(tensor):
+                passed = self._look(step, module, tensor, as_rows(tensor), (len(step.passes), "before"))
+            self._inputs[module] = passed
 
-    def _measure_output(self, step: Step, module: nn.Module, output: Any) -> None:
-        known = self._inputs.pop(module, None)
-        tensor = first_tensor(output)
-        if tensor is None:
-            return
-        if self._runs_again():
-            self._run_again(step, module, tensor)
-            return
-        z = as_rows(tensor)
-        name = self._names.get(module)
+    def _measure_output(
+        self, step: Step, module: nn.Module, tensor: Tensor, known: Traced | int | None
+    ) -> None:
+        z, name = as_rows(tensor), self._names.get(module)
         if name is None:
             self._layouts.follow(z, self._layouts.find(module, z))
             return
         if isinstance(known, int) and known < len(step.passes):  # its parts have run and have rows
             return
-        self._open(step)
         key = len(step.passes), "output"
-        one = step.call(name, self._fraction)
         if isinstance(known, Traced) and known.shape == z.shape:
-            traced, one.activation = known, module
-            one.output = step.keep(z, traced.layout, self._rows, key)
+            traced, activation = known, module
+            sample = self._sample(step, z, traced.layout, key)
         else:  # no activation, or Maxout, whose units are others
-            traced = self._look(step, module, tensor, z, key)
+            traced, activation = self._look(step, module, tensor, z, key), None
             assert traced.kept.sample is not None
-            one.output = traced.kept.sample
-        one.before, layout = traced.kept, traced.layout
+            sample = traced.kept.sample
+        layout = traced.layout
         self._passed = traced
         self._layouts.follow(z, layout)
-        one.behind, one.replicas = layout.behind, layout.replicas
-        one.entries = math.prod(z.shape[layout.replicas :])
-        one.data = one.entries // z.shape[layout.units]
-        quick = quick_moments(one.output) if one.output.numel() == z.numel() else None  # the sample is all
-        one.quick = quick is not None
-        one.moments = quick or moments(z, layout.data, workspace(self._memory, z))
+        one = step.call(name, self._fraction, layout, z.shape)
+        one.activation, one.before, one.output = activation, traced.kept, sample
+        if sample.numel() == z.numel():  # it is all
+            one.moments = quick_moments(sample)
+        one.quick = one.moments is not None
+        if one.moments is None:
+            one.moments = moments(z, layout.data, workspace(self._memory, z))
         if tensor.requires_grad:
             step.handles.append(tensor.register_hook(partial(self._on_output_gradient, one)))
         else:
@@ -430,13 +468,19 @@ class Observation:
     def _look(self, step: Step, module: nn.Module, tensor: Tensor, z: Tensor, key: tuple[int, str]) -> Traced:
         layout = self._layouts.find(module, z)
         count = active(z, layout.data, workspace(self._memory, z))
-        sample = step.keep(z, layout, self._rows, key)
-        return Traced.of(tensor, z.shape, layout, Kept(sample, count))
+        kept = Kept(self._sample(step, z, layout, key), count)
+        return Traced(weakref.ref(tensor), version_of(tensor), z.shape, layout, kept)
 
-    def _runs_again(self) -> bool:
-        return _in_backward() and not self._afresh
+    def _sample(self, step: Step, z: Tensor, layout: Layout, key: tuple[int, str]) -> Tensor:
+        """At most so many rows, in the same memory at every measured step."""
+        if not step.opened:
+            self._open(step)
+        rows, sample = sample_rows(z, layout, self._rows), step.samples.get(key)
+        if sample is None or sample.shape != rows.shape or sample.dtype != rows.dtype:
+            sample = step.samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        return sample.copy_(rows)
 
-    def _run_again(self, step: Step, module: nn.Module, tensor: Tensor) -> None:
+    def _run_again(self, module: nn.Module, tensor: Tensor) -> None:
         """A layer in a checkpoint, in backward: of its first run only the gradient is missing."""
         name = self._names.get(module)
         if name is None or not tensor.requires_grad or self._now is None:
@@ -456,7 +500,8 @@ class Observation:
 
     def _on_output_gradient(self, one: Pass, gradient: Tensor) -> None:
         g = as_rows(gradient)
-        length = norm(g, tuple(range(one.replicas, g.ndim)) if one.replicas else None)
+        replicas = one.layout.replicas
+        length = norm(g, tuple(range(replicas, g.ndim)) if replicas else None)
         one.norm = length if self._scale is None else length / self._scale
 
     def _on_scaled_backward(self, scale: Tensor, gradient: Tensor) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .layout import ROWS, Layout
 from .measures import SATURATED_BELOW, Moments, correlation, effective_rank, saturated_share
 
 __all__ = ["Kept", "LayerGradient", "LayerSignal", "Pass", "StepRecord", "plain_rows"]
@@ -31,15 +32,14 @@ class Pass:
     layer: str = ""
     name: str = ""  # the layer's, with the number of the call if it is not the first
     fraction: float = SATURATED_BELOW
+    layout: Layout = ROWS  # of the outputs
     activation: nn.Module | None = None  # if it is one, element by element
-    behind: int = 0  # see Layout
     before: Kept = field(default_factory=Kept)  # pre-activations; of any other layer, the outputs
     output: Tensor | None = None  # a sample of the outputs
     moments: Moments | None = None  # of all of them
     quick: bool = False  # whether the moments may be too coarse
     data: int = 1  # examples and positions, all of them
     entries: int = 1  # of the outputs, for one network
-    replicas: int = 0  # leading dimensions that run over networks
     norm: Tensor | None = None  # of the gradient with respect to the outputs
     runs_again: bool = False  # in backward, as checkpointing has it
 
@@ -121,7 +121,7 @@ class LayerSignal:
         one = self._pass
         z = self._sample("saturation", one.before.sample)
         f = one.activation
-        return None if f is None else saturated_share(f, z, one.fraction, one.behind)
+        return None if f is None else saturated_share(f, z, one.fraction, one.layout.behind)
 
     @property
     def saturated(self) -> Tensor | None:

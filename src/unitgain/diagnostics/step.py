@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import NamedTuple
 
@@ -9,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from .layout import Layout, sample_rows
+from .layout import Layout
 from .measures import Counts, are_far, gradient_counts, joint_norm, moments, norm, workspace
 from .records import Kept, LayerGradient, LayerSignal, Pass, StepRecord
 
-__all__ = ["Memory", "Parameter", "Recomputation", "Step", "Traced"]
+__all__ = ["Memory", "Parameter", "Recomputation", "Step", "Traced", "version_of"]
 
 Memory = dict[torch.dtype, Tensor]  # to work in, see measures.workspace
 
@@ -39,22 +40,18 @@ class Step:
         self.updates: dict[str, tuple[Tensor, Tensor]] = {}  # step and parameter: norms, or copies
         self.scale: Tensor | None = None  # what the loss was multiplied by before backward
         self.samples: dict[tuple[int, str], Tensor] = {}  # the memory of the samples, by call
+        self.opened = False  # whether there is anything to keep
         self.handles: list[RemovableHandle] = []  # of the hooks on outputs
         self._calls: dict[str, int] = {}
 
-    def call(self, layer: str, fraction: float) -> Pass:
-        """A new pass of `layer`, in the order in which they ran."""
+    def call(self, layer: str, fraction: float, layout: Layout, shape: torch.Size) -> Pass:
+        """A new pass of `layer`, whose outputs have that layout and shape."""
         count = self._calls[layer] = self._calls.get(layer, 0) + 1
-        one = Pass(layer, layer if count == 1 else f"{layer}#{count}", fraction)
+        one = Pass(layer, layer if count == 1 else f"{layer}#{count}", fraction, layout)
+        one.entries = math.prod(shape[layout.replicas :])
+        one.data = one.entries // shape[layout.units]
         self.passes.append(one)
         return one
-
-    def keep(self, z: Tensor, layout: Layout, count: int, key: tuple[int, str]) -> Tensor:
-        """A sample of at most `count` rows, in the same memory at every measured step."""
-        rows, sample = sample_rows(z, layout, count), self.samples.get(key)
-        if sample is None or sample.shape != rows.shape or sample.dtype != rows.dtype:
-            sample = self.samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
-        return sample.copy_(rows)
 
     def release(self, memory: Memory) -> dict[tuple[int, str], Tensor]:
         """Let go of the samples and hand over what held them, with `memory` to work in."""
@@ -173,15 +170,11 @@ class Traced(NamedTuple):
     layout: Layout
     kept: Kept
 
-    @classmethod
-    def of(cls, tensor: Tensor, shape: torch.Size, layout: Layout, kept: Kept) -> Traced:
-        """What is to be remembered of `tensor`."""
-        return cls(weakref.ref(tensor), _version(tensor), shape, layout, kept)
-
     def is_still(self, tensor: Tensor) -> bool:
         """Whether `tensor` is that one, unchanged since."""
-        return self.tensor() is tensor and self.version == _version(tensor) != -1
+        return self.tensor() is tensor and self.version == version_of(tensor) != -1
 
 
-def _version(tensor: Tensor) -> int:
+def version_of(tensor: Tensor) -> int:
+    """How often it was changed in place; -1 where nobody counts."""
     return -1 if tensor.is_inference() else tensor._version
