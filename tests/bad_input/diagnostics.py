@@ -35,6 +35,14 @@ def compiled_elsewhere() -> None:
         compiled(torch.ones(4, 2))
 
 
+def called_in_a_compiled_function() -> None:
+    optimizer = torch.optim.SGD(NET.parameters(), lr=0.0)
+    call = torch.compile(lambda x: NET(x), backend="eager")
+    with observe(NET, optimizer=optimizer):
+        call(torch.ones(4, 2)).sum().backward()
+        optimizer.step()
+
+
 def optimizer_of_others() -> torch.optim.Optimizer:
     return torch.optim.SGD(nn.Linear(2, 3).parameters(), lr=0.1)
 
@@ -143,6 +151,13 @@ CASES = [
         compiled_elsewhere,
         RuntimeError,
         "observe: model must be called itself, got a call of what torch.compile made of '0'",
+    ),
+    Case(
+        "diagnostics.observe",
+        called_in_a_compiled_function,
+        RuntimeError,
+        "observe: model must be called module by module, got gradients of a Sequential without a call of its "
+        "layers, as of a compiled function",
     ),
     Case(
         "diagnostics.Observation",

@@ -59,12 +59,14 @@ def assert_no_trace(model: nn.Module, optimizer: torch.optim.Optimizer | None = 
         hooks += [optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks]
     assert len(hooks) > 8
     assert not any(hooks)
+    assert "_compiled_call_impl" not in vars(model)
     assert torch.amp.GradScaler.scale.__qualname__ == "GradScaler.scale"
     assert not hasattr(torch.amp.GradScaler.scale, "__wrapped__")
 
 
 def assert_no_hook(model: nn.Module) -> None:
     """A copy made within the block has none of its own."""
+    assert model._compiled_call_impl is None
     for module in model.modules():
         assert not any(value for key, value in vars(module).items() if "_hooks" in key)
     for parameter in model.parameters():

@@ -579,4 +579,5 @@ def test_what_is_compiled_is_refused_by_name(model, part):
     model.compile(backend="eager")
     with pytest.raises(ValueError, match="got the model compiled"), seen:
         pass
+    del model._compiled_call_impl
     assert_no_trace(model)

@@ -81,7 +81,7 @@ class Calls:
     def leave(self, observation: Observation) -> None:
         """Without observations the model is as it was."""
         self.observers.remove(observation)
-        if not self.observers:
+        if not self.observers and self._model._compiled_call_impl is self:  # not compiled since
             del self._model._compiled_call_impl
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -215,7 +215,8 @@ class Observation:
         check_model("observe", self._model, self._declared)
         self._entered = True
         self._distributed = distributed.is_available() and distributed.is_initialized()
-        Calls.of(self._model).observers.append(self)
+        self._calls = Calls.of(self._model)
+        self._calls.observers.append(self)
         _scaled.watch(self)
         if self._optimizer is not None:
             self._handles.append(self._optimizer.register_step_pre_hook(self._before_step))
@@ -225,7 +226,7 @@ class Observation:
         return self
 
     def __exit__(self, *error: object) -> None:
-        Calls.of(self._model).leave(self)
+        self._calls.leave(self)
         _scaled.leave(self)
         self._end()
         self._decide()
@@ -552,6 +553,11 @@ class Observation:
     def _before_step(self, optimizer: Optimizer, *call: object) -> None:
         if self._now is None:
             return
+        if self._now.gradients and not self._now.opened and not self._steps:
+            raise RuntimeError(
+                f"observe: model must be called module by module, got gradients of a "
+                f"{type(self._model).__name__} without a call of its layers, as of a compiled function"
+            )
         held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
         for parameter in self._flat:
             if id(parameter.tensor) in held:
@@ -651,8 +657,8 @@ def observe(
     Modules are seen, not functions: after `torch.relu(layer(x))` there is a row for the layer, and none for
     the ReLU. What torch runs as one function has one row, an `nn.TransformerEncoderLayer` in eval mode. A
     checkpointed layer stands there once, padding is no data in packed and in nested sequences (elsewhere it
-    is), and calls under the transforms of `torch.func` leave nothing. A model that is compiled is refused; a
-    compiled function that calls it leaves no signals.
+    is), and calls under the transforms of `torch.func` leave nothing. A model that is compiled is refused,
+    and a compiled function that calls it leaves nothing.
 
     Nothing is moved off the device, or waited for, before it is read. Held are, in float32, 12 bytes a unit
     and 12 an entry of parameters of at most 4,096 entries, for each measured step and evaluation; of the last
@@ -685,8 +691,8 @@ def observe(
         ValueError: For numbers out of range, an unknown layer, a model without layers, one that is compiled,
             sharded or on several devices, `activations` that are no classes of modules, or an optimizer that
             holds none of the model's parameters.
-        RuntimeError: When the same observation is used for a second block, or a compiled version of the model
-            is called in it.
+        RuntimeError: When the same observation is used for a second block, a compiled version of the model is
+            called in it, or the optimizer's first step finds gradients but no layer that was called.
 
     Examples:
         >>> import torch
