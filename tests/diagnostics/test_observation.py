@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from tests.diagnostics.nets import DEVICES, assert_no_trace, assert_signal, data, pieces, small_net
+from tests.diagnostics.nets import (
+    DEVICES,
+    assert_no_trace,
+    assert_signal,
+    data,
+    pieces,
+    small_net,
+)
 from unitgain.activations import Activation
 from unitgain.diagnostics import (
     correlation,
@@ -694,3 +701,28 @@ def test_an_output_that_outlives_the_block_carries_no_hook():
     assert not out._backward_hooks
     assert [layer.gradient for layer in seen.last.layers] == [None] * 5
     assert seen.last.gradients == []
+
+
+def test_measures_do_not_follow_autocast():
+    """Correlation and rank in the precision of the outputs, also when they are read within it."""
+    model, x = small_net(), data()
+    with observe(model) as seen, torch.autocast("cpu", torch.bfloat16):
+        out = model[0](x)
+        model(x)
+        within = seen.last.layers[0]
+        read = within.correlation, within.rank, within.mean
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(read, (correlation(out), effective_rank(out), out.float().mean(0)))
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e3, 1e5])
+def test_moments_near_and_far(distance):
+    """Of few rows and of many, and of a constant unit; the quick way is left where it is too coarse."""
+    x = torch.randn(1000, 4, generator=torch.Generator().manual_seed(0)) + distance
+    x[:, 3] = distance + 0.1
+    with observe(nn.Sequential(nn.Identity(), nn.ReLU())) as seen:
+        seen._model(x)
+    layer, exact = seen.last.layers[0], x.relu().double()
+    torch.testing.assert_close(layer.mean, exact.mean(0).float(), rtol=3e-6, atol=1e-6)
+    torch.testing.assert_close(layer.std[:3], exact.std(0, correction=0).float()[:3], rtol=2e-3, atol=0)
+    assert layer.std[3] <= 1e-6 * max(distance, 1)

@@ -382,6 +382,7 @@ def test_activations_of_one_s_own():
     a = model[1].a.detach().flatten()
     slope, grid = 1 + (2 * a * z).sin(), torch.linspace(-8, 8, 4097)[:, None]
     peak = (1 + (2 * a * grid).sin()).amax(0)
+    assert [one.name for one in seen.last.layers if one.is_activation] == ["1", "4.gate", "4"]
     snake = signal(seen.last, "1")
     assert torch.equal(snake.saturation, (slope < 0.05 * peak).float().mean(0))
     assert 0 < snake.saturation.min() < snake.saturation.max() < 1

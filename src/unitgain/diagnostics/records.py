@@ -90,6 +90,11 @@ class LayerSignal:
     _pass: Pass = field(default_factory=Pass, init=False, repr=False)
 
     @property
+    def is_activation(self) -> bool:
+        """Whether the module is an activation, and its units are those of a hidden layer."""
+        return self._pass.activation is not None
+
+    @property
     def dead(self) -> Tensor:
         """Units that no data activates, `(*replicas, units)`: a ReLU among them gets no gradient."""
         return self.share == 0
