@@ -406,7 +406,7 @@ def test_a_tensor_may_hold_a_zero_and_change():
     assert momentum.flatten().tolist() == [0, 0.5]
 
 
-# The books
+# Closures, groups, state
 
 
 @every

@@ -23,7 +23,7 @@ def rows() -> Iterator[Row]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        for every, target in ((10, 1.05), (1, 1.25)):
+        for every, target in ((10, 1.04), (1, 1.3)):
             yield Row(f"observe, every={every}", PEER, ratio(loop(every), loop(None), rounds=15), target)
         yield Row("observe, after the block", PEER, ratio(loop(0), loop(None), rounds=15), 1.01)
     finally:

@@ -1,5 +1,7 @@
 """What unitgain.diagnostics refuses."""
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -26,9 +28,44 @@ def read_too_late(figure: str) -> object:
     return getattr(layer, figure)
 
 
+def compiled_elsewhere() -> None:
+    compiled = torch.compile(NET[0], backend="eager")
+    with warnings.catch_warnings(), observe(NET):
+        warnings.simplefilter("ignore")  # torch's, of global hooks
+        compiled(torch.ones(4, 2))
+
+
+def called_in_a_compiled_function() -> None:
+    optimizer = torch.optim.SGD(NET.parameters(), lr=0.0)
+    call = torch.compile(lambda x: NET(x), backend="eager")
+    with observe(NET, optimizer=optimizer):
+        call(torch.ones(4, 2)).sum().backward()
+        optimizer.step()
+
+
 def optimizer_of_others() -> torch.optim.Optimizer:
     return torch.optim.SGD(nn.Linear(2, 3).parameters(), lr=0.1)
 
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.script(nn.Linear(2, 3))
+
+
+def on_two_devices() -> nn.Module:
+    model = nn.DataParallel(nn.Linear(2, 3))
+    model.device_ids = [0, 1]
+    return model
+
+
+def sharded() -> nn.Module:
+    model = nn.Sequential(nn.Linear(2, 3))
+    model[0].weight.placements = ("as a DTensor has them",)
+    return model
+
+
+X = {observe: (), activity: (torch.ones(4, 2),)}
 
 CASES = [
     Case(
@@ -36,6 +73,30 @@ CASES = [
         lambda: activity(nn.Linear(2, 1), torch.ones(3, 2)),
         ValueError,
         "activity: model must hold activation modules such as nn.ReLU(), Linear ran none",
+    ),
+    *(
+        Case(
+            f"diagnostics.{function.__name__}",
+            lambda function=function: function(NET, *X[function], activations=[nn.ReLU()]),
+            ValueError,
+            f"{function.__name__}: activations must be classes of modules, got ReLU()",
+        )
+        for function in (observe, activity)
+    ),
+    *(
+        Case(
+            f"diagnostics.{function.__name__}",
+            lambda function=function, model=model: function(model(), *X[function]),
+            ValueError,
+            f"{function.__name__}: model must run module by module, in one piece, got {what}",
+        )
+        for function in (observe, activity)
+        for model, what in (
+            (lambda: torch.compile(nn.Linear(2, 3), backend="eager"), "the model compiled by torch.compile"),
+            (lambda: nn.Sequential(scripted()), "'0' compiled by torch.jit"),
+            (on_two_devices, "the model copied to several devices by DataParallel"),
+            (sharded, "'0' sharded over processes"),
+        )
     ),
     *(
         Case(
@@ -84,6 +145,19 @@ CASES = [
         lambda: observe(NET, optimizer=optimizer_of_others()),
         ValueError,
         "observe: optimizer must hold parameters of model, got a SGD of others",
+    ),
+    Case(
+        "diagnostics.observe",
+        compiled_elsewhere,
+        RuntimeError,
+        "observe: model must be called itself, got a call of what torch.compile made of '0'",
+    ),
+    Case(
+        "diagnostics.observe",
+        called_in_a_compiled_function,
+        RuntimeError,
+        "observe: model must be called module by module, got gradients of a Sequential without a call of its "
+        "layers, as of a compiled function",
     ),
     Case(
         "diagnostics.Observation",

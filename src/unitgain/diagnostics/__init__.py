@@ -4,10 +4,10 @@
 backward and update, and leaves no trace in it.
 """
 
-from .active_units import LayerActivity, activity
 from .measures import correlation, effective_rank, saturation
 from .observation import Observation, observe
 from .records import LayerGradient, LayerSignal, StepRecord
+from .units import LayerActivity, activity
 
 __all__ = [
     "LayerActivity",

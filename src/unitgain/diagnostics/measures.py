@@ -1,14 +1,33 @@
-"""Figures of a layer's outputs or pre-activations, `(…, n, units)`, each a pure function of one tensor."""
+"""What is measured of one tensor, each a pure function: of outputs, gradients and updates.
+
+The second part is what every measured step needs: written for speed, and none of it waits for an accelerator.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["SATURATED_BELOW", "correlation", "effective_rank", "saturation"]
+__all__ = [
+    "SATURATED_BELOW",
+    "Counts",
+    "active",
+    "are_far",
+    "correlation",
+    "effective_rank",
+    "gradient_counts",
+    "joint_norm",
+    "moments",
+    "norm",
+    "quick_moments",
+    "saturated_share",
+    "saturation",
+    "workspace",
+]
 
 
 def _rows(function: str, h: Tensor) -> Tensor:
@@ -106,12 +125,14 @@ SATURATED_BELOW = 0.05  # of the derivative's peak; tanh: |a| > 0.975, sigmoid: 
 
 def _slope(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     """|f'(z)| of an elementwise function."""
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         z = z.detach().clone().requires_grad_()
-        return torch.autograd.grad(f(z + 0).sum(), z)[0].abs()  # z + 0: f may work in place
+        y = f(z + 0)  # f may work in place
+        if not y.requires_grad:  # a constant, as a step is
+            return torch.zeros_like(z)
+        return torch.autograd.grad(y.sum(), z)[0].abs()
 
 
-@torch.inference_mode(False)
 def saturation(f: Callable[[Tensor], Tensor], z: Tensor, fraction: float = SATURATED_BELOW) -> Tensor:
     r"""The share of the examples on which each unit is saturated: its activation passes hardly any gradient.
 
@@ -146,13 +167,94 @@ def saturation(f: Callable[[Tensor], Tensor], z: Tensor, fraction: float = SATUR
         raise ValueError(f"saturation: fraction must be above 0 and below 1, got {fraction}")
     if z.ndim < 2:
         raise ValueError(f"saturation: z must have shape (…, n, units), got {tuple(z.shape)}")
+    return saturated_share(f, z, fraction)
+
+
+@torch.inference_mode(False)
+def saturated_share(f: Callable[[Tensor], Tensor], z: Tensor, fraction: float, behind: int = 0) -> Tensor:
+    """`saturation`, of a module that takes its units with `behind` dimensions behind them, as images do."""
     points = torch.linspace(-8, 8, 4097, device=z.device, dtype=z.dtype).unsqueeze(-1)
-    apply = f
     if isinstance(f, nn.Module):
         if next(f.parameters(), None) is not None:  # PReLU: slopes, and so peaks, of every unit's own
             points = points.expand(*z.shape[:-2], -1, z.shape[-1])
-        plain = copy.copy(f).eval().forward  # of a copy: `eval` leaves the module as it is
-        columns = getattr(f, "examples_dim", -2) == -1
-        apply = (lambda t: plain(t.mT).mT) if columns else plain
-    peak = _slope(apply, points).amax(-2, keepdim=True)
-    return (_slope(apply, z) < fraction * peak).sum(-2) / z.shape[-2]
+        f = _on_rows(f, behind)
+    peak = _slope(f, points).amax(-2, keepdim=True)
+    return (_slope(f, z) < fraction * peak).sum(-2) / z.shape[-2]
+
+
+def _on_rows(module: nn.Module, behind: int) -> Callable[[Tensor], Tensor]:
+    """What a copy of `module` does in eval mode, as a function of rows `(…, n, units)`."""
+    forward = copy.deepcopy(module).eval().forward  # of a copy: `eval` reaches into modules within it
+    if getattr(module, "examples_dim", -2) == -1:
+        return lambda t: forward(t.mT).mT
+    return lambda t: forward(t.reshape(*t.shape, *(1,) * behind)).reshape(t.shape)
+
+
+# At every measured step
+
+FAR = 1e5  # squared mean over variance, of at most some thousand rows
+Moments = tuple[Tensor, Tensor]  # mean and variance
+Counts = tuple[Tensor, Tensor, Tensor | int, int]  # of a gradient: norm, zeros, non-finite entries, entries
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of sums: half precision counts to 256 only."""
+    return dtype if dtype == torch.float64 else torch.float32
+
+
+def workspace(memory: dict[torch.dtype, Tensor], like: Tensor) -> Tensor:
+    """A tensor to work in: for large ones on the CPU always the same, as fresh pages cost most."""
+    dtype = wide(like.dtype)
+    if like.numel() < 2**12 or like.device.type != "cpu":
+        return torch.empty_like(like, dtype=dtype)
+    if dtype not in memory:
+        memory[dtype] = torch.empty(0, dtype=dtype)
+    return memory[dtype].resize_(like.shape)  # its storage grows and never shrinks
+
+
+def active(z: Tensor, data: tuple[int, ...], work: Tensor) -> Tensor:
+    """Number of positive entries; floats are summed four times faster than booleans."""
+    return torch.gt(z, 0, out=work).sum(data)
+
+
+def moments(z: Tensor, data: tuple[int, ...], work: Tensor) -> Moments:
+    """Mean and variance, from the mean itself: exact far from 0."""
+    mean = z.mean(data, keepdim=True, dtype=work.dtype)
+    variance = torch.sub(z, mean, out=work).square_().mean(data)
+    return mean.view(variance.shape), variance
+
+
+def quick_moments(z: Tensor) -> Moments | None:
+    """Mean and variance of rows `(n, units)` by batch normalization's kernel, in a third of the time.
+
+    It sums one by one, too coarse far from 0: see `are_far`. None for what it does not take.
+    """
+    if z.ndim == 2 and z.device.type == "cpu" and z.dtype == wide(z.dtype):
+        return torch.batch_norm_update_stats(z, None, None, 0.0)
+    return None
+
+
+def are_far(found: Sequence[Moments]) -> bool:
+    """Whether some unit is so far from 0 that `quick_moments` are too coarse."""
+    means, variances = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return bool((means.square() > FAR * variances).any())
+
+
+def norm(t: Tensor, dims: tuple[int, ...] | None) -> Tensor:
+    """Euclidean norm over `dims`, over all if None."""
+    return torch.linalg.vector_norm(t, dim=dims, dtype=wide(t.dtype))
+
+
+def joint_norm(norms: Sequence[Tensor]) -> Tensor:
+    """The norm of several vectors' concatenation."""
+    return torch.linalg.vector_norm(torch.stack(tuple(norms)), dim=0)
+
+
+def gradient_counts(g: Tensor, dims: tuple[int, ...] | None, work: Tensor) -> Counts:
+    """Norm, number of zeros, number of non-finite entries over `dims`, and of how many entries."""
+    length, over = norm(g, dims), tuple(range(g.ndim)) if dims is None else dims
+    zeros = torch.eq(g, 0, out=work).sum(over)
+    non_finite: Tensor | int = 0
+    if g.device.type != "cpu" or not math.isfinite(length.sum() if dims else length):  # asking would wait
+        non_finite = torch.mul(g, 0, out=work).ne_(0).sum(over)  # 0 · inf is NaN
+    return length, zeros, non_finite, g.numel() // max(zeros.numel(), 1)

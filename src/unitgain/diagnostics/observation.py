@@ -1,42 +1,57 @@
 """Watching a training loop from outside.
 
 The life of one measured step. A step begins with the block and whenever the optimizer has stepped; without
-an optimizer, whenever the model is called. If it is to be measured, `_begin` opens `Books` for it and hooks
-layers and parameters; the other steps run without these hooks.
+an optimizer, whenever the model is called to be trained. If it is to be measured, `_begin` opens a `Step`.
+A call without gradient, or in eval mode and never followed by backward, is an evaluation and has a `Step` of
+its own.
 
-Forward, `_arrives` (before an activation) and `_leaves` (after any layer) copy a sample of the rows, because
-what follows may work in place; what one layer gives and the next takes is copied once. Backward, `_returns`
-takes the norm of the gradient with respect to an output, `_accumulated` the figures of a parameter's
-gradient. Around the update, `_before_step` copies the parameters, `_after_step` takes the norm of the change.
+Modules are hooked from outside, by the hooks that torch has for all modules at once: a copy of the model
+carries none, and torch runs everything as it would without. Forward, `_on_input` (before an activation) and
+`_on_output` (after any layer) copy a sample of the rows, because what follows may work in place; what one
+layer gives and the next takes is copied once. Backward, `_on_output_gradient` takes the norm of the gradient
+with respect to an output; at its end, when a distributed model has averaged them, `_on_gradients` measures
+the parameters' gradients. Around the update, `_before_step` copies the parameters, `_after_step` takes the
+norm of the change.
 
 Mean, deviation and share are computed when somebody reads, at the latest when the next measured step needs
-the samples' memory (`Books.forget`); saturation, correlation and rank only when somebody reads.
+the samples' memory (`Step.release`); saturation, correlation and rank only when somebody reads.
 """
 
 from __future__ import annotations
 
-import math
+import weakref
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from functools import partial, wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.autograd import Variable
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim import Optimizer
 
-from .active_units import is_activation
-from .books import Books, Parameter
-from .figures import active, gradient_counts, moments, norm, workspace
-from .layout import NORMALIZES, Layout, layout_of, sample_rows
-from .measures import SATURATED_BELOW
+from .layout import (
+    NORMALIZES,
+    Layout,
+    Layouts,
+    as_rows,
+    check_model,
+    first_tensor,
+    is_activation,
+    modules_of,
+    sample_rows,
+    tensors_of,
+)
+from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, quick_moments, workspace
 from .records import Kept, Pass, StepRecord, plain_rows
-from .seen import Seen, batched, is_signal
+from .step import Memory, Parameter, Recomputation, Step, Traced, version_of
 
 __all__ = ["Observation", "observe"]
 
-SMALL = 4096  # entries of a parameter whose figures can wait
+FUSED = (nn.TransformerEncoderLayer,)  # in eval mode one function, whose parts do not run as modules
+SMALL = 4096  # entries of a parameter whose measures can wait
 
 
 def _remove(handles: list[Any]) -> None:
@@ -45,18 +60,55 @@ def _remove(handles: list[Any]) -> None:
     handles.clear()
 
 
-def _hook(method: Callable) -> Callable:
-    """Measure in ordinary tensors also where the model runs in inference mode."""
+def _in_backward() -> bool:
+    return torch._C._current_graph_task_id() != -1
 
-    @wraps(method)
-    def quietly(self: Observation, *args: Any) -> None:
-        if torch.is_inference_mode_enabled():
-            with torch.inference_mode(False), torch.no_grad():
-                method(self, *args)
-        else:
-            method(self, *args)
 
-    return quietly
+class Calls:
+    """What `model(…)` runs while the model is observed; torch leaves this attribute out of every copy."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.observers: list[Observation] = []
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Calls:
+        """Those of `model`, which all its observations share."""
+        if model._compiled_call_impl is None:
+            model._compiled_call_impl = cls(model)
+        return model._compiled_call_impl  # type: ignore[return-value]
+
+    def leave(self, observation: Observation) -> None:
+        """Without observations the model is as it was."""
+        self.observers.remove(observation)
+        if not self.observers and self._model._compiled_call_impl is self:  # not compiled since
+            del self._model._compiled_call_impl
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return self._model._call_impl(*args, **kwargs)
+        observers, output = list(self.observers), None
+        for one in observers:
+            one._enter_call()
+        try:
+            output = self._model._call_impl(*args, **kwargs)
+        finally:
+            for one in observers:
+                one._leave_call(output)
+        return output
+
+    def __reduce__(self) -> tuple:  # where a class decides itself what its copies get
+        return _nothing, ()
+
+
+def _nothing() -> None:
+    return None
+
+
+class Undecided(NamedTuple):
+    """A call in eval mode with gradient: training if backward follows."""
+
+    step: Step | None  # if it is measured
 
 
 class Observation:
@@ -68,67 +120,90 @@ class Observation:
         every: int,
         optimizer: Optimizer | None,
         layers: dict[str, nn.Module],
+        activations: Collection[type[nn.Module]],
         sample: int,
         fraction: float,
         keep: int | None,
     ) -> None:
         self._model, self._every, self._optimizer = model, every, optimizer
-        self._layers, self._rows, self._fraction = layers, sample, fraction
-        self._steps: deque[Books] = deque(maxlen=keep)
-        self._parameters: dict[str, list[Parameter]] = {}  # by layer, a shared one by the first
-        own = {parameter: name for name, parameter in model.named_parameters()}
-        for name, module in layers.items():
-            replicas = len(getattr(module, "replicas", ()))
-            for parameter in module.parameters(recurse=False):
-                if key := own.pop(parameter, None):
-                    dims = tuple(range(replicas, parameter.ndim)) if replicas else None
-                    watched = Parameter(key, parameter, dims, small=parameter.numel() <= SMALL)
-                    self._parameters.setdefault(name, []).append(watched)
+        self._rows, self._fraction, self._declared = sample, fraction, activations
+        self._steps: deque[Step] = deque(maxlen=keep)
+        self._evaluations: deque[Step] = deque(maxlen=keep)
+        self._modules = modules_of(model)
+        self._names = {module: name for name, module in layers.items() if module in self._modules}
+        self._activations = {module for module in self._names if is_activation(module, activations)}
+        leaves = {module for module in self._modules if next(module.children(), None) is None}
+        self._looked_at = self._activations | {module for module in self._names if isinstance(module, FUSED)}
+        self._measured = leaves | self._names.keys()
+        self._parameters = _parameters(model, layers)
         self._flat = [parameter for several in self._parameters.values() for parameter in several]
-        self._activations = {name for name, module in layers.items() if is_activation(module)}
-        self._layouts: dict[tuple[str, int], Layout] = {}
         self._handles: list[Any] = []  # of the whole block
-        self._measuring: list[Any] = []  # of measured steps
-        self._returning: list[Any] = []  # of the outputs of one measured step
+        self._modules_hooks: list[Any] = []  # of all modules, while something is measured
+        self._measuring: list[Any] = []  # of the parameters, in measured steps
+        self._returning: list[Any] = []  # of the outputs of one call
         self._trained: list[bool] = []  # which parameters have a hook
-        self._now: Books | None = None
         self._count = 0  # steps begun before this one
-        self._started = self._entered = False
+        self._evaluated = 0  # calls that were evaluations
+        self._started = self._entered = self._distributed = False
+        self._scale: Tensor | None = None  # of the backward pass under way
+        self._scaled_task = -1
+        self._now: Step | None = None  # the step under way, if it is measured
         self._clear()
 
     def _clear(self) -> None:
-        self._arrived: dict[str, Seen] = {}
-        self._passed: Seen | None = None
+        self._current: Step | None = None  # what the call of the model under way is written to
+        self._depth = 0  # of calls of the model within each other
+        self._with_gradient = self._afresh = False  # of the last call of the model
+        self._undecided: Undecided | None = None
+        self._seemed: Step | None = None  # the last evaluation, as long as nothing says otherwise
+        self._outermost: list[Any] = []  # hooks on the outputs of the model
+        self._layouts = Layouts()
+        self._inputs: dict[nn.Module, Traced | int] = {}
+        self._passed: Traced | None = None
+        self._recomputation: Recomputation | None = None
+        self._touched: dict[str, Parameter] = {}  # parameters whose gradient has come
+        self._queued = -1  # the backward pass at whose end their measures are due
         self._before: dict[str, Tensor] = {}
         self._moving: list[tuple[Parameter, Tensor, Tensor]] = []  # value, size before a step
-        self._samples: dict[tuple[int, str], Tensor] = {}
-        self._buffers: dict[torch.dtype, Tensor] = {}
+        self._memory: Memory = {}
 
     # What was seen
 
     @property
     def steps(self) -> list[StepRecord]:
         """One record a measured step, oldest first."""
-        return [books.record(self._parameters) for books in self._steps]
+        return [step.record(self._parameters) for step in self._steps]
+
+    @property
+    def evaluations(self) -> list[StepRecord]:
+        """One record a measured call that did not train, oldest first: validation, say."""
+        return [step.record(self._parameters) for step in self._evaluations]
 
     @property
     def last(self) -> StepRecord:
-        """The latest record.
+        """The latest step; where nothing was trained, the latest evaluation.
 
         Raises:
             IndexError: Before anything was measured.
         """
-        if not self._steps:
+        steps = self._steps or self._evaluations
+        if not steps:
             raise IndexError("Observation: last must follow a measured step, got none yet")
-        return self._steps[-1].record(self._parameters)
+        return steps[-1].record(self._parameters)
 
-    def table(self) -> list[dict[str, Any]]:
-        """Plain numbers for a CSV file or a data frame: one row for each step and layer.
+    def table(self, records: Sequence[StepRecord] | None = None) -> list[dict[str, Any]]:
+        """Plain numbers for a CSV file or a data frame: one row for each step and call of a layer.
 
         Means over units and replicas; "dead" and "always_on" are shares of units. None where there is nothing
-        to say: a layer without parameters has no norm, a frozen one no update.
+        to say: a layer without parameters has no norm, a frozen one no update, and of a layer that is called
+        twice the first row has both.
+
+        Args:
+            records: What to put in rows, such as `evaluations`. None: `steps`; where nothing was trained,
+                `evaluations`.
         """
-        return [row for record in self.steps for row in plain_rows(record)]
+        records = self.steps or self.evaluations if records is None else records
+        return [row for record in records for row in plain_rows(record)]
 
     # The block
 
@@ -137,49 +212,55 @@ class Observation:
             raise RuntimeError(
                 "Observation: a `with` block must be given an observation of its own, got a used one"
             )
+        check_model("observe", self._model, self._declared)
         self._entered = True
-        self._handles.append(self._model.register_forward_pre_hook(self._called, prepend=True))
+        self._distributed = distributed.is_available() and distributed.is_initialized()
+        self._calls = Calls.of(self._model)
+        self._calls.observers.append(self)
+        _scaled.watch(self)
         if self._optimizer is not None:
             self._handles.append(self._optimizer.register_step_pre_hook(self._before_step))
             self._handles.append(self._optimizer.register_step_post_hook(self._after_step))
             self._begin()
+        self._hook_modules()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._calls.leave(self)
+        _scaled.leave(self)
         self._end()
-        _remove(self._measuring)
-        _remove(self._handles)
+        self._decide()
+        for handles in (self._handles, self._modules_hooks, self._measuring, self._outermost):
+            _remove(handles)
         self._clear()
 
     def _begin(self) -> None:
         self._started = True
         if self._count % self._every == 0:
-            self._now = Books(self._count)
+            self._now = Step(self._count)
             self._attach()
         else:
             _remove(self._measuring)
+        self._hook_modules()
 
     def _attach(self) -> None:
-        """Hook a measured step; the others run with no hooks but the model's own and the optimizer's."""
+        """Hook the parameters of a measured step; what has been thawed since the last one is new."""
         trained = [parameter.tensor.requires_grad for parameter in self._flat]
         if self._measuring and trained == self._trained:
             return
         _remove(self._measuring)
-        self._trained, hooks = trained, self._measuring
-        for name, module in self._layers.items():
-            if name in self._activations:  # before it runs: it may work in place
-                hooks.append(module.register_forward_pre_hook(partial(self._arrives, name)))
-            if not isinstance(module, nn.utils.parametrize.ParametrizationList):
-                hooks.append(module.register_forward_hook(partial(self._leaves, name)))
+        self._trained = trained
         for parameter in self._flat:
             if parameter.tensor.requires_grad:
-                hook = partial(self._accumulated, parameter)
-                hooks.append(parameter.tensor.register_post_accumulate_grad_hook(hook))
+                hook = partial(self._on_gradient, parameter)
+                self._measuring.append(parameter.tensor.register_post_accumulate_grad_hook(hook))
 
     def _end(self) -> None:
-        _remove(self._returning)
-        self._now = self._passed = None
-        self._arrived.clear()
+        if self._now is not None:
+            _remove(self._now.handles)
+        self._now = self._current = self._passed = self._recomputation = None
+        self._inputs.clear()
+        self._touched.clear()
         self._moving.clear()
 
     def _next(self) -> None:
@@ -187,94 +268,296 @@ class Observation:
         self._count += self._started
         self._begin()
 
-    # Hooks
+    def _hook_modules(self) -> None:
+        """Hook all modules while there is something to measure: a step under way, a call, or the first."""
+        if self._now is None and self._current is None and self._started:
+            _remove(self._modules_hooks)
+        elif not self._modules_hooks:
+            self._modules_hooks.append(register_module_forward_pre_hook(self._on_input))
+            self._modules_hooks.append(register_module_forward_hook(self._on_output))
 
-    def _called(self, model: nn.Module, inputs: tuple) -> None:
-        hooked = bool(self._measuring)
-        if self._optimizer is None:
-            self._next()
-        elif self._now is not None:  # another batch before the same step: its signals replace the last one's
-            _remove(self._returning)
-            self._now.clear()
-            self._attach()  # what has been thawed since
-        if self._now is not None and not hooked and "" in self._activations:
-            self._arrives("", model, inputs)  # the model is being called: its new hook comes too late
+    # Calls of the model
 
-    def _open(self) -> Books | None:
-        """The books of this step, if it is measured; the step before lets go of its samples."""
-        if self._now is not None and not (self._steps and self._steps[-1] is self._now):
-            if self._steps:
-                self._steps[-1].forget(self._buffers)
-            self._steps.append(self._now)
-        return self._now
-
-    @_hook
-    def _arrives(self, name: str, module: nn.Module, inputs: tuple) -> None:
-        if not inputs or not is_signal(inputs[0]) or (books := self._open()) is None:
+    def _enter_call(self) -> None:
+        """The model is called: another batch, an evaluation, or a checkpoint of all of it in backward."""
+        self._depth += 1
+        within = _in_backward()
+        if self._depth > 1 or (within and self._with_gradient):
             return
-        passed = self._passed
-        if passed is None or not passed.is_still(inputs[0]):
-            passed = self._look(name, module, inputs[0], (len(books.passes), "arrived"))
-        self._arrived[name] = passed
-
-    @_hook
-    def _leaves(self, name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
-        h = output[0] if isinstance(output, tuple) and output else output
-        arrived = self._arrived.pop(name, None)
-        if not is_signal(h) or (books := self._open()) is None:
-            return
-        z, key, one = batched(h), (len(books.passes), "left"), Pass(name, self._fraction)
-        if arrived is None or arrived.shape != z.shape:  # no activation, or Maxout, whose units are others
-            seen = self._look(name, module, h, key)
-            one.left = seen.kept.sample
+        if within:  # what seemed to be an evaluation was the first run of a checkpoint
+            self._forget_evaluation(self._seemed)
+        self._with_gradient, self._afresh = torch.is_grad_enabled(), within
+        self._passed = None
+        self._inputs.clear()
+        if self._with_gradient:
+            self._decide()
+        if self._with_gradient and (self._model.training or within):
+            if self._optimizer is None:
+                self._next()
+            elif self._now is not None:  # before the same step: its signals replace those of the last batch
+                _remove(self._now.handles)
+                self._now.clear()
+                self._attach()
+            self._current = self._now
         else:
-            seen, one.activation = arrived, module
-            one.left = self._keep(z, seen.layout, key)
-        self._passed, one.arrived = seen, seen.kept
-        units, replicas, data = seen.layout
-        one.entries = math.prod(z.shape[replicas:])
-        one.data = one.entries // z.shape[units]
-        if one.arrived.active is not None:  # the sample is not all
-            one.moments = moments(z, data, workspace(self._buffers, z))
-        books.passes.append(one)
-        if h.requires_grad:
-            dims = tuple(range(replicas, h.ndim)) if replicas else None
-            self._returning.append(h.register_hook(partial(self._returns, one, dims)))
+            self._current = self._evaluation()
+        self._hook_modules()
 
-    def _look(self, name: str, module: nn.Module, tensor: Tensor, key: tuple[int, str]) -> Seen:
-        z, passed = batched(tensor), self._passed
-        layout = self._layouts.get((name, z.ndim))
-        if layout is None:
-            before = None if passed is None else (passed.shape, passed.layout)
-            layout = self._layouts[name, z.ndim] = layout_of(module, z, before)
-        sample, count = self._keep(z, layout, key), None
-        if sample.numel() < z.numel():
-            count = active(z, layout.data, workspace(self._buffers, z))
-        return Seen.of(tensor, layout, Kept(sample, count))
+    def _evaluation(self) -> Step | None:
+        """The step of a call in eval mode or without gradient, if it is measured."""
+        wanted = self._evaluated % self._every == 0
+        self._evaluated += 1
+        taken = self._count + (self._optimizer is None and self._started)
+        trains = self._with_gradient and taken % self._every == 0  # measured, should backward follow
+        if trains:
+            self._attach()
+        step = Step(taken, training=False, wanted=wanted) if wanted or trains else None
+        if self._with_gradient:
+            self._undecided = Undecided(step)
+        self._seemed = step
+        return step
 
-    def _keep(self, z: Tensor, layout: Layout, key: tuple[int, str]) -> Tensor:
-        """A sample, in the same memory at every measured step."""
-        rows, sample = sample_rows(z, layout, self._rows), self._samples.get(key)
+    def _decide(self) -> None:
+        """No backward pass came: the last call in eval mode was an evaluation."""
+        if self._undecided is not None and self._undecided.step is not None:
+            _remove(self._undecided.step.handles)
+        self._undecided = None
+
+    def _forget_evaluation(self, step: Step | None) -> None:
+        self._evaluated -= 1
+        if step is not None and step in self._evaluations:
+            self._evaluations.remove(step)
+
+    def _leave_call(self, output: Any) -> None:
+        """The model returns, and there backward is to begin."""
+        self._depth -= 1
+        if self._depth:
+            return
+        self._afresh = False
+        outputs = [tensor for tensor in tensors_of(output) if tensor.requires_grad]
+        if outputs and (self._current is not None or self._undecided is not None):
+            _remove(self._outermost)
+            hook = partial(self._on_backward, self._undecided)
+            self._outermost += [tensor.register_hook(hook) for tensor in outputs]
+        if self._current is not self._now:
+            self._current = None
+            self._hook_modules()
+
+    def _on_backward(self, call: Undecided | None, gradient: Tensor) -> None:
+        if call is not None and call is self._undecided:
+            self._undecided = None
+            self._train(call.step)
+        if self._distributed:
+            self._measure_at_its_end()
+
+    def _train(self, step: Step | None) -> None:
+        """Backward has reached a call in eval mode: it was no evaluation."""
+        self._forget_evaluation(step)
+        if self._optimizer is None:
+            self._end()
+            self._count += self._started
+            self._started = True
+            measured = self._count % self._every == 0
+        else:
+            measured = self._now is not None
+        if not measured or step is None:
+            return
+        if self._now is not None:  # earlier batches of the same optimizer step
+            step.gradients = self._now.gradients
+            _remove(self._now.handles)
+            if self._steps and self._steps[-1] is self._now:
+                self._steps.pop()
+        step.step, step.training, step.wanted, self._now = self._count, True, True, step
+        self._open(step)
+
+    def _refuse_compiled(self, module: Any) -> None:
+        if (name := self._modules.get(module._orig_mod)) is not None:
+            raise RuntimeError(
+                f"observe: model must be called itself, got a call of what torch.compile made of "
+                f"{repr(name) if name else 'it'}"
+            )
+
+    def _step_of(self, module: nn.Module) -> Step | None:
+        """What a call of `module` is written to; outside a call of the model, the step under way."""
+        if self._depth:
+            return self._current
+        if _in_backward():
+            return self._now
+        return self._now if torch.is_grad_enabled() and module.training else None
+
+    def _open(self, step: Step) -> None:
+        """Keep the record of a step; the step before hands its samples' memory over."""
+        step.opened = True
+        kept = self._steps if step.training else self._evaluations
+        if step.wanted and not (kept and kept[-1] is step):
+            if kept:
+                samples = kept[-1].release(self._memory)
+                step.samples = step.samples or samples
+            kept.append(step)
+
+    # Forward
+
+    def _on_input(self, module: nn.Module, inputs: tuple) -> None:
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return
+        if type(module).__name__ == "OptimizedModule":
+            self._refuse_compiled(module)
+        if module not in self._looked_at or (step := self._step_of(module)) is None:
+            return
+        if isinstance(module, FUSED):
+            self._inputs[module] = len(step.passes)
+        elif torch.is_inference_mode_enabled():
+            with torch.inference_mode(False), torch.no_grad():
+                self._measure_input(step, module, inputs)
+        elif self._afresh or not _in_backward():
+            self._measure_input(step, module, inputs)
+
+    def _on_output(self, module: nn.Module, inputs: tuple, output: Any) -> None:
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+            return
+        if module in self._measured and (step := self._step_of(module)) is not None:
+            known, tensor = self._inputs.pop(module, None), first_tensor(output)
+            if tensor is None:
+                pass
+            elif torch.is_inference_mode_enabled():  # measured in ordinary tensors all the same
+                with torch.inference_mode(False), torch.no_grad():
+                    self._measure_output(step, module, tensor, known)
+            elif self._afresh or not _in_backward():
+                self._measure_output(step, module, tensor, known)
+            else:
+                self._run_again(module, tensor)
+
+    def _measure_input(self, step: Step, module: nn.Module, inputs: tuple) -> None:
+        if (tensor := first_tensor(inputs)) is not None:
+            passed = self._passed
+            if passed is None or not passed.is_still(tensor):
+                passed = self._look(step, module, tensor, as_rows(tensor), (len(step.passes), "before"))
+            self._inputs[module] = passed
+
+    def _measure_output(
+        self, step: Step, module: nn.Module, tensor: Tensor, known: Traced | int | None
+    ) -> None:
+        z, name = as_rows(tensor), self._names.get(module)
+        if name is None:
+            self._layouts.follow(z, self._layouts.find(module, z))
+            return
+        if isinstance(known, int) and known < len(step.passes):  # its parts have run and have rows
+            return
+        key = len(step.passes), "output"
+        if isinstance(known, Traced) and known.shape == z.shape:
+            traced, activation = known, module
+            sample = self._sample(step, z, traced.layout, key)
+        else:  # no activation, or Maxout, whose units are others
+            traced, activation = self._look(step, module, tensor, z, key), None
+            assert traced.kept.sample is not None
+            sample = traced.kept.sample
+        layout = traced.layout
+        self._passed = traced
+        self._layouts.follow(z, layout)
+        one = step.call(name, self._fraction, layout, z.shape)
+        one.activation, one.before, one.output = activation, traced.kept, sample
+        if sample.numel() == z.numel():  # it is all
+            one.moments = quick_moments(sample)
+        one.quick = one.moments is not None
+        if one.moments is None:
+            one.moments = moments(z, layout.data, workspace(self._memory, z))
+        if tensor.requires_grad:
+            step.handles.append(tensor.register_hook(partial(self._on_output_gradient, one)))
+        else:
+            one.runs_again = self._with_gradient and not torch.is_grad_enabled()
+
+    def _look(self, step: Step, module: nn.Module, tensor: Tensor, z: Tensor, key: tuple[int, str]) -> Traced:
+        layout = self._layouts.find(module, z)
+        count = active(z, layout.data, workspace(self._memory, z))
+        kept = Kept(self._sample(step, z, layout, key), count)
+        return Traced(weakref.ref(tensor), version_of(tensor), z.shape, layout, kept)
+
+    def _sample(self, step: Step, z: Tensor, layout: Layout, key: tuple[int, str]) -> Tensor:
+        """At most so many rows, in the same memory at every measured step."""
+        if not step.opened:
+            self._open(step)
+        rows, sample = sample_rows(z, layout, self._rows), step.samples.get(key)
         if sample is None or sample.shape != rows.shape or sample.dtype != rows.dtype:
-            sample = self._samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
+            sample = step.samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
         return sample.copy_(rows)
 
-    def _returns(self, one: Pass, dims: tuple[int, ...] | None, gradient: Tensor) -> None:
-        one.norm = norm(gradient.detach(), dims)
+    def _run_again(self, module: nn.Module, tensor: Tensor) -> None:
+        """A layer in a checkpoint, in backward: of its first run only the gradient is missing."""
+        name = self._names.get(module)
+        if name is None or not tensor.requires_grad or self._now is None:
+            return
+        if self._recomputation is None or self._recomputation.is_over:
+            self._recomputation = Recomputation(self._now)
+        segment = self._recomputation
+        number = segment.call(name)
 
-    def _accumulated(self, parameter: Parameter, tensor: nn.Parameter) -> None:
-        assert self._now is not None
-        assert tensor.grad is not None
-        g = tensor.grad.detach()
-        if g.layout != torch.strided:
-            g = g.to_dense()
+        def hook(gradient: Tensor) -> None:
+            if (one := segment.first_run(number)) is not None:
+                self._on_output_gradient(one, gradient)
+
+        self._now.handles.append(tensor.register_hook(hook))
+
+    # Backward
+
+    def _on_output_gradient(self, one: Pass, gradient: Tensor) -> None:
+        g = as_rows(gradient)
+        replicas = one.layout.replicas
+        length = norm(g, tuple(range(replicas, g.ndim)) if replicas else None)
+        one.norm = length if self._scale is None else length / self._scale
+
+    def _on_scaled_backward(self, scale: Tensor, gradient: Tensor) -> None:
+        """Backward begins at a loss that a `GradScaler` has multiplied by `scale`."""
+        self._scale = scale
+
+        def ends() -> None:
+            self._scale = None
+
+        Variable._execution_engine.queue_callback(ends)
+
+    def _on_gradient(self, parameter: Parameter, tensor: nn.Parameter) -> None:
+        if self._now is not None:
+            self._now.scale = self._scale
+        if self._distributed:  # it is an average only at the end
+            self._touched[parameter.name] = parameter
+            self._measure_at_its_end()
+        else:  # in one process at once, while the gradient is in the cache
+            self._measure_gradient(parameter)
+
+    def _measure_at_its_end(self) -> None:
+        """When this backward pass is over, be it one that a checkpoint begins within another."""
+        task = torch._C._current_graph_task_id()
+        if task != self._queued:
+            self._queued, queue = task, Variable._execution_engine.queue_callback
+            queue(lambda: queue(self._on_gradients))  # after DistributedDataParallel's own, queued in between
+
+    def _on_gradients(self) -> None:
+        """Backward is at its end."""
+        self._queued = -1
+        for parameter in self._touched.values():
+            self._measure_gradient(parameter)
+
+    def _measure_gradient(self, parameter: Parameter) -> None:
+        if self._now is None:
+            return
+        g = parameter.tensor.grad
+        if g is None:
+            self._now.gradients.pop(parameter.name, None)
+            return
+        g = g.detach() if g.layout == torch.strided else g.detach().to_dense()
         self._now.gradients[parameter.name] = (
-            g.clone() if parameter.small else gradient_counts(g, parameter.dims, workspace(self._buffers, g))
+            g.clone() if parameter.small else gradient_counts(g, parameter.dims, workspace(self._memory, g))
         )
+
+    # Update
 
     def _before_step(self, optimizer: Optimizer, *call: object) -> None:
         if self._now is None:
             return
+        if self._now.gradients and not self._now.opened and not self._steps:
+            raise RuntimeError(
+                f"observe: model must be called module by module, got gradients of a "
+                f"{type(self._model).__name__} without a call of its layers, as of a compiled function"
+            )
         held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
         for parameter in self._flat:
             if id(parameter.tensor) in held:
@@ -296,12 +579,65 @@ class Observation:
         self._next()
 
 
+def _parameters(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, list[Parameter]]:
+    """The parameters of each layer; a shared one is the first layer's."""
+    found: dict[str, list[Parameter]] = {}
+    own = {parameter: name for name, parameter in model.named_parameters()}
+    for name, module in layers.items():
+        replicas = len(getattr(module, "replicas", ()))
+        for parameter in module.parameters(recurse=False):
+            if key := own.pop(parameter, None):
+                dims = tuple(range(replicas, parameter.ndim)) if replicas else None
+                watched = Parameter(key, parameter, dims, small=parameter.numel() <= SMALL)
+                found.setdefault(name, []).append(watched)
+    return found
+
+
+class _Scaled:
+    """Tells observations when backward begins at a loss that a `GradScaler` has multiplied, and by what.
+
+    No hook of torch's says so: while there is an observation, `GradScaler.scale` marks what it returns.
+    """
+
+    def __init__(self) -> None:
+        self._watching: list[Observation] = []
+        self._scale: Any = None
+
+    def watch(self, observation: Observation) -> None:
+        if not self._watching:
+            self._scale = torch.amp.GradScaler.scale
+            torch.amp.GradScaler.scale = self._marking(self._scale)  # type: ignore[method-assign]
+        self._watching.append(observation)
+
+    def leave(self, observation: Observation) -> None:
+        self._watching.remove(observation)
+        if not self._watching:
+            torch.amp.GradScaler.scale = self._scale  # type: ignore[method-assign]
+
+    def _marking(self, scale: Callable) -> Callable:
+        @wraps(scale)
+        def marking(scaler: torch.amp.GradScaler, outputs: Any) -> Any:
+            losses = scale(scaler, outputs)
+            for loss in tensors_of(losses):
+                if scaler.is_enabled() and loss.requires_grad:
+                    factor = scale(scaler, torch.ones((), device=loss.device))
+                    for observation in self._watching:
+                        loss.register_hook(partial(observation._on_scaled_backward, factor))
+            return losses
+
+        return marking
+
+
+_scaled = _Scaled()
+
+
 def observe(
     model: nn.Module,
     *,
     every: int = 1,
     optimizer: Optimizer | None = None,
     layers: Collection[str] | None = None,
+    activations: Collection[type[nn.Module]] = (),
     fraction: float = SATURATED_BELOW,
     sample: int = 1024,
     keep: int | None = None,
@@ -309,25 +645,38 @@ def observe(
     r"""Watch what every layer and unit of `model` does while your own loop runs.
 
     Used in a `with` statement around the loop. Forward, backward and update give the same bits as without, no
-    random number is drawn, and after the block, also after an exception in it, no hook is left.
+    random number is drawn, and after the block, also after an exception in it, no hook is left. Copies of the
+    model made in the block, in memory or in a file, carry no hook and leave no record.
 
     With `optimizer` a step lasts until the optimizer's step: gradients may be accumulated, and the signals
-    are those of the last batch before it. Without, every call of `model` is a step.
+    are those of the last batch before it; a step that a `GradScaler` skips is none. Without, every call of
+    `model` is a step, unless it is an evaluation: a call without gradient, or one in eval mode that no
+    backward pass follows. Those have records of their own in `evaluations`, counted by `every` on their own;
+    `steps`, `last` and `table()` are about training.
+
+    Modules are seen, not functions: after `torch.relu(layer(x))` there is a row for the layer, and none for
+    the ReLU. What torch runs as one function has one row, an `nn.TransformerEncoderLayer` in eval mode. A
+    checkpointed layer stands there once, padding is no data in packed and in nested sequences (elsewhere it
+    is), and calls under the transforms of `torch.func` leave nothing. A model that is compiled is refused,
+    and a compiled function that calls it leaves nothing.
 
     Nothing is moved off the device, or waited for, before it is read. Held are, in float32, 12 bytes a unit
-    and 12 an entry of parameters of at most 4,096 entries, for each measured step; of the last one also
-    `sample` rows of every layer's outputs; and within the block a copy of the parameters that `optimizer`
-    holds and, on the CPU, a buffer of the size of the largest tensor.
+    and 12 an entry of parameters of at most 4,096 entries, for each measured step and evaluation; of the last
+    of both also `sample` rows of every layer's outputs; and within the block a copy of the parameters that
+    `optimizer` holds and, on the CPU, a buffer of the size of the largest tensor.
 
     Values are squared in their own dtype: in float32 gradients below some 1e-20 read as 0, and signals above
     some 1e19 as infinite. Watch a network that may vanish or explode so far in float64.
 
     Args:
-        model: Any module; training or evaluating, with or without gradient, on any device.
+        model: Any module; training or evaluating, with or without gradient, on any device, in one process or
+            as `DistributedDataParallel`.
         every: Steps from one measured step to the next, at least 1; the first step is measured.
         optimizer: The one that trains the model, for the ratio of update to weight.
         layers: Names, as in `model.named_modules()`, of the modules to watch. None: those that hold
             parameters themselves, normalize, or are activations.
+        activations: Classes of your own, or of another package, that apply a function unit by unit: they have
+            a pre-activation then, and a saturation by their derivative.
         fraction: A unit counts as saturated on an example where its activation's derivative is below this
             fraction of its peak; in (0, 1).
         sample: Most rows (examples, positions) of a layer's outputs to keep for saturation, correlation and
@@ -335,13 +684,15 @@ def observe(
         keep: Records to keep, the latest; at least 1. None: all.
 
     Returns:
-        An `Observation`: `steps` holds one `StepRecord` a measured step, `last` is the latest, `table()`
-        turns them into plain numbers.
+        An `Observation`: `steps` holds one `StepRecord` a measured step, `last` is the latest, `evaluations`
+        has the others, `table()` turns them into plain numbers.
 
     Raises:
-        ValueError: For numbers out of range, an unknown layer, a model without layers, or an optimizer that
-            holds none of its parameters.
-        RuntimeError: When the same observation is used for a second block.
+        ValueError: For numbers out of range, an unknown layer, a model without layers, one that is compiled,
+            sharded or on several devices, `activations` that are no classes of modules, or an optimizer that
+            holds none of the model's parameters.
+        RuntimeError: When the same observation is used for a second block, a compiled version of the model is
+            called in it, or the optimizer's first step finds gradients but no layer that was called.
 
     Examples:
         >>> import torch
@@ -373,9 +724,10 @@ def observe(
         raise ValueError(f"observe: sample must be at least 2, got {sample}")
     if keep is not None and not keep >= 1:
         raise ValueError(f"observe: keep must be at least 1 or None, got {keep}")
+    check_model("observe", model, activations)
     modules = dict(model.named_modules())
     if layers is None:
-        modules = {name: module for name, module in modules.items() if _is_layer(module)}
+        modules = {name: module for name, module in modules.items() if _is_layer(module, activations)}
         if not modules:
             kind = type(model).__name__
             raise ValueError(f"observe: model must hold parameters or activations, got a {kind} without any")
@@ -392,12 +744,13 @@ def observe(
         if not any(id(parameter) in held for parameter in model.parameters()):
             kind = type(optimizer).__name__
             raise ValueError(f"observe: optimizer must hold parameters of model, got a {kind} of others")
-    return Observation(model, every, optimizer, modules, sample, fraction, keep)
+    return Observation(model, every, optimizer, modules, activations, sample, fraction, keep)
 
 
-def _is_layer(module: nn.Module) -> bool:
+def _is_layer(module: nn.Module, activations: Collection[type[nn.Module]]) -> bool:
     return (
-        is_activation(module)
+        is_activation(module, activations)
+        or isinstance(module, FUSED)
         or hasattr(module, "examples_dim")
         or hasattr(module, "parametrizations")
         or isinstance(module, NORMALIZES)

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .measures import SATURATED_BELOW, correlation, effective_rank, saturation
+from .layout import ROWS, Layout
+from .measures import SATURATED_BELOW, Moments, correlation, effective_rank, saturated_share
 
 __all__ = ["Kept", "LayerGradient", "LayerSignal", "Pass", "StepRecord", "plain_rows"]
 
@@ -26,32 +27,37 @@ class Kept:
 
 @dataclass(eq=False)
 class Pass:
-    """One call of one layer, as the hooks left it."""
+    """One call of one layer, as the hooks found it."""
 
-    name: str = ""
+    layer: str = ""
+    name: str = ""  # the layer's, with the number of the call if it is not the first
     fraction: float = SATURATED_BELOW
+    layout: Layout = ROWS  # of the outputs
     activation: nn.Module | None = None  # if it is one, element by element
-    arrived: Kept = field(default_factory=Kept)  # pre-activations; of any other layer, the outputs
-    left: Tensor | None = None  # a sample of the outputs
-    moments: tuple[Tensor, Tensor] | None = None  # their mean and variance
+    before: Kept = field(default_factory=Kept)  # pre-activations; of any other layer, the outputs
+    output: Tensor | None = None  # a sample of the outputs
+    moments: Moments | None = None  # of all of them
+    quick: bool = False  # whether the moments may be too coarse
     data: int = 1  # examples and positions, all of them
     entries: int = 1  # of the outputs, for one network
-    norm: Tensor | None = None  # of the gradient with respect to them
+    norm: Tensor | None = None  # of the gradient with respect to the outputs
+    runs_again: bool = False  # in backward, as checkpointing has it
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """Let go of the samples."""
-        self.arrived.sample = self.left = None
+        self.before.sample = self.output = None
 
 
 @dataclass(frozen=True, eq=False)
 class LayerSignal:
     r"""What passed through one layer in one measured step.
 
-    `observe` makes these. With replicas every figure has their dimensions in front; units are features, for
+    `observe` makes these. With replicas every measure has their dimensions in front; units are features, for
     images channels, and everything else (examples, positions) is data.
 
     Attributes:
-        name: The module's name within the model, "" for the model itself.
+        name: The module's name within the model, "" for the model itself. Each call of a module has a row of
+            its own: the second one of `relu` is called "relu#2".
         mean: Mean of each unit's output, `(*replicas, units)`.
         std: Standard deviation of each unit's output around it, divided by n, `(*replicas, units)`.
         share: Share of the data that activates each unit, `(*replicas, units)`, in [0, 1]: a positive
@@ -84,6 +90,11 @@ class LayerSignal:
     _pass: Pass = field(default_factory=Pass, init=False, repr=False)
 
     @property
+    def is_activation(self) -> bool:
+        """Whether the module is an activation, and its units are those of a hidden layer."""
+        return self._pass.activation is not None
+
+    @property
     def dead(self) -> Tensor:
         """Units that no data activates, `(*replicas, units)`: a ReLU among them gets no gradient."""
         return self.share == 0
@@ -97,14 +108,14 @@ class LayerSignal:
     def gradient(self) -> Tensor | None:
         """Root mean square of the loss's gradient with respect to the outputs, `(*replicas,)`.
 
-        The signal on its way back; None before backward.
+        The signal on its way back; None before backward. Of the loss itself where a `GradScaler` scales it.
         """
         return None if self._pass.norm is None else self._pass.norm / math.sqrt(self._pass.entries)
 
-    def _sample(self, figure: str, sample: Tensor | None) -> Tensor:
+    def _sample(self, name: str, sample: Tensor | None) -> Tensor:
         if sample is None:
             raise RuntimeError(
-                f"LayerSignal: {figure} must be read before the next measured step takes its sample, "
+                f"LayerSignal: {name} must be read before the next measured step takes its sample, "
                 f"got layer {self.name!r} without one"
             )
         return sample
@@ -113,8 +124,9 @@ class LayerSignal:
     def saturation(self) -> Tensor | None:
         """Share of the data on which each unit is saturated, see `saturation`; None for no activation."""
         one = self._pass
-        z = self._sample("saturation", one.arrived.sample)
-        return None if one.activation is None else saturation(one.activation, z, one.fraction)
+        z = self._sample("saturation", one.before.sample)
+        f = one.activation
+        return None if f is None else saturated_share(f, z, one.fraction, one.layout.behind)
 
     @property
     def saturated(self) -> Tensor | None:
@@ -124,18 +136,19 @@ class LayerSignal:
     @cached_property
     def correlation(self) -> Tensor:
         """Mean absolute correlation between two units' outputs, `(*replicas,)`: see `correlation`."""
-        return correlation(self._sample("correlation", self._pass.left))
+        return correlation(self._sample("correlation", self._pass.output))
 
     @cached_property
     def rank(self) -> Tensor:
         """Effective rank of the outputs, `(*replicas,)`: see `effective_rank`."""
-        return effective_rank(self._sample("rank", self._pass.left))
+        return effective_rank(self._sample("rank", self._pass.output))
 
 
 class LayerGradient(NamedTuple):
     """The gradients of one layer's own parameters in one measured step, all of them taken as one vector.
 
-    As backward left them in `p.grad`: accumulated where the loop accumulates, before clipping.
+    As backward left them in `p.grad`: accumulated where the loop accumulates, averaged over the processes of
+    `DistributedDataParallel`, before clipping; of the loss itself where a `GradScaler` scales it.
 
     Examples:
         >>> import torch
@@ -165,12 +178,14 @@ class LayerGradient(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StepRecord:
-    """One measured step.
+    """One measured step, or one measured evaluation between two of them.
 
     Attributes:
         step: How many steps were taken before it.
         layers: One `LayerSignal` for each call of a layer, in the order in which they ran.
-        gradients: One `LayerGradient` for each layer whose parameters got a gradient, in that order too.
+        gradients: One `LayerGradient` for each layer whose parameters got a gradient, in that order too; for
+            an evaluation none.
+        training: Whether it is a step; False for an evaluation.
 
     Examples:
         >>> import torch
@@ -187,13 +202,17 @@ class StepRecord:
     step: int
     layers: Sequence[LayerSignal]
     gradients: Sequence[LayerGradient]
+    training: bool = True
 
     @property
     def ratios(self) -> Tensor:
         """Each layer's gradient norm over that of the next one in `gradients`, `(layers - 1, *replicas)`.
 
-        All below 1: the gradient vanishes on its way back. All above 1: it explodes.
+        All below 1: the gradient vanishes on its way back. All above 1: it explodes. Empty for fewer than two
+        rows.
         """
+        if len(self.gradients) < 2:
+            return torch.empty(0)
         norms = torch.stack([gradient.norm for gradient in self.gradients])
         return norms[:-1] / norms[1:]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from .layout import layout_of
+from .layout import Layouts, as_rows, check_model, first_tensor, is_activation, modules_of
 
-__all__ = ["LayerActivity", "activity", "is_activation"]
+__all__ = ["LayerActivity", "activity"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class LayerActivity:
     sigmoid lies above one half.
 
     Attributes:
-        name: The activation module's name within the model.
+        name: The activation module's name within the model; of its second call with "#2" behind it.
         share: Share of the examples on which each unit is active, `(*replicas, units)`, in [0, 1]; NaN for a
             unit that some pre-activation is NaN for: its network has diverged, which is another death. A
             convolution's units are its channels, and each position counts as an example; so does each element
@@ -53,33 +56,28 @@ class LayerActivity:
         return self.share == 1
 
 
-# Defined beside the activations, but their outputs have no unit of their own
-MIXES_UNITS = (nn.GLU, nn.LogSoftmax, nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.Softmin)
-
-
-def is_activation(module: nn.Module) -> bool:
-    """Whether `module` is an activation, unit by unit."""
-    if hasattr(module, "examples_dim"):  # ours; the layers among them say what they are
-        return not (getattr(module, "is_linear", False) or getattr(module, "is_normalization", False))
-    return type(module).__module__ == nn.ReLU.__module__ and not isinstance(module, MIXES_UNITS)
-
-
 @torch.no_grad()
-def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
+def activity(
+    model: nn.Module, x: Any, *, activations: Collection[type[nn.Module]] = ()
+) -> list[LayerActivity]:
     """Run `model` on `x` once and report how active every unit of every activation module is.
 
     Args:
         model: Any module whose activations are modules: `unitgain.models.MLP`, or torch's own `nn.ReLU()` and
             the like, after dense layers, convolutions or on sequences. Only layers that have `replicas` make
             many networks of what they give. Runs in the mode it is in and is left as it was, running
-            statistics included.
+            statistics included. Functions such as `torch.relu` are not seen, nor what torch runs as one
+            function: `nn.TransformerEncoderLayer` in eval mode.
         x: Examples as the model takes them.
+        activations: Classes of your own, or of another package, that apply a function unit by unit.
 
     Returns:
-        One record for each activation module, in the order in which they ran.
+        One record for each call of an activation module, in the order in which they ran; the second call of
+        `relu` is called "relu#2".
 
     Raises:
-        ValueError: If the model ran no activation module.
+        ValueError: If the model ran no activation module, is compiled, or `activations` holds something else
+            than classes of modules.
 
     Examples:
         >>> import torch
@@ -93,32 +91,32 @@ def activity(model: nn.Module, x: Tensor) -> list[LayerActivity]:
 
     Source: see `LayerActivity`.
     """
+    check_model("activity", model, activations)
     records: list[LayerActivity] = []
-    passed = None  # the shape and the layout of what left the layer before
+    layouts = Layouts()
+    modules = modules_of(model)
+    names = {module: name for module, name in modules.items() if is_activation(module, activations)}
 
-    def arrives(name: str):
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            z = inputs[0].unsqueeze(0) if inputs[0].ndim == 1 else inputs[0]
-            layout = layout_of(module, z, passed)
+    def on_input(module: nn.Module, inputs: tuple) -> None:  # before it runs: it may work in place
+        if module in names and (tensor := first_tensor(inputs)) is not None:
+            z = as_rows(tensor)
+            layout = layouts.find(module, z)
             rows = z.movedim(layout.units, -1).flatten(layout.replicas, -2)
             active = rows > 0
             share = active.float().mean(-2).masked_fill(rows.isnan().any(-2), torch.nan)
+            count = calls[module] = calls.get(module, 0) + 1
+            name = names[module] if count == 1 else f"{names[module]}#{count}"
             records.append(LayerActivity(name, share, active.sum(-1)))
 
-        return hook
+    def on_output(module: nn.Module, inputs: tuple, output: object) -> None:
+        is_leaf = module in modules and next(module.children(), None) is None
+        if is_leaf and (tensor := first_tensor(output)) is not None:
+            z = as_rows(tensor)
+            layouts.follow(z, layouts.find(module, z))
 
-    def leaves(module: nn.Module, _: tuple, output: object) -> None:
-        nonlocal passed
-        if isinstance(output, Tensor) and output.ndim > 1:
-            passed = output.shape, layout_of(module, output, passed)
-
-    handles = []
-    for name, module in model.named_modules():
-        if is_activation(module):  # before it runs: nn.Hardsigmoid(inplace=True) overwrites what arrives
-            handles.append(module.register_forward_pre_hook(arrives(name)))
-        if next(module.children(), None) is None:
-            handles.append(module.register_forward_hook(leaves))
+    calls: dict[nn.Module, int] = {}
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # what BatchNorm updates
+    handles = [register_module_forward_pre_hook(on_input), register_module_forward_hook(on_output)]
     try:
         functional_call(model, buffers, (x,))
     finally:
