@@ -1,4 +1,4 @@
-r"""Optimizers: one pure update rule each, and a thin `torch.optim.Optimizer` that keeps its books.
+r"""Optimizers: one pure update rule each, and a thin `torch.optim.Optimizer` that keeps its state.
 
 The rules change their tensors in place, one tensor at a time, and read like the papers. `step` leaves
 `p.grad` as it is. Arguments and states bear torch's names, so that torch's learning-rate schedulers work and
