@@ -46,7 +46,7 @@ from .layout import (
     sample_rows,
     tensors_of,
 )
-from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, quick_moments, workspace
+from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, quick_moments, wide, workspace
 from .records import Kept, Pass, StepRecord, plain_rows
 from .step import Memory, Parameter, Recomputation, Step, Traced, version_of
 
@@ -399,7 +399,8 @@ class Observation:
         key = len(step.passes), "output"
         if isinstance(known, Traced) and known.shape == z.shape:
             traced, activation = known, module
-            sample = self._sample(step, z, traced.layout, key)
+            rows, sample = self._sample(step, z, traced.layout, key)
+            sample.copy_(rows)
         else:  # no activation, or Maxout, whose units are others
             traced, activation = self._look(step, module, tensor, z, key), None
             assert traced.kept.sample is not None
@@ -421,18 +422,22 @@ class Observation:
 
     def _look(self, step: Step, module: nn.Module, tensor: Tensor, z: Tensor, key: tuple[int, str]) -> Traced:
         layout = self._layouts.find(module, z)
-        count = active(z, layout.data, workspace(self._memory, z))
-        kept = Kept(self._sample(step, z, layout, key), count)
+        rows, sample = self._sample(step, z, layout, key)
+        if rows.numel() == z.numel() and rows.dtype == wide(rows.dtype):  # the sample's memory serves twice
+            count = active(rows, (-2,), sample)
+        else:
+            count = active(z, layout.data, workspace(self._memory, z))
+        kept = Kept(sample.copy_(rows), count)
         return Traced(weakref.ref(tensor), version_of(tensor), z.shape, layout, kept)
 
-    def _sample(self, step: Step, z: Tensor, layout: Layout, key: tuple[int, str]) -> Tensor:
-        """At most so many rows, in the same memory at every measured step."""
+    def _sample(self, step: Step, z: Tensor, layout: Layout, key: tuple[int, str]) -> tuple[Tensor, Tensor]:
+        """At most so many rows, and where they are to be kept, the same memory at every measured step."""
         if not step.opened:
             self._open(step)
         rows, sample = sample_rows(z, layout, self._rows), step.samples.get(key)
         if sample is None or sample.shape != rows.shape or sample.dtype != rows.dtype:
             sample = step.samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
-        return sample.copy_(rows)
+        return rows, sample
 
     def _run_again(self, module: nn.Module, tensor: Tensor) -> None:
         """A layer in a checkpoint, in backward: of its first run only the gradient is missing."""
