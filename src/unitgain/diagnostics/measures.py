@@ -31,7 +31,7 @@ __all__ = [
 
 
 def _rows(function: str, h: Tensor) -> Tensor:
-    """The outputs in the precision in which their figures are computed; MPS has no float64."""
+    """The outputs in the precision in which they are measured; MPS has no float64."""
     if h.ndim < 2:
         raise ValueError(f"{function}: outputs must have shape (…, n, units), got {tuple(h.shape)}")
     return h.detach().to(torch.float32 if h.device.type == "mps" else torch.float64)
