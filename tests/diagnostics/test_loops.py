@@ -193,3 +193,22 @@ def test_what_an_optimizer_in_backward_has_used_is_no_gradient_any_more():
         model(data()).sum().backward()
     assert [gradient.name for gradient in seen.last.gradients] == ["2", "4"]
     assert seen.last.layers[0].gradient > 0
+
+
+def test_outputs_that_are_no_tensors_leave_gradients():
+    class Gaussian(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mean = nn.Parameter(torch.ones(3))
+
+        def forward(self):
+            return torch.distributions.Normal(self.mean, 1.0)
+
+    optimizer = torch.optim.SGD((model := Gaussian()).parameters(), lr=0.1)
+    with observe(model, optimizer=optimizer) as seen:
+        for _ in range(2):
+            optimizer.zero_grad()
+            (-model().log_prob(torch.zeros(3))).sum().backward()
+            optimizer.step()
+    assert [record.layers for record in seen.steps] == [[], []]
+    torch.testing.assert_close(seen.steps[0].gradients[0].norm.item(), 3**0.5)

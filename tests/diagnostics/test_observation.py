@@ -715,12 +715,13 @@ def test_measures_do_not_follow_autocast():
     torch.testing.assert_close(read, (correlation(out), effective_rank(out), out.float().mean(0)))
 
 
+@pytest.mark.parametrize("n", [1000, 50_000])
 @pytest.mark.parametrize("distance", [0.0, 1e3, 1e5])
-def test_moments_near_and_far(distance):
+def test_moments_near_and_far(distance, n):
     """Of few rows and of many, and of a constant unit; the quick way is left where it is too coarse."""
-    x = torch.randn(1000, 4, generator=torch.Generator().manual_seed(0)) + distance
+    x = torch.randn(n, 4, generator=torch.Generator().manual_seed(0)) + distance
     x[:, 3] = distance + 0.1
-    with observe(nn.Sequential(nn.Identity(), nn.ReLU())) as seen:
+    with observe(nn.Sequential(nn.Identity(), nn.ReLU()), sample=n) as seen:
         seen._model(x)
     layer, exact = seen.last.layers[0], x.relu().double()
     torch.testing.assert_close(layer.mean, exact.mean(0).float(), rtol=3e-6, atol=1e-6)

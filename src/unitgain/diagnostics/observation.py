@@ -5,25 +5,26 @@ an optimizer, whenever the model is called to be trained. If it is to be measure
 A call without gradient, or in eval mode and never followed by backward, is an evaluation and has a `Step` of
 its own.
 
-Modules are hooked from outside, by the hooks that torch has for all modules at once: a copy of the model
-carries none, and torch runs everything as it would without. Forward, `_on_input` (before an activation) and
-`_on_output` (after any layer) copy a sample of the rows, because what follows may work in place; what one
-layer gives and the next takes is copied once. Backward, `_on_output_gradient` takes the norm of the gradient
-with respect to an output; at its end, when a distributed model has averaged them, `_on_gradients` measures
-the parameters' gradients. Around the update, `_before_step` copies the parameters, `_after_step` takes the
-norm of the change.
+`Calls` says when the model is called. Its modules are hooked from outside, by the hooks that torch has for
+all modules at once, and only while something is measured: a copy of the model carries none, and torch runs
+everything as it would without. Forward, `_on_input` (before an activation) and `_on_output` (after any layer)
+take mean, deviation and share while the tensor is in the cache, and copy a sample of the rows, because what
+follows may work in place; what one layer gives and the next takes is looked at once. Backward,
+`_on_output_gradient` takes the norm of the gradient with respect to an output, `_on_gradient` the measures of
+a parameter's, in a distributed model at the end, when it is the average. Around the update, `_before_step`
+copies the parameters, `_after_step` takes the norm of the change.
 
-Mean, deviation and share are computed when somebody reads, at the latest when the next measured step needs
-the samples' memory (`Step.release`); saturation, correlation and rank only when somebody reads.
+Saturation, correlation and rank are computed when somebody reads, from the samples, until the next measured
+step needs their memory (`Step.release`).
 """
 
 from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
-from functools import partial, wraps
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -32,6 +33,7 @@ from torch.autograd import Variable
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim import Optimizer
 
+from .hooks import Calls, ScaledLosses, in_backward, remove
 from .layout import (
     NORMALIZES,
     Layout,
@@ -44,65 +46,16 @@ from .layout import (
     sample_rows,
     tensors_of,
 )
-from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, quick_moments, workspace
+from .measures import SATURATED_BELOW, active, gradient_counts, moments, norm, quick_moments, wide, workspace
 from .records import Kept, Pass, StepRecord, plain_rows
 from .step import Memory, Parameter, Recomputation, Step, Traced, version_of
 
 __all__ = ["Observation", "observe"]
 
+_scaled_losses = ScaledLosses()
+
 FUSED = (nn.TransformerEncoderLayer,)  # in eval mode one function, whose parts do not run as modules
 SMALL = 4096  # entries of a parameter whose measures can wait
-
-
-def _remove(handles: list[Any]) -> None:
-    for handle in handles:
-        handle.remove()
-    handles.clear()
-
-
-def _in_backward() -> bool:
-    return torch._C._current_graph_task_id() != -1
-
-
-class Calls:
-    """What `model(…)` runs while the model is observed; torch leaves this attribute out of every copy."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-        self.observers: list[Observation] = []
-
-    @classmethod
-    def of(cls, model: nn.Module) -> Calls:
-        """Those of `model`, which all its observations share."""
-        if model._compiled_call_impl is None:
-            model._compiled_call_impl = cls(model)
-        return model._compiled_call_impl  # type: ignore[return-value]
-
-    def leave(self, observation: Observation) -> None:
-        """Without observations the model is as it was."""
-        self.observers.remove(observation)
-        if not self.observers and self._model._compiled_call_impl is self:  # not compiled since
-            del self._model._compiled_call_impl
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-            return self._model._call_impl(*args, **kwargs)
-        observers, output = list(self.observers), None
-        for one in observers:
-            one._enter_call()
-        try:
-            output = self._model._call_impl(*args, **kwargs)
-        finally:
-            for one in observers:
-                one._leave_call(output)
-        return output
-
-    def __reduce__(self) -> tuple:  # where a class decides itself what its copies get
-        return _nothing, ()
-
-
-def _nothing() -> None:
-    return None
 
 
 class Undecided(NamedTuple):
@@ -140,13 +93,12 @@ class Observation:
         self._handles: list[Any] = []  # of the whole block
         self._modules_hooks: list[Any] = []  # of all modules, while something is measured
         self._measuring: list[Any] = []  # of the parameters, in measured steps
-        self._returning: list[Any] = []  # of the outputs of one call
         self._trained: list[bool] = []  # which parameters have a hook
         self._count = 0  # steps begun before this one
         self._evaluated = 0  # calls that were evaluations
         self._started = self._entered = self._distributed = False
+        self._called = False  # the model, since the step began
         self._scale: Tensor | None = None  # of the backward pass under way
-        self._scaled_task = -1
         self._now: Step | None = None  # the step under way, if it is measured
         self._clear()
 
@@ -214,10 +166,9 @@ class Observation:
             )
         check_model("observe", self._model, self._declared)
         self._entered = True
-        self._distributed = distributed.is_available() and distributed.is_initialized()
         self._calls = Calls.of(self._model)
         self._calls.observers.append(self)
-        _scaled.watch(self)
+        _scaled_losses.watch(self)
         if self._optimizer is not None:
             self._handles.append(self._optimizer.register_step_pre_hook(self._before_step))
             self._handles.append(self._optimizer.register_step_post_hook(self._after_step))
@@ -227,28 +178,29 @@ class Observation:
 
     def __exit__(self, *error: object) -> None:
         self._calls.leave(self)
-        _scaled.leave(self)
+        _scaled_losses.leave(self)
         self._end()
         self._decide()
         for handles in (self._handles, self._modules_hooks, self._measuring, self._outermost):
-            _remove(handles)
+            remove(handles)
         self._clear()
 
     def _begin(self) -> None:
         self._started = True
         if self._count % self._every == 0:
-            self._now = Step(self._count)
+            self._now, self._called = Step(self._count), False
             self._attach()
         else:
-            _remove(self._measuring)
+            remove(self._measuring)
         self._hook_modules()
 
     def _attach(self) -> None:
         """Hook the parameters of a measured step; what has been thawed since the last one is new."""
+        self._distributed = distributed.is_available() and distributed.is_initialized()
         trained = [parameter.tensor.requires_grad for parameter in self._flat]
         if self._measuring and trained == self._trained:
             return
-        _remove(self._measuring)
+        remove(self._measuring)
         self._trained = trained
         for parameter in self._flat:
             if parameter.tensor.requires_grad:
@@ -257,7 +209,7 @@ class Observation:
 
     def _end(self) -> None:
         if self._now is not None:
-            _remove(self._now.handles)
+            remove(self._now.handles)
         self._now = self._current = self._passed = self._recomputation = None
         self._inputs.clear()
         self._touched.clear()
@@ -271,17 +223,18 @@ class Observation:
     def _hook_modules(self) -> None:
         """Hook all modules while there is something to measure: a step under way, a call, or the first."""
         if self._now is None and self._current is None and self._started:
-            _remove(self._modules_hooks)
+            remove(self._modules_hooks)
         elif not self._modules_hooks:
             self._modules_hooks.append(register_module_forward_pre_hook(self._on_input))
             self._modules_hooks.append(register_module_forward_hook(self._on_output))
 
     # Calls of the model
 
-    def _enter_call(self) -> None:
+    def enter_call(self) -> None:
         """The model is called: another batch, an evaluation, or a checkpoint of all of it in backward."""
         self._depth += 1
-        within = _in_backward()
+        self._called = True
+        within = in_backward()
         if self._depth > 1 or (within and self._with_gradient):
             return
         if within:  # what seemed to be an evaluation was the first run of a checkpoint
@@ -295,7 +248,7 @@ class Observation:
             if self._optimizer is None:
                 self._next()
             elif self._now is not None:  # before the same step: its signals replace those of the last batch
-                _remove(self._now.handles)
+                remove(self._now.handles)
                 self._now.clear()
                 self._attach()
             self._current = self._now
@@ -320,7 +273,7 @@ class Observation:
     def _decide(self) -> None:
         """No backward pass came: the last call in eval mode was an evaluation."""
         if self._undecided is not None and self._undecided.step is not None:
-            _remove(self._undecided.step.handles)
+            remove(self._undecided.step.handles)
         self._undecided = None
 
     def _forget_evaluation(self, step: Step | None) -> None:
@@ -328,15 +281,15 @@ class Observation:
         if step is not None and step in self._evaluations:
             self._evaluations.remove(step)
 
-    def _leave_call(self, output: Any) -> None:
+    def leave_call(self, output: Any) -> None:
         """The model returns, and there backward is to begin."""
         self._depth -= 1
         if self._depth:
             return
         self._afresh = False
         outputs = [tensor for tensor in tensors_of(output) if tensor.requires_grad]
-        if outputs and (self._current is not None or self._undecided is not None):
-            _remove(self._outermost)
+        if outputs and (self._undecided is not None or (self._distributed and self._current is not None)):
+            remove(self._outermost)
             hook = partial(self._on_backward, self._undecided)
             self._outermost += [tensor.register_hook(hook) for tensor in outputs]
         if self._current is not self._now:
@@ -364,7 +317,7 @@ class Observation:
             return
         if self._now is not None:  # earlier batches of the same optimizer step
             step.gradients = self._now.gradients
-            _remove(self._now.handles)
+            remove(self._now.handles)
             if self._steps and self._steps[-1] is self._now:
                 self._steps.pop()
         step.step, step.training, step.wanted, self._now = self._count, True, True, step
@@ -381,7 +334,7 @@ class Observation:
         """What a call of `module` is written to; outside a call of the model, the step under way."""
         if self._depth:
             return self._current
-        if _in_backward():
+        if in_backward():
             return self._now
         return self._now if torch.is_grad_enabled() and module.training else None
 
@@ -409,7 +362,7 @@ class Observation:
         elif torch.is_inference_mode_enabled():
             with torch.inference_mode(False), torch.no_grad():
                 self._measure_input(step, module, inputs)
-        elif self._afresh or not _in_backward():
+        elif self._afresh or not in_backward():
             self._measure_input(step, module, inputs)
 
     def _on_output(self, module: nn.Module, inputs: tuple, output: Any) -> None:
@@ -422,7 +375,7 @@ class Observation:
             elif torch.is_inference_mode_enabled():  # measured in ordinary tensors all the same
                 with torch.inference_mode(False), torch.no_grad():
                     self._measure_output(step, module, tensor, known)
-            elif self._afresh or not _in_backward():
+            elif self._afresh or not in_backward():
                 self._measure_output(step, module, tensor, known)
             else:
                 self._run_again(module, tensor)
@@ -446,7 +399,8 @@ class Observation:
         key = len(step.passes), "output"
         if isinstance(known, Traced) and known.shape == z.shape:
             traced, activation = known, module
-            sample = self._sample(step, z, traced.layout, key)
+            rows, sample = self._sample(step, z, traced.layout, key)
+            sample.copy_(rows)
         else:  # no activation, or Maxout, whose units are others
             traced, activation = self._look(step, module, tensor, z, key), None
             assert traced.kept.sample is not None
@@ -468,18 +422,22 @@ class Observation:
 
     def _look(self, step: Step, module: nn.Module, tensor: Tensor, z: Tensor, key: tuple[int, str]) -> Traced:
         layout = self._layouts.find(module, z)
-        count = active(z, layout.data, workspace(self._memory, z))
-        kept = Kept(self._sample(step, z, layout, key), count)
+        rows, sample = self._sample(step, z, layout, key)
+        if rows.numel() == z.numel() and rows.dtype == wide(rows.dtype):  # the sample's memory serves twice
+            count = active(rows, (-2,), sample)
+        else:
+            count = active(z, layout.data, workspace(self._memory, z))
+        kept = Kept(sample.copy_(rows), count)
         return Traced(weakref.ref(tensor), version_of(tensor), z.shape, layout, kept)
 
-    def _sample(self, step: Step, z: Tensor, layout: Layout, key: tuple[int, str]) -> Tensor:
-        """At most so many rows, in the same memory at every measured step."""
+    def _sample(self, step: Step, z: Tensor, layout: Layout, key: tuple[int, str]) -> tuple[Tensor, Tensor]:
+        """At most so many rows, and where they are to be kept, the same memory at every measured step."""
         if not step.opened:
             self._open(step)
         rows, sample = sample_rows(z, layout, self._rows), step.samples.get(key)
         if sample is None or sample.shape != rows.shape or sample.dtype != rows.dtype:
             sample = step.samples[key] = torch.empty_like(rows, memory_format=torch.contiguous_format)
-        return sample.copy_(rows)
+        return rows, sample
 
     def _run_again(self, module: nn.Module, tensor: Tensor) -> None:
         """A layer in a checkpoint, in backward: of its first run only the gradient is missing."""
@@ -492,8 +450,7 @@ class Observation:
         number = segment.call(name)
 
         def hook(gradient: Tensor) -> None:
-            if (one := segment.first_run(number)) is not None:
-                self._on_output_gradient(one, gradient)
+            self._on_output_gradient(segment.first_run(number), gradient)
 
         self._now.handles.append(tensor.register_hook(hook))
 
@@ -505,7 +462,7 @@ class Observation:
         length = norm(g, tuple(range(replicas, g.ndim)) if replicas else None)
         one.norm = length if self._scale is None else length / self._scale
 
-    def _on_scaled_backward(self, scale: Tensor, gradient: Tensor) -> None:
+    def on_scaled_backward(self, scale: Tensor, gradient: Tensor) -> None:
         """Backward begins at a loss that a `GradScaler` has multiplied by `scale`."""
         self._scale = scale
 
@@ -553,11 +510,13 @@ class Observation:
     def _before_step(self, optimizer: Optimizer, *call: object) -> None:
         if self._now is None:
             return
-        if self._now.gradients and not self._now.opened and not self._steps:
-            raise RuntimeError(
-                f"observe: model must be called module by module, got gradients of a "
-                f"{type(self._model).__name__} without a call of its layers, as of a compiled function"
-            )
+        if self._now.gradients and not self._now.opened:
+            if not self._called and not self._steps:
+                raise RuntimeError(
+                    f"observe: model must be called module by module, got gradients of a "
+                    f"{type(self._model).__name__} without a call of its layers, as of a compiled function"
+                )
+            self._open(self._now)  # none of its outputs is a tensor
         held = {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
         for parameter in self._flat:
             if id(parameter.tensor) in held:
@@ -591,44 +550,6 @@ def _parameters(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, lis
                 watched = Parameter(key, parameter, dims, small=parameter.numel() <= SMALL)
                 found.setdefault(name, []).append(watched)
     return found
-
-
-class _Scaled:
-    """Tells observations when backward begins at a loss that a `GradScaler` has multiplied, and by what.
-
-    No hook of torch's says so: while there is an observation, `GradScaler.scale` marks what it returns.
-    """
-
-    def __init__(self) -> None:
-        self._watching: list[Observation] = []
-        self._scale: Any = None
-
-    def watch(self, observation: Observation) -> None:
-        if not self._watching:
-            self._scale = torch.amp.GradScaler.scale
-            torch.amp.GradScaler.scale = self._marking(self._scale)  # type: ignore[method-assign]
-        self._watching.append(observation)
-
-    def leave(self, observation: Observation) -> None:
-        self._watching.remove(observation)
-        if not self._watching:
-            torch.amp.GradScaler.scale = self._scale  # type: ignore[method-assign]
-
-    def _marking(self, scale: Callable) -> Callable:
-        @wraps(scale)
-        def marking(scaler: torch.amp.GradScaler, outputs: Any) -> Any:
-            losses = scale(scaler, outputs)
-            for loss in tensors_of(losses):
-                if scaler.is_enabled() and loss.requires_grad:
-                    factor = scale(scaler, torch.ones((), device=loss.device))
-                    for observation in self._watching:
-                        loss.register_hook(partial(observation._on_scaled_backward, factor))
-            return losses
-
-        return marking
-
-
-_scaled = _Scaled()
 
 
 def observe(

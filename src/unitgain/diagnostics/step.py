@@ -145,7 +145,7 @@ class Recomputation:
         self._calls.append(layer)
         return len(self._calls) - 1
 
-    def first_run(self, number: int) -> Pass | None:
+    def first_run(self, number: int) -> Pass:
         """The pass that the call of this number repeats; asked for after the segment's last call."""
         if not self._passes:
             waiting: dict[str, list[Pass]] = {}
