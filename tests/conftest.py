@@ -14,13 +14,12 @@ def left_out() -> Callable[[str], NoReturn]:
     return pytest.fail if os.environ.get("CI") else pytest.skip
 
 
-def pytest_collectstart(collector):
-    """Where tests are collected and run, before their modules: examples take their time on a busy machine."""
-    if isinstance(collector, pytest.Session):
-        from hypothesis import HealthCheck, settings
+def pytest_configure():
+    """Examples take their time on a busy machine."""
+    from hypothesis import HealthCheck, settings
 
-        settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        settings.load_profile("any load")
+    settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any load")
 
 
 def pytest_collection_modifyitems(items):

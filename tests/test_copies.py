@@ -207,7 +207,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(module, name) for module, whats in cuts.LEFT_OUT.items() for its in whats.values() for name in sorted(its)],
+    [
+        (module, name)
+        for module, whats in cuts.LEFT_OUT.items()
+        for its in whats.values()
+        for name in sorted(its)
+    ],
 )
 def test_what_is_left_out_is_there(module, name):
     """A name that was changed in the library would come back into the copies."""
