@@ -472,7 +472,7 @@ def lecun_uniform_(
     Args:
         tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
         gain: Factor on the standard deviation, at least 0.
-        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        fans: `(fan_in, fan_out)`, each above 0: give them for a convolution. None: the last two dimensions.
         generator: One generator, or one a replica.
 
     Returns:
@@ -502,7 +502,7 @@ def lecun_normal_(
     Args:
         tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
         gain: Factor on the standard deviation, at least 0.
-        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        fans: `(fan_in, fan_out)`, each above 0: give them for a convolution. None: the last two dimensions.
         generator: One generator, or one a replica.
 
     Returns:
@@ -532,7 +532,7 @@ def glorot_uniform_(
     Args:
         tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
         gain: Factor on the standard deviation, at least 0.
-        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        fans: `(fan_in, fan_out)`, each above 0: give them for a convolution. None: the last two dimensions.
         generator: One generator, or one a replica.
 
     Returns:
@@ -563,7 +563,7 @@ def glorot_normal_(
     Args:
         tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
         gain: Factor on the standard deviation, at least 0.
-        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        fans: `(fan_in, fan_out)`, each above 0: give them for a convolution. None: the last two dimensions.
         generator: One generator, or one a replica.
 
     Returns:
@@ -594,7 +594,7 @@ def he_uniform_(
     Args:
         tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
         gain: Factor on the standard deviation, at least 0.
-        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        fans: `(fan_in, fan_out)`, each above 0: give them for a convolution. None: the last two dimensions.
         generator: One generator, or one a replica.
 
     Returns:
@@ -624,7 +624,7 @@ def he_normal_(
     Args:
         tensor: Weight of shape `(*replicas, fan_out, fan_in)`; changed in place.
         gain: Factor on the standard deviation, at least 0.
-        fans: `(fan_in, fan_out)`, each above 0; None for the last two dimensions.
+        fans: `(fan_in, fan_out)`, each above 0: give them for a convolution. None: the last two dimensions.
         generator: One generator, or one a replica.
 
     Returns:

@@ -337,9 +337,12 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         if newest is None:  # the mean over all batches; a tensor, so that nothing waits for a GPU
             newest = (self.num_batches_tracked + 1).to(_wide(self.running_mean).dtype).reciprocal()
         for running, now in ((self.running_mean, mean), (self.running_var, var)):
-            wide = _wide(running)
-            now = now.expand(*self.replicas, self.features, 1).reshape(wide.shape)
-            running.copy_(wide.lerp_(now.to(wide.dtype), newest))
+            now = now.expand(*self.replicas, self.features, 1).reshape(running.shape)
+            if now.dtype == running.dtype:
+                running.lerp_(now, newest)
+            else:
+                wide = _wide(running)
+                running.copy_(wide.lerp_(now.to(wide.dtype), newest))
         self.num_batches_tracked.add_(1)
 
     def extra_repr(self) -> str:

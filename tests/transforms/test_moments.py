@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from unitgain.transforms import MinMaxScaler, StandardScaler, moments
+from unitgain.transforms.comoments import CoMoments
 from unitgain.transforms.moments import Extremes, Moments
 
 
@@ -67,6 +68,18 @@ def test_nothing_changes_nothing(kind):
         assert merged.n == some.n
         assert all(torch.equal(a, b) for a, b in zip(merged[1:], some[1:], strict=True))
     assert nothing.merge(nothing).n == 0
+
+
+@pytest.mark.parametrize("kind", [Moments, Extremes, CoMoments])
+def test_a_merge_leaves_both_as_they_were(kind):
+    one, other = (
+        kind.measure(torch.tensor([[1.0, 2.0], [3.0, 5.0]])),
+        kind.measure(torch.tensor([[9.0, 4.0]])),
+    )
+    parts = [part for part in (*one, *other) if isinstance(part, torch.Tensor)]
+    before = [part.clone() for part in parts]
+    one.merge(other)
+    assert all(map(torch.equal, parts, before))
 
 
 @pytest.mark.parametrize("omit_nan", [False, True])

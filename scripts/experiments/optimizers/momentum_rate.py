@@ -116,7 +116,7 @@ def caption(result) -> str:
     return (
         f"**In the long run each further tenth of the distance costs gradient descent {plain:.0f} steps at "
         f"a condition number of {CONDITIONS[AT]}, momentum {usual:.0f} at β = {USUAL:g} and {best:.0f} at "
-        "the best β.** (The first tenth costs momentum more: it starts from rest.) The steps of plain "
+        "the best β.** The steps of plain "
         "descent grow with κ, those of the best momentum with its root; where κ is small, a "
         "fixed β of 0.9 costs. Each at the best rate that theory gives. Lines: predicted; dots: "
         f"{result['factor'].shape[-1]} quadratics with {FEATURES} weights and random curvatures, means "
