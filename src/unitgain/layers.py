@@ -322,14 +322,15 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
             raise ValueError(f"BatchNorm: {rule}, got {tuple(lead)}")
         if n < 2:  # one alone has no variance, and every output would be the bias
             raise ValueError(f"BatchNorm: x must have at least 2 examples in training, got {n}")
-        first = x[..., :1].detach()
+        first = x.detach()[..., :1]
         c = x - first  # numbers near 0: exact on constants and far from 0
         mean = c.sum(-1, keepdim=True) / n  # the gradient of c.mean would fill a matrix
         c = c - mean
         var = (c * c).sum(-1, keepdim=True) / n  # c.var is far slower where x is a table's transpose
         if self.running_mean is not None:
             self._track(mean.detach() + first, var.detach() * (n / (n - 1)))
-        return self._affine(c, (var + self.eps).rsqrt()).expand(*self.replicas, *x.shape[-2:])
+        y = self._affine(c, (var + self.eps).rsqrt())
+        return y if y.shape[:-2] == self.replicas else y.expand(*self.replicas, *x.shape[-2:])
 
     def _track(self, mean: Tensor, var: Tensor) -> None:
         """Move the running statistics towards those of this batch."""
@@ -337,12 +338,12 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
         if newest is None:  # the mean over all batches; a tensor, so that nothing waits for a GPU
             newest = (self.num_batches_tracked + 1).to(_wide(self.running_mean).dtype).reciprocal()
         for running, now in ((self.running_mean, mean), (self.running_var, var)):
-            now = now.expand(*self.replicas, self.features, 1).reshape(running.shape)
+            running = self._column(running)  # in place: the one batch of `x` moves every replica's
             if now.dtype == running.dtype:
                 running.lerp_(now, newest)
             else:
                 wide = _wide(running)
-                running.copy_(wide.lerp_(now.to(wide.dtype), newest))
+                running.copy_(wide.lerp(now.to(wide.dtype), newest))
         self.num_batches_tracked.add_(1)
 
     def extra_repr(self) -> str:
