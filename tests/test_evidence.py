@@ -134,7 +134,10 @@ def test_claim_keeps_what_it_is_given():
 @pytest.mark.parametrize(
     ("facts", "says"),
     [
-        ({"verdict": "true"}, "verdict must be one of ('confirmed', 'depends', 'refuted'), got 'true'"),
+        (
+            {"verdict": "true"},
+            "verdict must be one of ('confirmed', 'depends', 'refuted', 'open', 'not reproduced')",
+        ),
         ({"estimate": 0.5}, "the interval must hold the estimate 0.5, got (0.88, 0.92)"),
         ({"estimate": math.nan}, "the interval must hold the estimate nan"),
         ({"interval": (0.92, 0.88)}, "the interval must hold the estimate 0.9, got (0.92, 0.88)"),

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import io
 import itertools
+import json
 import random
 import re
 import sys
@@ -41,12 +42,14 @@ SMALL = {
     "frames": 3,
     "rows": 200,
     "moments": 3,
+    "mapped": 12,
 }
 SHORT = {"STEPS": 20, "EPOCHS": 2, "EXAMPLES": 300}  # an experiment's constants, cut down too
 # Where the result is only compared with another, and nobody looks at it:
 TINY = SMALL | {"networks": 3, "neurons": 50, "points": 20, "pairs": 20, "tables": 2, "rows": 100}
 SHORTEST = {"STEPS": 4, "EPOCHS": 1, "EXAMPLES": 200}
 
+MAPPED: set[str] = set()  # chapters all of whose claims have a map or are exact
 CLAIMS = {
     "normalize_your_data": {
         "half-active",
@@ -379,6 +382,30 @@ def test_claims_are_written_for_readers(one, result):
         assert re.search(r"\d", claim.finding), "the finding has a number"
 
 
+@every([one for one in defining("claims") if one.split("/")[0] in MAPPED])
+def test_a_claim_has_a_map_or_is_exact(one, result):
+    for claim in claims(one, result):
+        if claim.interval is None:
+            assert claim.within is not None, f"{claim.id}: an identity is exact within rounding"
+        else:
+            assert claim.map is not None, f"{claim.id}: a verdict comes from a map"
+            assert claim.units, f"{claim.id}: what was drawn again for each of the n?"
+            assert claim.map.units, f"{claim.id}: what was drawn again in a cell of the map?"
+            assert claim.map.cells.size >= 3
+
+
+def test_a_map_says_where_it_turns():
+    """To a factor of 1.5 along each axis of numbers, somewhere on the map of the last build."""
+    texts = [(EXPERIMENTS[one].folder / "claims.json").read_text("utf-8") for one in defining("claims")]
+    made = map(json.loads, texts)
+    vague = [
+        f"{claim['id']}: {', '.join(claim['map']['vague'])}"
+        for claim in itertools.chain.from_iterable(made)
+        if claim["map"] and claim["map"]["vague"]
+    ]
+    assert not vague, "\n".join(["where it turns is not known to a factor of 1.5:", *vague])
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_page_embeds_every_claim(chapter):
     lines = page(chapter)
@@ -410,7 +437,7 @@ def test_an_experiment_makes_the_claims_that_are_doctored(one, result):
 
 
 def verdicts(one, result):
-    return {claim.id: claim.holds for claim in claims(one, result)}
+    return {claim.id: claim.holds and claim.derived == claim.verdict for claim in claims(one, result)}
 
 
 @cache

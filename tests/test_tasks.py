@@ -347,6 +347,14 @@ def claim(**changes) -> dict:
         "holds": True,
         "finding": "It depends.",
     }
+    values |= {
+        "map": None,
+        "exact": False,
+        "within": None,
+        "units": "",
+        "unrepeated": "",
+        "derived": "depends",
+    }
     return {**values, "chapter": "one-two", "script": "scripts/experiments/one_two/a.py", **changes}
 
 
@@ -361,7 +369,7 @@ def test_a_card_and_its_row():
         assert part in card
     row = cards.ledger([claim()]).splitlines()[2]
     assert row.startswith("| [half &#124; of $x$](/learn/one-two.md#claim-half) (S0) | <span class=")
-    assert '<span class="ug-number">−0.500</span> [−0.600, −0.400] | share | 12,345 |' in row
+    assert '<span class="ug-number">−0.500</span> [−0.600, −0.400], n = 12,345 | share | one set-up |' in row
     assert row.count("|") == 7
     summary = cards.summary([claim()] * 3 + [claim(interval=None)])
     assert summary.startswith(

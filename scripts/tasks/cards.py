@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks import maps
 from tasks.discovery import LISTED, Experiment
 from tasks.files import write, write_list
 from tasks.reporting import TaskFailed, reporting
@@ -17,11 +18,20 @@ if TYPE_CHECKING:
     from experiments.evidence import Claim
 
 LEDGER = ("ledger.md", "summary.md", "claims.json", LISTED)  # made from all claims, beside a card for each
-WORDS = {"confirmed": "Confirmed", "depends": "Depends", "refuted": "Refuted"}
-ICONS = {  # a check, a branch and a cross
+WORDS = {
+    "confirmed": "Confirmed",
+    "depends": "Depends",
+    "refuted": "Refuted",
+    "open": "Open",
+    "not reproduced": "Not reproduced",
+}
+MARKS = "✓ holds, ✗ fails, ? open (its interval has a part on each side)"
+ICONS = {  # a check, a branch, a cross, a question and a broken circle
     "confirmed": '<circle cx="12" cy="12" r="9"/><path d="m8 12.5 3 3 5.5-6.5"/>',
     "depends": '<path d="M6 4v16M6 15c0-5 12-2 12-8M15 9l3-3 3 3"/>',
     "refuted": '<circle cx="12" cy="12" r="9"/><path d="m9 9 6 6m0-6-6 6"/>',
+    "open": '<circle cx="12" cy="12" r="9"/><path d="M9.5 9.5a2.5 2.5 0 1 1 2.5 2.8v1.2m0 3v.1"/>',
+    "not reproduced": '<circle cx="12" cy="12" r="9" stroke-dasharray="4 3"/><path d="M8 12h8"/>',
 }
 
 
@@ -45,7 +55,13 @@ def record(experiment: Experiment, claim: Claim) -> dict:
         "estimate": float(claim.estimate),
         "interval": claim.interval and [float(bound) for bound in claim.interval],
         "n": int(claim.n),
+        "units": claim.units,
+        "exact": claim.within is not None,
+        "within": claim.within,
+        "unrepeated": claim.unrepeated,
+        "derived": claim.derived,
         "holds": bool(claim.holds),
+        "map": claim.map and maps.record(claim.map),
         "chapter": experiment.chapter.replace("_", "-"),
         "script": experiment.uri,
         **data,
@@ -62,7 +78,8 @@ def measured(claim: Mapping) -> str:
     from experiments.evidence import between, number
 
     if claim["interval"] is None:
-        return f"≤ {number(claim['estimate'], 2)}"
+        rounding = "" if claim["within"] is None else f", rounding: {number(claim['within'], 1)}"
+        return f"≤ {number(claim['estimate'], 2)}{rounding}"
     low, high = claim["interval"]
     digits = next(
         (d for d in range(3, 7) if number(low, d) != number(high, d)), 3
@@ -77,18 +94,39 @@ def _icon(verdict: str) -> str:
     )
 
 
+def counted(claim: Mapping) -> str:
+    """How many, and of what: what was drawn again for each, and what was the same for all."""
+    return f"n = {count(claim['n'])}{' ' * bool(claim['units'])}{claim['units']}"
+
+
 def card(claim: Mapping) -> str:
     """A claim as a block of Markdown."""
     verdict = claim["verdict"]
+    kind = verdict.replace(" ", "-")
+    word = f"{WORDS[verdict]}{', exactly' * (claim['exact'] and verdict == 'confirmed')}"
     links = f"[Script](/{claim['script']})" + (f" · [Data](/{claim['data']})" if "data" in claim else "")
     return (
-        f'<div class="ug-claim ug-{verdict}" id="claim-{claim["id"]}" markdown="1">\n'
-        f'<p class="ug-claim-verdict">{_icon(verdict)} {WORDS[verdict]}</p>\n\n'
+        f'<div class="ug-claim ug-{kind}" id="claim-{claim["id"]}" markdown="1">\n'
+        f'<p class="ug-claim-verdict">{_icon(verdict)} {word}</p>\n\n'
         f"“{claim['statement']}” {_sources(claim)}\n{{ .ug-claim-statement }}\n\n"
-        f"{measured(claim)}, n = {count(claim['n'])} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
-        f"{inspect.cleandoc(claim['finding'])}\n\n"
+        f"{measured(claim)}, {counted(claim)} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
+        f"{inspect.cleandoc(claim['finding'])}\n\n{_map(claim)}"
         f'<details markdown="1"><summary>Script and data</summary>\n\n'
         f"{_meaning(claim)} {links}\n\n</details>\n</div>\n"
+    )
+
+
+def _map(claim: Mapping) -> str:
+    made = claim["map"]
+    if made is None:
+        return ""
+    missing = f" Not repeated here: {claim['unrepeated']}." if claim["unrepeated"] else ""
+    return (
+        f"**Where it holds.** {maps.words(made)}{missing}\n{{ .ug-map-words }}\n\n"
+        f'<div class="ug-map-frame" tabindex="0" role="group" aria-label="Map of the claim">\n'
+        f"{maps.strip(made)}\n</div>\n\n"
+        f"{MARKS}: {made['measure']}, {maps.side(made)}; n = {count(made['n'])} a cell"
+        f"{' ' * bool(made['units'])}{made['units']}.\n{{ .ug-map-key }}\n\n"
     )
 
 
@@ -103,16 +141,18 @@ def _sources(claim: Mapping) -> str:
 
 def ledger(claims: Iterable[Mapping]) -> str:
     """All claims as a Markdown table that links each to its card."""
-    names = ("Claim", "Verdict", "Number [95 % interval]", "What the number is", "n", "Script")
+    names = ("Claim", "Verdict", "Number [95 % interval]", "What the number is", "Where it holds", "Script")
     rows = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for claim in claims:
         kind = claim["verdict"]
-        verdict = f'<span class="ug-verdict ug-{kind}">{_icon(kind)} {WORDS[kind]}</span>'
+        verdict = f'<span class="ug-verdict ug-{kind.replace(" ", "-")}">{_icon(kind)} {WORDS[kind]}</span>'
         estimate, bracket, interval = measured(claim).partition(" [")
         number = f'<span class="ug-number">{estimate}</span>{bracket}{interval}'
         script = f"[{Path(claim['script']).stem}](/{claim['script']})"
         statement = f"{_link(claim)} {_sources(claim)}"
-        cells = (statement, verdict, number, claim["measure"], count(claim["n"]), script)
+        number += f", n = {count(claim['n'])}"
+        where = "exact" if claim["exact"] else maps.words(claim["map"]) if claim["map"] else "one set-up"
+        cells = (statement, verdict, number, claim["measure"], where, script)
         rows.append("| " + " | ".join(cell.replace("|", "&#124;") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
@@ -127,8 +167,18 @@ def summary(claims: Iterable[Mapping]) -> str:
     claims = list(claims)
     verdicts = [claim["verdict"] for claim in claims]
     intervals = sum(claim["interval"] is not None for claim in claims)
-    words = {"confirmed": "confirmed", "depends": "depend on a condition", "refuted": "refuted"}
-    counts = [f"{verdicts.count(verdict)} {word}" for verdict, word in words.items()]
+    words = {
+        "confirmed": "confirmed",
+        "depends": "depend on a condition",
+        "refuted": "refuted",
+        "open": "open",
+        "not reproduced": "not reproduced",
+    }
+    counts = [
+        f"{verdicts.count(verdict)} {word}"
+        for verdict, word in words.items()
+        if verdict in verdicts or verdict in ("confirmed", "depends", "refuted")
+    ]
     noun = "claim" if len(verdicts) == 1 else "claims"
     return (
         f"{len(verdicts)} {noun} measured: {', '.join(counts)}. {intervals} of the numbers have a 95 % "

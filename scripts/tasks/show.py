@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from textwrap import fill, indent
 
-from tasks import cards, discovery
+from tasks import cards, discovery, maps
 from tasks.discovery import Experiment
 from tasks.reporting import TaskFailed
 
@@ -46,9 +46,11 @@ def card(claim: dict) -> str:
     """A claim as plain text."""
     lines = [
         f"“{claim['statement']}” ({'; '.join(claim['sources'])})",
-        f"{cards.measured(claim)}, n = {cards.count(claim['n'])} · {claim['measure']}",
+        f"{cards.measured(claim)}, {cards.counted(claim)} · {claim['measure']}",
         claim["finding"],
     ]
+    if claim["map"]:
+        lines += [f"{maps.words(claim['map'])} ({claim['map']['measure']}, {maps.side(claim['map'])})"]
     return "\n".join(
         [f"{claim['id']}: {cards.WORDS[claim['verdict']]}", *map(_wrapped, lines), f"  {claim['script']}"]
     )

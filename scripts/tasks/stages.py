@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from tasks import cards, pictures
+from tasks import cards, maps, pictures
 from tasks.discovery import Experiment
 from tasks.files import replacing, write
 from tasks.reporting import TaskFailed, reporting
@@ -93,7 +93,7 @@ def _cell(value: object) -> object:
 
 
 def _check(experiment: Experiment, claims: list[dict]) -> None:
-    failed = [claim for claim in claims if not claim["holds"]]
+    failed = [claim for claim in claims if not claim["holds"] or claim["derived"] != claim["verdict"]]
     if failed:
         lines = experiment.script.read_text(encoding="utf-8").splitlines()
         raise TaskFailed("\n".join(_explain(claim, lines) for claim in failed))
@@ -101,9 +101,13 @@ def _check(experiment: Experiment, claims: list[dict]) -> None:
 
 def _explain(claim: Mapping, lines: list[str]) -> str:
     line = next((i for i, text in enumerate(lines, start=1) if f'"{claim["id"]}"' in text), 1)
+    why = f'does not support the written verdict "{claim["verdict"]}"'
+    if claim["derived"] != claim["verdict"]:
+        why = f'gives "{claim["derived"]}", not the written verdict "{claim["verdict"]}"'
+    where = f"  map        {maps.words(claim['map'])}\n" if claim["map"] else ""
     return (
-        f'claim {claim["id"]}: the measurement does not support the written verdict "{claim["verdict"]}"\n'
+        f"claim {claim['id']}: the measurement {why}\n"
         f"  statement  {claim['statement']}\n"
-        f"  measured   {cards.measured(claim)}, n = {cards.count(claim['n'])} · {claim['measure']}\n"
+        f"  measured   {cards.measured(claim)}, n = {cards.count(claim['n'])} · {claim['measure']}\n{where}"
         f"  script     {claim['script']}:{line}"
     )

@@ -1,0 +1,126 @@
+"""The map of a claim: as data, as a strip on its card, and in words."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from experiments.evidence import Map
+
+MARKS = {"holds": "✓", "fails": "✗", "open": "?"}
+
+
+def record(made: Map) -> dict:
+    """A map as data: an infinite end of its side is null."""
+    turns = [{"axis": a, "at": at, "before": _plain(b), "after": _plain(c)} for a, at, b, c in made.turns()]
+    return {
+        "measure": made.measure,
+        "axes": {name: [_plain(value) for value in values] for name, values in made.axes.items()},
+        "side": [end if math.isfinite(end) else None for end in made.side],
+        **{key: np.asarray(getattr(made, key), float).tolist() for key in ("estimate", "low", "high")},
+        "n": int(made.n),
+        "units": made.units,
+        "cells": made.cells.tolist(),
+        "turns": turns,
+        "vague": made.vague(),
+    }
+
+
+def _plain(value: object) -> object:
+    return value.item() if hasattr(value, "item") else value
+
+
+def side(made: Mapping) -> str:
+    """Where a cell's number must lie, in words."""
+    from experiments.evidence import number
+
+    least, most = made["side"]
+    if least is None:
+        return f"below {number(most, 3)}"
+    return f"above {number(least, 3)}" if most is None else f"from {number(least)} to {number(most)}"
+
+
+def strip(made: Mapping) -> str:
+    """The cells as a table: the first axis to the right, the second down."""
+    from experiments.evidence import shown
+
+    (across, columns), *rest = made["axes"].items()
+    down, rows = rest[0] if rest else ("", [""])
+    both = zip(*(_rows(made, key) for key in ("cells", "estimate", "low", "high")), strict=True)
+    corner = f"<td>{html.escape(down)}</td>" if rest else ""
+    names = "".join(f'<th scope="col">{html.escape(shown(value))}</th>' for value in columns)
+    lines = [
+        f'<table class="ug-map"><thead><tr>{corner}'
+        f'<td colspan="{len(columns)}">{html.escape(across)}</td></tr>'
+        f"<tr>{'<td></td>' if rest else ''}{names}</tr></thead><tbody>"
+    ]
+    for value, row in zip(rows, both, strict=True):
+        head = f'<th scope="row">{html.escape(shown(value))}</th>' if rest else ""
+        lines.append(f"<tr>{head}{''.join(_cell(*cell) for cell in zip(*row, strict=True))}</tr>")
+    return "\n".join([*lines, "</tbody></table>"])
+
+
+def _rows(made: Mapping, key: str) -> list:
+    """The numbers of a map, row by row."""
+    return np.array(made[key]).reshape(len(next(iter(made["axes"].values()))), -1).T.tolist()
+
+
+def _cell(state: str, estimate: float, low: float, high: float) -> str:
+    from experiments.evidence import between, number
+
+    mark = f'<span aria-hidden="true">{MARKS[state]}</span><span class="ug-unseen">{state}</span>'
+    title = f"{number(estimate)} {between((low, high))}"
+    return f'<td class="ug-{state}" title="{title}">{mark} {number(estimate, 2)}</td>'
+
+
+def words(made: Mapping) -> str:
+    """Where it holds, where it turns and where it fails: one sentence that needs no table."""
+    from experiments.evidence import shown
+
+    states = [state for row in _rows(made, "cells") for state in row]
+    for state, word in (("holds", "Holds"), ("fails", "Fails")):
+        if set(states) == {state}:
+            return f"{word} in all {len(states)} cells."
+    (across, columns), *rest = made["axes"].items()
+    rows = rest[0][1] if rest else [""]
+    where: dict[str, list[str]] = {}
+    for value, row in zip(rows, _rows(made, "cells"), strict=True):
+        where.setdefault(_along(columns, row), []).append(shown(value))
+    parts = [text + (f" ({', '.join(values)})" if rest else "") for text, values in where.items()]
+    return f"Along {across}: {'; '.join(parts)}."
+
+
+def _along(columns: list, states: list[str]) -> str:
+    from experiments.evidence import shown
+
+    if len(set(states)) == 1:
+        return f"{'is open' if states[0] == 'open' else states[0]} throughout"
+    if isinstance(columns[0], str):
+        kinds = {kind: [c for c, s in zip(columns, states, strict=True) if s == kind] for kind in MARKS}
+        return ", ".join(
+            f"{'is open' if kind == 'open' else kind} for {_listed(found)}"
+            for kind, found in kinds.items()
+            if found
+        )
+    runs: list[tuple[str, list]] = []
+    for value, state in zip(columns, states, strict=True):
+        if not runs or runs[-1][0] != state:
+            runs.append((state, []))
+        runs[-1][1].append(value)
+    texts = []
+    for i, (state, values) in enumerate(runs):
+        first, last = shown(values[0]), shown(values[-1])
+        one = f"at {first}" if first == last else f"from {first} to {last}"
+        place = f"up to {last}" if i == 0 else f"from {first}" if i == len(runs) - 1 else one
+        texts.append(f"{'is open' if state == 'open' else state} {place}")
+    return ", ".join(texts)
+
+
+def _listed(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
