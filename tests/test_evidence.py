@@ -8,6 +8,7 @@ import pytest
 from experiments.evidence import (
     VERDICTS,
     Claim,
+    Map,
     apart,
     between,
     long_table,
@@ -17,6 +18,8 @@ from experiments.evidence import (
     number,
     percent,
     ratio,
+    resampled_interval,
+    shown,
     signed,
     wilson,
 )
@@ -195,6 +198,183 @@ def test_an_identity_has_no_interval():
     assert Claim(**FACTS | {"interval": None, "estimate": 0.3}).interval is None
     with pytest.raises(ValueError, match="the interval must hold the estimate nan, got None"):
         Claim(**FACTS | {"interval": None, "estimate": math.nan})
+
+
+# Maps
+
+AXES = {"offset": (1, 3, 10), "activation": ("relu", "tanh")}
+SPREAD = np.linspace(-1, 1, 9)
+
+
+def made(middles, axes=None, spread=1.0, **words):
+    """A map of means around `middles`, above 0 unless told."""
+    values = np.asarray(middles, float)[..., None] + spread * SPREAD
+    words = {"axes": AXES if axes is None else axes, "above": 0, "measure": "gain"} | words
+    return Map.of_means(values, **words)
+
+
+def line(*middles, **words):
+    return made(middles, {"offset": (1, 2, 4, 8, 16)[: len(middles)]}, **words)
+
+
+def test_a_cell_holds_fails_or_is_open():
+    found = made([[9, 0.1], [-9, -0.1], [2, 9]])
+    assert found.cells.tolist() == [["holds", "open"], ["fails", "open"], ["holds", "holds"]]
+    assert found.verdict == "depends"
+    assert made([[9, 0.1], [-9, -0.1], [2, 9]], above=-20, below=20).verdict == "confirmed"
+    below = made([[9, 0.1], [-9, -0.1], [2, 9]], above=-math.inf, below=0)
+    assert below.cells.tolist() == [["fails", "open"], ["holds", "open"], ["fails", "fails"]]
+
+
+@pytest.mark.parametrize(
+    ("middles", "verdict"),
+    [
+        ((9, 9, 9), "confirmed"),
+        ((-9, -9, -9), "refuted"),
+        ((9, 9, -9), "depends"),
+        ((9, 0, -9), "depends"),
+        ((9, 9, 0), "open"),
+        ((-9, 0, -9), "open"),
+        ((0, 0, 0), "open"),
+    ],
+)
+def test_the_verdict_is_derived(middles, verdict):
+    found = line(*middles)
+    assert found.verdict == verdict
+    for written in VERDICTS:
+        claim = Claim.of_mean(SPREAD, map=found, **WORDS | {"verdict": written})
+        assert claim.derived == verdict
+    elsewhere = Claim.of_mean(SPREAD, map=found, unrepeated="a larger network", **WORDS)
+    assert elsewhere.derived == ("not reproduced" if verdict == "refuted" else verdict)
+
+
+def test_one_doctored_cell_turns_the_verdict():
+    assert line(9, 9, 9, 9, 9).verdict == "confirmed"
+    for k in range(5):
+        middles = np.full(5, 9.0)
+        for wrong, verdict in ((-9, "depends"), (0, "open")):
+            middles[k] = wrong
+            assert line(*middles).verdict == verdict
+
+
+def test_it_turns_between_the_decided_cells():
+    assert line(9, 9, -9, -9).turns() == [("offset", "", 2, 4)]
+    assert line(9, 0, 0, -9, 9).turns() == [("offset", "", 1, 8), ("offset", "", 8, 16)]
+    assert line(9, 9, 0).turns() == []
+    two = made([[9, 9], [9, -9], [-9, -9]])
+    assert two.turns() == [("offset", "relu", 3, 10), ("offset", "tanh", 1, 3)]  # words have no order
+
+
+@pytest.mark.parametrize(
+    ("offsets", "middles", "vague"),
+    [
+        ((1, 2, 4), (9, -9, -9), []),
+        ((1, 2.25, 4), (9, -9, -9), []),
+        ((1, 2.3, 4), (9, -9, -9), ["offset"]),
+        ((1, 2, 4), (9, 0, -9), ["offset"]),
+        ((0, 0.1, 4), (9, -9, -9), ["offset"]),
+        ((-2, -1, 4), (9, -9, -9), []),
+        ((1, 2, 4), (9, 9, 9), []),
+    ],
+)
+def test_a_turn_is_known_to_a_factor(offsets, middles, vague):
+    assert made(middles, {"offset": offsets}).vague() == vague
+
+
+def test_one_sharp_turn_on_an_axis_is_enough():
+    axes = {"offset": (1, 2, 10), "units": ("two", "many")}
+    assert made([[9, 9], [-9, 9], [-9, -9]], axes).vague() == []
+    assert made([[9, 9], [9, 9], [-9, -9]], axes).vague() == ["offset"]
+
+
+def test_the_cells_of_a_map_are_right_together():
+    """Of maps whose every truth is 0, one in twenty has some cell that does not hold it, not one in three."""
+    rng, runs = np.random.default_rng(0), 2000
+    axes = {"a": (1, 2, 3), "b": (1, 2, 3)}
+    words = {"axes": axes, "above": 0, "measure": "gain"}
+    missed = [(Map.of_means(rng.normal(size=(3, 3, 12)), **words).cells != "open").any() for _ in range(runs)]
+    assert abs(np.mean(missed) - 0.05) < 5 * math.sqrt(0.05 * 0.95 / runs)
+
+
+def test_each_kind_of_map_has_its_interval():
+    rng = np.random.default_rng(0)
+    values, words = rng.lognormal(size=(3, 40)), {"axes": {"n": (1, 2, 3)}, "above": 1, "measure": "x"}
+    level = 1 - 0.05 / 3
+    for found, interval in (
+        (Map.of_means(values, **words), lambda v: mean_interval(v, level)),
+        (Map.of_ratios(2 * values, np.ones(40), **words), lambda v: ratio(2 * v, 1, level)[1]),
+        (Map.of_medians(values, **words), lambda v: median_interval(v, level)),
+        (Map.of_fractions(values > 1, **words), lambda v: wilson(v > 1, level)),
+        (
+            Map.of_resampled(values, test=1, training=4, **words),
+            lambda v: resampled_interval(v, test=1, training=4, level=level),
+        ),
+    ):
+        np.testing.assert_allclose(np.stack([found.low, found.high], 1), [interval(row) for row in values])
+        assert found.n == 40
+    exact = Map.of_exact([1, 2, 3], **words)
+    assert exact.low.tolist() == exact.high.tolist() == [1, 2, 3]
+    assert exact.cells.tolist() == ["open", "holds", "holds"]  # on the bound itself it is on neither side
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"axes": {}}, "axes must be one or two, got none"),
+        ({"axes": {"a": (1,), "b": (1,), "c": (1,)}}, "axes must be one or two, got a, b, c"),
+        ({"axes": {"a": (1, 2)}}, "estimate must have the shape of the axes (2,), got (3,)"),
+        ({"axes": {"a": (1, 3, 2)}}, "a must be all words, or numbers in order, got [1, 3, 2]"),
+        ({"axes": {"a": (1, 1, 2)}}, "a must be all words, or numbers in order, got [1, 1, 2]"),
+        ({"axes": {"a": (1, "two", 3)}}, "a must be all words, or numbers in order, got [1, 'two', 3]"),
+        ({"above": 2, "below": 1}, "side must go from a lower to a higher number, got (2, 1)"),
+        ({"above": -math.inf}, "side must go from a lower to a higher number, got (-inf, inf)"),
+    ],
+)
+def test_a_bad_map_is_named(words, says):
+    with pytest.raises(ValueError, match=re.escape(f"Map: {says}")):
+        made((1, 2, 3), **{"axes": {"a": (1, 2, 3)}} | words)
+
+
+def test_a_map_refuses_too_few_for_its_medians_and_what_is_not_a_number():
+    words = {"axes": {"a": (1, 2, 3)}, "above": 0, "measure": "x"}
+    with pytest.raises(ValueError, match=r"values must be more for the level 0\.9833, got 6"):
+        Map.of_medians(np.ones((3, 6)), **words)
+    with pytest.raises(ValueError, match="values must not contain NaN"):
+        Map.of_means(np.full((3, 6), math.nan), **words)
+
+
+def test_an_identity_is_decided_by_rounding():
+    words = {**WORDS, "within": 1e-12}
+    assert Claim.of_identity([1e-13, -1e-14], **words).derived == "confirmed"
+    assert Claim.of_identity([1e-13, -1e-3], **words).derived == "refuted"
+    assert Claim.of_identity([1e-13, -1e-3], **WORDS).derived == WORDS["verdict"]
+
+
+def test_splits_of_one_table_are_not_independent():
+    """Student's interval for 10 splits of 40 rows misses the mean over all tables far more often than 5 %."""
+    rng, missed, corrected = np.random.default_rng(0), [], []
+    for _ in range(400):
+        table = rng.normal(size=40)
+        means = [rng.permutation(table)[:10].mean() for _ in range(10)]  # the score of each split's test rows
+        for found, (low, high) in (
+            (missed, mean_interval(means)),
+            (corrected, resampled_interval(means, test=10, training=30)),
+        ):
+            found.append(not low <= 0 <= high)
+    assert np.mean(missed) > 0.2
+    assert np.mean(corrected) < 0.1
+    values = rng.normal(size=8)
+    plain, wide = mean_interval(values), resampled_interval(values, test=1, training=4)
+    assert np.diff(wide) == pytest.approx(np.diff(plain) * math.sqrt(1 + 8 / 4))
+    assert resampled_interval(values, test=0, training=4) == pytest.approx(plain)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3, "3"), (0.5, "0.5"), (-10.0, "−10"), (1e-6, "1.0 × 10⁻⁶"), (5000, "5,000"), ("a", "a")],
+)
+def test_a_condition_is_shown_without_needless_digits(value, text):
+    assert shown(value) == text
 
 
 # Tables
