@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tasks import __main__, cards, digests, discovery, files, labs, moved, pictures, site
+from tasks import __main__, cards, digests, discovery, files, labs, maps, moved, pictures, site
 from tasks.reporting import TaskFailed
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -34,10 +34,11 @@ def scheme(name):
 SHARE = '''
 """What share of the draws is above one half?  Chapter: one."""
 import numpy as np
-from experiments.evidence import Claim, wilson
+from experiments.evidence import Claim, Map, wilson
 from unitgain.draws import uniform
 
 N = 100
+BOUNDS = (0.1, 0.2, 0.4)
 COLOUR = "#2F6DB5"
 
 def compute(*, n=N, seed=0, device="cpu"):
@@ -64,6 +65,8 @@ def claims(result):
     yield Claim(
         id="half", statement="half | of $x$", sources=("S0",), verdict="confirmed", measure="share above 0.5",
         estimate=hits.mean(), interval=wilson(hits), n=hits.size, holds=True, finding="It is half.",
+        map=Map.of_fractions([result["x"] >= bound for bound in BOUNDS], axes={"bound": BOUNDS}, above=0.3,
+                             measure="share above the bound"),
     )
 '''
 
@@ -378,6 +381,77 @@ def test_a_card_and_its_row():
     assert summary.endswith("expect some 0.1 of these to miss.\n")
 
 
+def mapped(states, axes, **changes) -> dict:
+    numbers = np.where(np.array(states) == "holds", 1.0, -1.0).tolist()
+    values = {"axes": axes, "cells": states, "estimate": numbers, "low": numbers, "high": numbers}
+    return values | {"side": [0.0, None], "measure": "gain", "n": 5, "units": "networks"} | changes
+
+
+ON, OFF, OPEN = "holds", "fails", "open"
+OFFSETS, KINDS = [1, 3, 10, 100], ["ReLU", "tanh", "SELU", "GELU"]
+
+
+@pytest.mark.parametrize(
+    ("states", "axes", "says"),
+    [
+        ([ON] * 4, {"offset": OFFSETS}, "Holds in all 4 cells."),
+        ([OFF] * 4, {"offset": OFFSETS}, "Fails in all 4 cells."),
+        ([OPEN] * 4, {"offset": OFFSETS}, "Along offset: is open throughout."),
+        ([ON, ON, OFF, OFF], {"offset": OFFSETS}, "Along offset: holds up to 3, fails from 10."),
+        (
+            [ON, OPEN, OFF, ON],
+            {"offset": OFFSETS},
+            "Along offset: holds up to 1, is open at 3, fails at 10, holds from 100.",
+        ),
+        (
+            [OFF, ON, OFF, OPEN],
+            {"activation": KINDS},
+            "Along activation: holds for tanh, fails for ReLU and SELU, is open for GELU.",
+        ),
+        (
+            [[ON, ON, ON], [ON, OFF, ON], [OFF, OFF, ON], [OFF, OFF, ON]],
+            {"offset": OFFSETS, "units": [2, 8, 32]},
+            "Along offset: holds up to 3, fails from 10 (2); holds up to 1, fails from 3 (8); "
+            "holds throughout (32).",
+        ),
+        (
+            [[ON, ON], [ON, ON], [OFF, OFF], [OFF, OFF]],
+            {"offset": OFFSETS, "units": [2, 8]},
+            "Along offset: holds up to 3, fails from 10 (2, 8).",
+        ),
+    ],
+)
+def test_a_map_in_words(states, axes, says):
+    assert maps.words(mapped(states, axes)) == says
+
+
+def test_a_map_is_a_table_in_marks_and_words():
+    states = [[ON, OFF], [ON, OFF], [ON, OPEN], [OFF, ON]]
+    made = mapped(states, {"offset < 200": OFFSETS, "units": [2, 8]})
+    table = maps.strip(made)
+    assert '<td>units</td><td colspan="4">offset &lt; 200</td>' in table
+    rows = re.findall(r'<tr><th scope="row">(\w+)</th>(.*?)</tr>', table)
+    assert [row for row, _ in rows] == ["2", "8"]
+    seen = [
+        re.findall(r'<td class="ug-(\w+)".*?>(.)</span><span.*?>(\w+)</span>', cells) for _, cells in rows
+    ]
+    assert [[state for state, _, _ in row] for row in seen] == np.transpose(states).tolist()
+    assert all((mark, word) == (maps.MARKS[state], state) for row in seen for state, mark, word in row)
+    card = cards.card(claim(map=made, unrepeated="a larger network"))
+    for part in (maps.words(made), "Not repeated here: a larger network.", "gain, above 0; n = 5 a cell"):
+        assert part in card
+    assert maps.words(made).replace("|", "&#124;") in cards.ledger([claim(map=made)])
+    assert "| exact |" in cards.ledger([claim(exact=True, interval=None, within=1e-12)])
+
+
+@pytest.mark.parametrize(
+    ("side", "says"),
+    [([0.5, None], "above 0.5"), ([None, 2 / 3], "below 0.667"), ([-1, 1], "from −1 to 1")],
+)
+def test_the_side_of_a_map_in_words(side, says):
+    assert maps.side({"side": side}) == says
+
+
 def test_an_id_used_twice_is_refused_with_both_scripts(tmp_path):
     import json
 
@@ -505,7 +579,7 @@ def test_a_wrong_verdict_a_broken_compute_and_a_failing_cell_stop_the_build(proj
     assert code == 1
     assert 'claim half: the measurement does not support the written verdict "confirmed"' in output
     assert "0.500 [0.404, 0.596], n = 100 · share above 0.5" in output
-    assert "scripts/experiments/one/share.py:31" in output
+    assert "scripts/experiments/one/share.py:32" in output
     assert "count.py:5 in compute:" in output
     assert "ZeroDivisionError: division by zero" in output
     assert "docs/labs/first.py:9: ZeroDivisionError" in output
@@ -515,6 +589,17 @@ def test_a_wrong_verdict_a_broken_compute_and_a_failing_cell_stop_the_build(proj
     assert "Traceback" not in output
     assert not figure.exists()
     assert (project / "build/experiments/one/share/figure.svg").exists()
+
+
+def test_a_map_that_says_otherwise_stops_the_build(project):
+    edit(
+        project / "scripts/experiments/one/share.py", "for bound in BOUNDS]", "for bound in (0.1, 0.2, 0.9)]"
+    )
+    output, code = build(project)
+    assert code == 1
+    assert 'claim half: the measurement gives "depends", not the written verdict "confirmed"' in output
+    assert "  map        Along bound: holds up to 0.2, fails from 0.4.\n" in output
+    assert "scripts/experiments/one/share.py:32" in output
 
 
 def wait_until(true) -> None:

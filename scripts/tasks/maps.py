@@ -37,12 +37,12 @@ def _plain(value: object) -> object:
 
 def side(made: Mapping) -> str:
     """Where a cell's number must lie, in words."""
-    from experiments.evidence import number
+    from experiments.evidence import shown
 
-    least, most = made["side"]
+    least, most = (end if end is None else shown(float(f"{end:.3g}")) for end in made["side"])
     if least is None:
-        return f"below {number(most, 3)}"
-    return f"above {number(least, 3)}" if most is None else f"from {number(least)} to {number(most)}"
+        return f"below {most}"
+    return f"above {least}" if most is None else f"from {least} to {most}"
 
 
 def strip(made: Mapping) -> str:
