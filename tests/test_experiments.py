@@ -348,6 +348,65 @@ def test_alt_is_a_plain_sentence(one, result):
     assert not re.search(r"[*`$<>\\]|\]\(|\b_\w|\bnan\b|  ", alt)
 
 
+NUMBER = re.compile(
+    r"(?<![\w.,^])(?<!CC BY )(\d*\.\d+|\d[\d,]*(?=[\s\u00a0]*%))"
+)  # a decimal, or a percentage
+
+
+def written(text) -> Iterator[tuple[str, int]]:
+    """The decimals and percentages that a caption, an alt text or a finding spells out, with their lines."""
+    for function in ast.parse(text).body:
+        if getattr(function, "name", None) in ("caption", "alt"):
+            parts = [function]
+        elif getattr(function, "name", None) == "claims":
+            calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+            parts = [given.value for call in calls for given in call.keywords if given.arg == "finding"]
+        else:
+            continue
+        nodes = [node for part in parts for node in ast.walk(part)]
+        formats = [node.format_spec for node in nodes if isinstance(node, ast.FormattedValue)]
+        skipped = {id(node) for one in formats if one for node in ast.walk(one)}
+        for node in nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
+                yield from ((found, node.lineno) for found in NUMBER.findall(node.value))
+
+
+def constants(value) -> Iterator[float]:
+    """The numbers of an experiment's own constants, and each as a percentage."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield from (abs(value), 100 * abs(value))
+    elif isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.dtype.kind in "if"):
+        for one in np.asarray(value).tolist() if isinstance(value, np.ndarray) else value:
+            yield from constants(one)
+    elif isinstance(value, dict):
+        yield from constants([*value, *value.values()])
+
+
+def unmeasured(text, known) -> list[str]:
+    known = [*known, 1, 95, 99, 100]  # the level of intervals, and what counts as all or none
+    return [
+        f"line {line}: {found}"
+        for found, line in written(text)
+        if not np.isclose(float(found.replace(",", "")), known, rtol=1e-9, atol=0).any()
+    ]
+
+
+@every(PICTURED)
+def test_no_measured_number_is_written_by_hand(one):
+    """It comes from the result; a number of the set-up is one of the script's constants."""
+    known = [number for value in vars(module(one)).values() for number in constants(value)]
+    assert not unmeasured(EXPERIMENTS[one].script.read_text(encoding="utf-8"), known)
+
+
+def test_a_measured_number_by_hand_is_found():
+    text = (
+        'def caption(result):\n    return f"**It is 12 %.** At {RATE:.2f}, 0.5 and .25, {result:.3f};"\n'
+        'def claims(result):\n    yield Claim(measure="over 0.7", finding=f"50 % and 1,234 %, {x} of U(0, 1)")'
+    )
+    assert unmeasured(text, constants(0.5)) == ["line 2: 12", "line 2: .25", "line 4: 1,234"]
+    assert not unmeasured(text, [12, 0.25, 0.5, 50, 1234])
+
+
 @every(defining("table"))
 def test_table_is_rectangular(one, result):
     table = {name: np.asarray(column) for name, column in module(one).table(result).items()}
