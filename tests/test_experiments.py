@@ -401,7 +401,7 @@ def test_no_measured_number_is_written_by_hand(one):
 def test_a_measured_number_by_hand_is_found():
     text = (
         'def caption(result):\n    return f"**It is 12 %.** At {RATE:.2f}, 0.5 and .25, {result:.3f};"\n'
-        'def claims(result):\n    yield Claim(measure="over 0.7", finding=f"50 % and 1,234 %, {x} of U(0, 1)")'
+        'def claims(result):\n    yield Claim(measure="over 0.7", finding=f"50 % and 1,234 %, {x} of U(0)")'
     )
     assert unmeasured(text, constants(0.5)) == ["line 2: 12", "line 2: .25", "line 4: 1,234"]
     assert not unmeasured(text, [12, 0.25, 0.5, 50, 1234])

@@ -374,9 +374,12 @@ def test_a_card_and_its_row():
     assert row.startswith("| [half &#124; of $x$](/learn/one-two.md#claim-half) (S0) | <span class=")
     assert '<span class="ug-number">−0.500</span> [−0.600, −0.400], n = 12,345 | share | one set-up |' in row
     assert row.count("|") == 7
-    summary = cards.summary([claim()] * 3 + [claim(interval=None)])
+    summary = cards.summary(
+        [claim()] * 2 + [claim(map=mapped([ON, OFF, OPEN], {"n": [1, 2, 3]})), claim(interval=None)]
+    )
     assert summary.startswith(
-        "4 claims measured: 0 confirmed, 4 depend on a condition, 0 refuted. 3 of the num"
+        "4 claims measured: 0 confirmed, 4 depend on a condition, 0 refuted. 1 of them on a map, 3 cells in all; "
+        "1 say where they turn. 3 of the num"
     )
     assert summary.endswith("expect some 0.1 of these to miss.\n")
 
@@ -438,7 +441,8 @@ def test_a_map_is_a_table_in_marks_and_words():
     assert [[state for state, _, _ in row] for row in seen] == np.transpose(states).tolist()
     assert all((mark, word) == (maps.MARKS[state], state) for row in seen for state, mark, word in row)
     card = cards.card(claim(map=made, unrepeated="a larger network"))
-    for part in (maps.words(made), "Not repeated here: a larger network.", "gain, above 0; n = 5 a cell"):
+    key = "✓ holds, ✗ fails, ? open. In a cell: gain; it holds above 0; n = 5 networks.\n"
+    for part in (maps.words(made), "Not repeated here: a larger network.", key):
         assert part in card
     assert maps.words(made).replace("|", "&#124;") in cards.ledger([claim(map=made)])
     assert "| exact |" in cards.ledger([claim(exact=True, interval=None, within=1e-12)])

@@ -25,7 +25,6 @@ WORDS = {
     "open": "Open",
     "not reproduced": "Not reproduced",
 }
-MARKS = "✓ holds, ✗ fails, ? open (its interval has a part on each side)"
 ICONS = {  # a check, a branch, a cross, a question and a broken circle
     "confirmed": '<circle cx="12" cy="12" r="9"/><path d="m8 12.5 3 3 5.5-6.5"/>',
     "depends": '<path d="M6 4v16M6 15c0-5 12-2 12-8M15 9l3-3 3 3"/>',
@@ -121,12 +120,14 @@ def _map(claim: Mapping) -> str:
     if made is None:
         return ""
     missing = f" Not repeated here: {claim['unrepeated']}." if claim["unrepeated"] else ""
+    again = "" if made["units"] in ("", claim["units"]) else f" {made['units']}"
+    marks = ", ".join(f"{maps.MARKS[state]} {state}" for state in maps.states(made))
     return (
         f"**Where it holds.** {maps.words(made)}{missing}\n{{ .ug-map-words }}\n\n"
         f'<div class="ug-map-frame" tabindex="0" role="group" aria-label="Map of the claim">\n'
         f"{maps.strip(made)}\n</div>\n\n"
-        f"{MARKS}: {made['measure']}, {maps.side(made)}; n = {count(made['n'])} a cell"
-        f"{' ' * bool(made['units'])}{made['units']}.\n{{ .ug-map-key }}\n\n"
+        f"{marks}. In a cell: {made['measure']}; it holds {maps.side(made)}; n = {count(made['n'])}{again}.\n"
+        "{ .ug-map-key }\n\n"
     )
 
 
@@ -180,10 +181,13 @@ def summary(claims: Iterable[Mapping]) -> str:
         if verdict in verdicts or verdict in ("confirmed", "depends", "refuted")
     ]
     noun = "claim" if len(verdicts) == 1 else "claims"
+    mapped = [maps.flat(claim["map"]) for claim in claims if claim["map"]]
+    cells = count(sum(map(len, mapped)))
+    turning = sum({"holds", "fails"} <= set(states) for states in mapped)
     return (
-        f"{len(verdicts)} {noun} measured: {', '.join(counts)}. {intervals} of the numbers have a 95 % "
-        "interval. One in twenty of those misses the true value: "
-        f"expect some {intervals / 20:.1f} of these to miss.\n"
+        f"{len(verdicts)} {noun} measured: {', '.join(counts)}. Tried on a map: {len(mapped)}, {cells} cells in "
+        f"all; {turning} of them say where they turn. {intervals} of the numbers have a 95 % interval. One in "
+        f"twenty of those misses the true value: expect some {intervals / 20:.1f} of these to miss.\n"
     )
 
 

@@ -52,6 +52,7 @@ def strip(made: Mapping) -> str:
     (across, columns), *rest = made["axes"].items()
     down, rows = rest[0] if rest else ("", [""])
     both = zip(*(_rows(made, key) for key in ("cells", "estimate", "low", "high")), strict=True)
+    places = _places(made)
     corner = f"<td>{html.escape(down)}</td>" if rest else ""
     names = "".join(f'<th scope="col">{html.escape(shown(value))}</th>' for value in columns)
     lines = [
@@ -61,7 +62,7 @@ def strip(made: Mapping) -> str:
     ]
     for value, row in zip(rows, both, strict=True):
         head = f'<th scope="row">{html.escape(shown(value))}</th>' if rest else ""
-        lines.append(f"<tr>{head}{''.join(_cell(*cell) for cell in zip(*row, strict=True))}</tr>")
+        lines.append(f"<tr>{head}{''.join(_cell(*cell, places) for cell in zip(*row, strict=True))}</tr>")
     return "\n".join([*lines, "</tbody></table>"])
 
 
@@ -70,22 +71,49 @@ def _rows(made: Mapping, key: str) -> list:
     return np.array(made[key]).reshape(len(next(iter(made["axes"].values()))), -1).T.tolist()
 
 
-def _cell(state: str, estimate: float, low: float, high: float) -> str:
+def _places(made: Mapping) -> int | None:
+    """Decimals that give the largest number two digits and the bound one; None if the numbers span more."""
+    numbers = np.abs(made["estimate"])
+    if numbers.min() > 0 and numbers.max() > 300 * numbers.min():
+        return None
+    ends = [abs(end) for end in made["side"] if end]
+    digits = [2 - len(f"{numbers.max():.0f}") if numbers.max() >= 1 else 1 - _exponent(numbers.max())]
+    return max(0, *digits, *(-_exponent(end) for end in ends))
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(value)) if value > 0 else 0
+
+
+def _cell(state: str, estimate: float, low: float, high: float, places: int | None) -> str:
     from experiments.evidence import between, number
 
     mark = f'<span aria-hidden="true">{MARKS[state]}</span><span class="ug-unseen">{state}</span>'
     title = f"{number(estimate)} {between((low, high))}"
-    return f'<td class="ug-{state}" title="{title}">{mark} {number(estimate, 2)}</td>'
+    short = (
+        number(estimate, 2)
+        if places is None
+        else f"{round(estimate, places) + 0.0:,.{places}f}".replace("-", "−")
+    )
+    return f'<td class="ug-{state}" title="{title}">{mark} {short}</td>'
+
+
+def flat(made: Mapping) -> list[str]:
+    """The states of all cells, row by row."""
+    return [state for row in _rows(made, "cells") for state in row]
+
+
+def states(made: Mapping) -> list[str]:
+    """Which of the states its cells have."""
+    return [state for state in MARKS if state in flat(made)]
 
 
 def words(made: Mapping) -> str:
     """Where it holds, where it turns and where it fails: one sentence that needs no table."""
     from experiments.evidence import shown
 
-    states = [state for row in _rows(made, "cells") for state in row]
-    for state, word in (("holds", "Holds"), ("fails", "Fails")):
-        if set(states) == {state}:
-            return f"{word} in all {len(states)} cells."
+    if len(seen := states(made)) == 1 and seen != ["open"]:
+        return f"{seen[0].capitalize()} in all {np.size(made['estimate'])} cells."
     (across, columns), *rest = made["axes"].items()
     rows = rest[0][1] if rest else [""]
     where: dict[str, list[str]] = {}
