@@ -374,13 +374,12 @@ def test_a_card_and_its_row():
     assert row.startswith("| [half &#124; of $x$](/learn/one-two.md#claim-half) (S0) | <span class=")
     assert '<span class="ug-number">−0.500</span> [−0.600, −0.400], n = 12,345 | share | one set-up |' in row
     assert row.count("|") == 7
-    summary = cards.summary(
-        [claim()] * 2 + [claim(map=mapped([ON, OFF, OPEN], {"n": [1, 2, 3]})), claim(interval=None)]
-    )
+    made = mapped([ON, OFF, OPEN], {"offset": [1, 2, 3]})
+    summary = cards.summary([claim(), claim(), claim(map=made), claim(interval=None)])
     assert summary.startswith(
-        "4 claims measured: 0 confirmed, 4 depend on a condition, 0 refuted. 1 of them on a map, 3 cells in all; "
-        "1 say where they turn. 3 of the num"
+        "4 claims measured: 0 confirmed, 4 depend on a condition, 0 refuted. Tried on a map"
     )
+    assert "Tried on a map: 1, 3 cells in all; 1 of them say where they turn. 3 of the numbers" in summary
     assert summary.endswith("expect some 0.1 of these to miss.\n")
 
 

@@ -185,9 +185,9 @@ def summary(claims: Iterable[Mapping]) -> str:
     cells = count(sum(map(len, mapped)))
     turning = sum({"holds", "fails"} <= set(states) for states in mapped)
     return (
-        f"{len(verdicts)} {noun} measured: {', '.join(counts)}. Tried on a map: {len(mapped)}, {cells} cells in "
-        f"all; {turning} of them say where they turn. {intervals} of the numbers have a 95 % interval. One in "
-        f"twenty of those misses the true value: expect some {intervals / 20:.1f} of these to miss.\n"
+        f"{len(verdicts)} {noun} measured: {', '.join(counts)}. Tried on a map: {len(mapped)}, {cells} cells "
+        f"in all; {turning} of them say where they turn. {intervals} of the numbers have a 95 % interval. One "
+        f"in twenty of those misses the true value: expect some {intervals / 20:.1f} of these to miss.\n"
     )
 
 

@@ -86,15 +86,11 @@ def _exponent(value: float) -> int:
 
 
 def _cell(state: str, estimate: float, low: float, high: float, places: int | None) -> str:
-    from experiments.evidence import between, number
+    from experiments.evidence import between, number, signed
 
     mark = f'<span aria-hidden="true">{MARKS[state]}</span><span class="ug-unseen">{state}</span>'
     title = f"{number(estimate)} {between((low, high))}"
-    short = (
-        number(estimate, 2)
-        if places is None
-        else f"{round(estimate, places) + 0.0:,.{places}f}".replace("-", "−")
-    )
+    short = number(estimate, 2) if places is None else signed(estimate, places).removeprefix("+")
     return f'<td class="ug-{state}" title="{title}">{mark} {short}</td>'
 
 
