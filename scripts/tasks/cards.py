@@ -186,8 +186,8 @@ def summary(claims: Iterable[Mapping]) -> str:
     turning = sum({"holds", "fails"} <= set(states) for states in mapped)
     return (
         f"{len(verdicts)} {noun} measured: {', '.join(counts)}. Tried on a map: {len(mapped)}, {cells} cells "
-        f"in all; {turning} of them say where they turn. {intervals} of the numbers have a 95 % interval. One "
-        f"in twenty of those misses the true value: expect some {intervals / 20:.1f} of these to miss.\n"
+        f"in all; {turning} of them say where they turn. {intervals} of the numbers have a 95 % interval. "
+        f"One in twenty of those misses the true value: expect some {intervals / 20:.1f} of these to miss.\n"
     )
 
 
