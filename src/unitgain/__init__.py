@@ -16,7 +16,7 @@ Modules load when first used: `import unitgain` costs no more than `import torch
 from importlib import import_module
 from types import ModuleType
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 __all__ = [
     "activations",
