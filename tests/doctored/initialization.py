@@ -41,6 +41,16 @@ def rows(*values, n=40):
     return np.array(values)[:, None] * np.ones(n)
 
 
+def accuracies():
+    """From Glorot's weights and from others: (rows, starts, depths, networks)."""
+    glorot = [0.94, 0.93, 0.93, 0.92, 0.85], [0.94, 0.9, 0.4, 0.1, 0.1], [0.95, 0.95, 0.88, 0.1, 0.1]
+    other = [0.94, 0.93, 0.92, 0.9, 0.8], [0.94, 0.93, 0.93, 0.92, 0.8], [0.95, 0.95, 0.95, 0.95, 0.9]
+    return np.stack([glorot, other], 1)[..., None] + around(0, 3, 2, 5, 5)
+
+
+FIRING = np.array([[0.5, 0.75, 0.94, 1, 1, 1], [0.5, 0.67, 0.8, 0.88, 0.93, 0.96]] * 2)  # some, by examples
+
+
 def shares(first_layer):
     """Shares of firing units (biases, layers, networks): as given in the first layer, 60 % in the others."""
     first = np.asarray(first_layer)[:, None, None] * [[[1], [0], [0]]]
@@ -67,13 +77,14 @@ SOUND = {
         "moved": rows(0, 5, 3, 4, 0),
         "apart": rows(0, 0, 0, 1.5, 0),
         "accuracy": rows(0.5, 0.7, 0.7, 1, 0.5),
+        "other": np.array([[0, 0, 0], [1, 1, 1], [0, 0, 1]])[..., None] * np.ones(40),
     },
     "small_random": {f"size_{w}": powers(SCALES * (w / 2) ** 0.5, 10, 16, spread=0.05) for w in WIDTHS},
     "variance_chain": {
         "signal": powers([1, 1, 0.5**0.5], 21, 60),
         "gradient": np.stack([convolved(CONVOLUTIONS), convolved(np.ones(9))]),
     },
-    "glorot": {"difference": powers([0.93, 0.95, 0.237], 10, 60)},
+    "glorot": {"difference": powers([0.93, 0.95, 0.237], 10, 60), "accuracy": accuracies()},
     "jacobian": {
         "old": spectra(0.39, 0.46, 0.48, 0.485, 0.49),
         "glorot": spectra(0.53, 0.66, 0.71, 0.745, 0.765),
@@ -81,6 +92,7 @@ SOUND = {
     "bias": {
         "active": shares([0.5, 0.503, 0.51, 0.53, 0.6, 0.8, 0.98, 1]),
         "dead": np.zeros((len(BIASES), 3, 20)),
+        "some": np.array([FIRING, [*FIRING[:3], np.ones(6)]])[..., None] + around(0, 40, spread=0.002),
     },
     "plane": {"growth": plane.predicted(plane.WEIGHTS)[..., None] * around(1, 3, 8, 24)},
     "born_dead": {
@@ -138,6 +150,8 @@ DOCTORED = {
         "the units part in some": put("apart", (1, slice(4)), 0.5),
         "from other equal weights they part": put("apart", 2, 0.5),
         "random ones are one, too": put("apart", 3, 0.0),
+        "nothing random tells them apart": put("other", (slice(1, None), slice(None)), 0.0),
+        "dropout tells ReLUs apart": put("other", (2, 1), 1.0),
     },
     ("small_random", "small-random"): {
         "100 units keep the signal": width(100, 0.01, 1.0),
@@ -162,6 +176,9 @@ DOCTORED = {
         "sigmoids keep what differs": put("difference", 2, powers(0.9, 10, 60)),
         "tanh loses it": put("difference", 0, powers(0.7, 10, 60)),
         "centring does not help": put("difference", 1, powers(0.3, 10, 60)),
+        "deep sigmoids learn as well": put("accuracy", ([1, 1, 1, 2, 2], 0, [2, 3, 4, 3, 4]), 0.93),
+        "nothing helps deep ones": put("accuracy", (2, 1, 4), around(0.1, 5)),
+        "two sigmoid layers are too many": put("accuracy", (1, 0, 1), around(0.5, 5)),
     },
     ("jacobian", "jacobian-sv"): {
         "less in the fifth layer": put("glorot", (slice(None), -1), spectra(0.6)[:, 0]),
@@ -172,7 +189,10 @@ DOCTORED = {
         "no gain in the first layer": put("old", (slice(None), 0), spectra(0.5)[:, 0]),
     },
     ("bias", "bias-01"): {
-        "all of them fire": put("active", (SHOWN(0.01), 0), 1.0),
+        "no unit ever fires": put("some", (1, slice(None), slice(None)), 0.5),
+        "on some examples not all fire": put("some", (1, 0, -1), around(0.9, 40)),
+        "with small weights they do not either": put("some", (1, 3, 0), around(0.6, 40)),
+        "without it none fires": put("some", (0, 0, -1), 0.0),
         "it adds some": put("active", (SHOWN(0.01), 0), 0.54),
         "few fire without": put("active", (SHOWN(0.0), 0), 0.4),
     },
