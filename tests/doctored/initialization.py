@@ -1,9 +1,16 @@
 """Results of the chapter's experiments, made by hand: on SOUND all claims hold, on DOCTORED one fails."""
 
 import numpy as np
-from experiments.initialization import born_dead, fixed_points, isometry, plane, sparse_connections
+from experiments.initialization import (
+    born_dead,
+    fixed_points,
+    isometry,
+    plane,
+    sparse_connections,
+    variance_chain,
+)
 from experiments.initialization.bias import BIASES
-from experiments.initialization.small_random import SIZES, WIDTHS
+from experiments.initialization.small_random import MAP_DEPTHS, MAP_WIDTHS, SIZES, WIDTHS
 from experiments.initialization.variance_chain import CHANNELS, KERNEL, SMALL
 
 from tests.doctored.normalize_your_data import around, hits, put
@@ -79,10 +86,21 @@ SOUND = {
         "accuracy": rows(0.5, 0.7, 0.7, 1, 0.5),
         "other": np.array([[0, 0, 0], [1, 1, 1], [0, 0, 1]])[..., None] * np.ones(40),
     },
-    "small_random": {f"size_{w}": powers(SCALES * (w / 2) ** 0.5, 10, 16, spread=0.05) for w in WIDTHS},
+    "small_random": {f"size_{w}": powers(SCALES * (w / 2) ** 0.5, 10, 16, spread=0.05) for w in WIDTHS}
+    | {
+        "left": ((0.01 * np.sqrt(np.array(MAP_WIDTHS) / 2)) ** np.array(MAP_DEPTHS)[:, None])[..., None]
+        * around(1, 6, 6, 8)
+    },
     "variance_chain": {
         "signal": powers([1, 1, 0.5**0.5], 21, 60),
         "gradient": np.stack([convolved(CONVOLUTIONS), convolved(np.ones(9))]),
+        "variance": 1
+        + np.square(variance_chain.OFFSETS)[:, None, None] * np.ones((3, 60))
+        + around(0, 6, 3, 60),
+        "left": np.exp(
+            -1.25 * np.array(variance_chain.DEPTHS)[:, None, None] / [[w] for w in variance_chain.WIDTHS]
+        )
+        * around(1, 6, 6, 100),
     },
     "glorot": {"difference": powers([0.93, 0.95, 0.237], 10, 60), "accuracy": accuracies()},
     "jacobian": {
@@ -155,6 +173,8 @@ DOCTORED = {
     },
     ("small_random", "small-random"): {
         "100 units keep the signal": width(100, 0.01, 1.0),
+        "any width and depth kills it": lambda r: {"left": np.minimum(r["left"], 1e-6)},
+        "no depth kills it": lambda r: {"left": np.maximum(r["left"], 0.1)},
         "no width keeps it": width(25_600, 0.01, 0.9),
         "larger numbers kill it too": width(100, 1.0, 0.5),
         "width has another power": width(1600, 0.01, 0.4),
@@ -164,10 +184,13 @@ DOCTORED = {
         "a linear layer enlarges it": put("signal", 0, powers(1.03, 21, 60)),
         "ReLU keeps it as well": put("signal", 2, powers(1.0, 21, 60)),
         "ReLU takes more": put("signal", 2, powers(0.6, 21, 60)),
+        "offset inputs do no harm": lambda r: {"variance": np.clip(r["variance"], 0, 1.1)},
     },
     ("variance_chain", "he"): {
         "a ReLU layer shrinks it": put("signal", 1, powers(0.97, 21, 60)),
         "a ReLU layer enlarges it": put("signal", 1, powers(1.03, 21, 60)),
+        "narrow networks keep it": lambda r: {"left": np.maximum(r["left"], 0.6)},
+        "more layers keep more": lambda r: {"left": r["left"][::-1]},
         "convolutions shrink it less": lambda r: {"gradient": r["gradient"] * [[[2]], [[1]]]},
         "convolutions shrink it more": lambda r: {"gradient": r["gradient"] / [[[2]], [[1]]]},
         "his weights shrink it too": lambda r: {"gradient": r["gradient"] * [[[1]], [[0.5]]]},

@@ -159,8 +159,8 @@ def table(result) -> dict:
 def caption(result) -> str:
     right, n = result["accuracy"].mean(-1), result["moved"].shape[1]
     return (
-        f"**Units that start equal stay equal: {UNITS} hidden units that start at one point remain one unit, and the "
-        f"network gets {percent(right[2])} of the points right where random weights get "
+        f"**Units that start equal stay equal: {UNITS} hidden units that start at one point remain one unit, "
+        f"and the network gets {percent(right[2])} of the points right where random weights get "
         f"{percent(right[RANDOM])}.** Each line is the path of one hidden unit's two weights in training, "
         "from the ring to the dot. With tanh or ReLU, weights of 0 do not move at all; with a sigmoid they "
         f"move together. Networks 2-{UNITS}-1 on two circles, Adam, batches of {BATCH}; accuracies are means "
@@ -209,6 +209,6 @@ def claims(result) -> Iterator[Claim]:
         f"{len(result['path'][0]) - 1} steps. With a sigmoid the weights move, all units alike, so a layer's "
         "weights stay of rank 1; so they do from weights of 0.5 with tanh. What is random elsewhere breaks "
         "the symmetry: the biases of nn.Linear do for all three functions, dropout for sigmoids only. "
-        f"Accuracy from 0: {percent(right[0])} with tanh, {percent(right[1])} with a sigmoid; from random weights "
-        f"{percent(right[RANDOM])}.",
+        f"Accuracy from 0: {percent(right[0])} with tanh, {percent(right[1])} with a sigmoid; from random "
+        f"weights {percent(right[RANDOM])}.",
     )
