@@ -4,6 +4,7 @@ import numpy as np
 from experiments.initialization import (
     born_dead,
     fixed_points,
+    gradient_histograms,
     isometry,
     plane,
     sparse_connections,
@@ -55,6 +56,25 @@ def accuracies():
     return np.stack([glorot, other], 1)[..., None] + around(0, 3, 2, 5, 5)
 
 
+def saved():
+    """Shares of dead networks, fewer with larger biases: (biases, shapes)."""
+    expected = np.array([1 - (1 - 0.5**n) ** depth for n, depth in born_dead.SHAPES])
+    return expected * [
+        [1, 1, 1],
+        [1, 1, 0.9],
+        [0.95, 0.9, 0.75],
+        [0.86, 0.7, 0.65],
+        [0.75, 0.6, 0.6],
+        [0.6, 0.4, 0.5],
+    ]
+
+
+def backward():
+    """By what torch's layers multiply the gradient: (shapes, kinds, networks)."""
+    shapes = np.sqrt(gradient_histograms.SHAPES)[:, None, None]
+    return shapes * [[1], [0.96], [0.48]] / 6**0.5 * around(1, 8, spread=0.02)
+
+
 FIRING = np.array([[0.5, 0.75, 0.94, 1, 1, 1], [0.5, 0.67, 0.8, 0.88, 0.93, 0.96]] * 2)  # some, by examples
 
 
@@ -78,7 +98,7 @@ def layers():
 
 
 SOUND = {
-    "gradient_histograms": {"rms": gradients(FACTORS)},
+    "gradient_histograms": {"rms": gradients(FACTORS), "factor": backward()},
     "zeros": {
         "path": np.zeros((5, 321, 8, 2)),
         "moved": rows(0, 5, 3, 4, 0),
@@ -106,6 +126,10 @@ SOUND = {
     "jacobian": {
         "old": spectra(0.39, 0.46, 0.48, 0.485, 0.49),
         "glorot": spectra(0.53, 0.66, 0.71, 0.745, 0.765),
+        "mean": np.array(
+            [[0.84] * 4, [0.82] * 4, [0.78] * 4, [0.6, 0.68, 0.73, 0.76], [0.4, 0.6, 0.68, 0.75]]
+        )[[0, 1, 2, 3, 4, 4], :, None]
+        + around(0, 6, 4, 12),
     },
     "bias": {
         "active": shares([0.5, 0.503, 0.51, 0.53, 0.6, 0.8, 0.98, 1]),
@@ -116,6 +140,7 @@ SOUND = {
     "born_dead": {
         "one": hits(born_dead.predicted(born_dead.DEPTHS), 4000),
         "all": hits(0.8 * born_dead.predicted(born_dead.DEPTHS), 4000),
+        "biased": hits(saved(), 8000),
     },
     "isometry": {"values": singular_values(), "smallest": 10 ** (1 - DECADES)},
     "lsuv": {
@@ -160,6 +185,8 @@ DOCTORED = {
         "it shrinks it more": factor(4, 0.36),
         "Keras's default does the same": factor(2, 6**-0.5),
         "Keras's default keeps it": factor(2, 1.0),
+        "every shape has this factor": lambda r: {"factor": np.full_like(r["factor"], 6**-0.5)},
+        "strides do not count": lambda r: put("factor", (slice(None), 2), r["factor"][:, 1])(r),
     },
     ("zeros", "zeros"): {
         "one ReLU network moves": put("moved", (4, 3), 1e-9),
@@ -210,6 +237,7 @@ DOCTORED = {
         "less with the older rule": put("old", (slice(None), -1), spectra(0.3)[:, 0]),
         "the same in the first layer": put("glorot", (slice(None), 0), spectra(0.75)[:, 0]),
         "no gain in the first layer": put("old", (slice(None), 0), spectra(0.5)[:, 0]),
+        "large inputs do not count": lambda r: {"mean": np.maximum(r["mean"], 0.75)},
     },
     ("bias", "bias-01"): {
         "no unit ever fires": put("some", (1, slice(None), slice(None)), 0.5),
@@ -228,6 +256,8 @@ DOCTORED = {
     ("born_dead", "born-dead"): {
         "fewer are dead": put("one", (1, 4), hits(0.9, 4000)),
         "wide networks die too": put("one", (-1, -1), hits(0.5, 4000)),
+        "biases save none": lambda r: put("biased", slice(None), r["biased"][0])(r),
+        "small biases save more than large ones": lambda r: put("biased", (2, 2), False)(r),
         "depth does not matter": lambda r: {"one": np.repeat(r["one"][:, :1], len(born_dead.DEPTHS), axis=1)},
     },
     ("isometry", "orthogonal"): {
