@@ -192,6 +192,6 @@ plt.show()
 # 1. `LOOK_INTO = "randn"` and then `"LSUV"`. What do the histograms say about the factor a layer?
 # 2. `ACTIVATION = "tanh"`. Which rungs change places, and why does `"randn"` no longer blow up?
 # 3. `ACTIVATION = "sigmoid"`. On the top rung the signal has the same size in every layer. Why does it still
-#    not train? Compare its gradient's factor. And with `DEPTH = 2`?
+#    not train? Compare its gradient's factor.
 # 4. `DEPTH = 30`. Which is the lowest rung that still trains? Which two numbers of the table foretold it?
 # 5. `ACTIVATION = "gelu"`, other `FIRST_WEIGHTS`. How reliable is the *gain* rung, and how reliable *LSUV*?
