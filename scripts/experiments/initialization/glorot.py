@@ -122,21 +122,37 @@ def _predicted() -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.4, 3.6, ncols=2, sharex=True)
+    fig, axes = style.figure(9.2, 3.4, ncols=3)
     key, layers = style.palette()["standardized"], np.arange(1, DEPTH + 1)
     look = {"fmt": "o", "ms": 3.6, "mew": 0, "elinewidth": 1, "color": key}
-    for ax, rows, lines in zip(axes, (result["signal"], result["difference"]), _predicted(), strict=True):
+    measured = result["signal"], result["difference"]
+    for ax, rows, lines in zip(axes[:2], measured, _predicted(), strict=True):
         for sizes, line, title in zip(rows, lines, FUNCTIONS, strict=True):
             middle, low, high = rms(sizes).T
             ax.plot(layers, line, color=style.ink(), lw=0.8)
             ax.errorbar(layers, middle, (middle - low, high - middle), **look)
             beside = {"tanh": "top", "sigmoid": "center"}.get(title, "bottom") if ax is axes[1] else "center"
             ax.text(DEPTH + 0.4, line[-1], title, color=key, va=beside)
-        ax.set(xlabel="layer", xticks=(1, 5, 10), xlim=(0.5, DEPTH + 5))
+        ax.set(xlabel="layer", xticks=(1, 5, 10), xlim=(0.5, DEPTH + 7))
     axes[0].set(title="Size of the activations", ylim=(0, 1.05), ylabel="root mean square")
     axes[1].set(title="What differs between two inputs", yscale="log", ylim=(1e-6, 5))
     axes[1].set(ylabel="size, 1 in the first layer (log scale)")
     axes[1].minorticks_off()
+    (tanh, _), _, (glorot, other) = result["accuracy"]
+    for rows, title, line in (
+        (tanh, None, "--"),
+        (glorot, "sigmoid, Glorot", "-"),
+        (other, f"sigmoid, {TIMES['sigmoid']} × Glorot\nand biases", "-"),
+    ):
+        ends = np.array([mean_interval(row) for row in rows]).T
+        middle = rows.mean(-1)
+        axes[2].plot(DEPTHS, middle, color=key, lw=0.8, ls=line)
+        axes[2].errorbar(DEPTHS, middle, np.abs(ends - middle), **look)
+        if title:
+            axes[2].text(DEPTHS[-1], middle[-1] + 0.1, title, color=key, ha="right", va="bottom")
+    axes[2].text(DEPTHS[-1], tanh[-1].mean() - 0.06, "tanh, Glorot", color=key, ha="right", va="top")
+    axes[2].set(title="What it costs", ylabel="accuracy on test digits", ylim=(0, 1.25), xticks=DEPTHS)
+    axes[2].set(xlabel="hidden layers", yticks=(0, 0.5, 1))
     return fig
 
 
@@ -146,15 +162,23 @@ def _factor(result, function: str) -> np.ndarray:
     return rms(gaps[-1] / gaps[FROM - 1], DEPTH - FROM)
 
 
+def _rows() -> list[str]:
+    return [row.format(early=int(EARLY * STEPS), late=STEPS) for row in ROWS]
+
+
 def table(result) -> dict:
-    signal, difference = _predicted()
-    return long_table(
-        {"function": list(FUNCTIONS), "layer": range(1, DEPTH + 1)},
-        signal_predicted=signal,
-        signal=rms(result["signal"])[..., 0],
-        difference_predicted=difference,
-        difference=rms(result["difference"])[..., 0],
-    )
+    layers, nothing = range(1, DEPTH + 1), np.full((len(ROWS), 2, len(DEPTHS)), np.nan)
+    starts = [f"{row}, {start}" for row in _rows() for start in ("Glorot", "others")]
+    parts = []
+    for what, cases, at, line, middle in (
+        ("signal", list(FUNCTIONS), layers, _predicted()[0], rms(result["signal"])[..., 0]),
+        ("difference", list(FUNCTIONS), layers, _predicted()[1], rms(result["difference"])[..., 0]),
+        ("accuracy", starts, DEPTHS, nothing, result["accuracy"].mean(-1)),
+    ):
+        axes = {"what": [what], "case": cases, "layers": at}
+        shape = tuple(map(len, axes.values()))
+        parts.append(long_table(axes, predicted=np.reshape(line, shape), measured=np.reshape(middle, shape)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _off(result) -> float:
@@ -171,19 +195,26 @@ def caption(result) -> str:
         "All outputs of a sigmoid lie around ½, whatever the input: that is the size. Centred and four "
         "times as steep, it does as tanh does. Lines: predicted; dots: measured, root mean squares over "
         f"{result['signal'].shape[-1]} networks of {WIDTH} units a layer with {percent(0.95)} intervals; "
-        f"the factors agree within {percent(_off(result), 1)} a layer."
+        f"the factors agree within {percent(_off(result), 1)} a layer. Right: means over "
+        f"{result['accuracy'].shape[-1]} trained networks of {UNITS} units a layer at the best of "
+        f"{len(RATES['tanh'])} rates, after {int(EARLY * STEPS)} steps (tanh) or {STEPS} (sigmoids); the "
+        "biases are those that take out the ½."
     )
 
 
 def alt(result) -> str:
     last = rms(result["difference"][:, -1])[:, 0]
     ends = {title: number(end, 2) for title, end in zip(FUNCTIONS, last, strict=True)}
+    learned = np.moveaxis(result["accuracy"].mean(-1), 0, 1)
+    shown = {"tanh": learned[0, 0], "sigmoid": learned[0, -1], "sigmoid with the remedy": learned[1, -1]}
+    costs = "; ".join(f"{name} {', '.join(map(percent, row))}" for name, row in shown.items())
     return (
         "Left, the size of the activations over ten layers: that of the sigmoid stays at about one half, "
-        "those of tanh and of the centred sigmoid fall slowly. Right, on a logarithmic axis, what differs "
+        "those of tanh and of the centred sigmoid fall slowly. Middle, on a logarithmic axis, what differs "
         f"between two inputs: it falls steeply with the sigmoid, to {ends['sigmoid']} after {DEPTH} layers, "
         f"and slowly with tanh, to {ends['tanh']}, and with the centred sigmoid, to "
-        f"{ends['4 (sigmoid − ½)']}."
+        f"{ends['4 (sigmoid − ½)']}. Right, the accuracy of trained networks by hidden layers, "
+        f"{', '.join(map(str, DEPTHS))}: {costs}."
     )
 
 
@@ -191,11 +222,10 @@ def claims(result) -> Iterator[Claim]:
     factors = {name: _factor(result, name) for name in FUNCTIONS}
     glorot, other = np.moveaxis(result["accuracy"], 1, 0)  # (rows, depths, networks)
     deep, deepest = DEPTHS.index(4), DEPTHS[-1]
-    rows = [row.format(early=int(EARLY * STEPS), late=STEPS) for row in ROWS]
     units = "networks, each with its own weights; one split of the digits, in one order"
     where = Map.of_means(
         np.swapaxes(glorot - other, 0, 1),
-        axes={"hidden layers": DEPTHS, "units and training": rows},
+        axes={"hidden layers": DEPTHS, "units and training": _rows()},
         above=-LOSS,
         measure="accuracy from Glorot's weights minus that from others, each at its best rate; others: from "
         f"the second layer on {TIMES['tanh']} times them for tanh, {TIMES['sigmoid']} times for sigmoids, "
