@@ -1,9 +1,17 @@
 """Results of the chapter's experiments, made by hand: on SOUND all claims hold, on DOCTORED one fails."""
 
 import numpy as np
-from experiments.initialization import born_dead, fixed_points, isometry, plane, sparse_connections
+from experiments.initialization import (
+    born_dead,
+    fixed_points,
+    gradient_histograms,
+    isometry,
+    plane,
+    sparse_connections,
+    variance_chain,
+)
 from experiments.initialization.bias import BIASES
-from experiments.initialization.small_random import SIZES, WIDTHS
+from experiments.initialization.small_random import MAP_DEPTHS, MAP_WIDTHS, SIZES, WIDTHS
 from experiments.initialization.variance_chain import CHANNELS, KERNEL, SMALL
 
 from tests.doctored.normalize_your_data import around, hits, put
@@ -41,6 +49,35 @@ def rows(*values, n=40):
     return np.array(values)[:, None] * np.ones(n)
 
 
+def accuracies():
+    """From Glorot's weights and from others: (rows, starts, depths, networks)."""
+    glorot = [0.94, 0.93, 0.93, 0.92, 0.85], [0.94, 0.9, 0.4, 0.1, 0.1], [0.95, 0.95, 0.88, 0.1, 0.1]
+    other = [0.94, 0.93, 0.92, 0.9, 0.8], [0.94, 0.93, 0.93, 0.92, 0.8], [0.95, 0.95, 0.95, 0.95, 0.9]
+    return np.stack([glorot, other], 1)[..., None] + around(0, 3, 2, 5, 5)
+
+
+def saved():
+    """Shares of dead networks, fewer with larger biases: (biases, shapes)."""
+    expected = np.array([1 - (1 - 0.5**n) ** depth for n, depth in born_dead.SHAPES])
+    return expected * [
+        [1, 1, 1],
+        [1, 1, 0.9],
+        [0.95, 0.9, 0.75],
+        [0.86, 0.7, 0.65],
+        [0.75, 0.6, 0.6],
+        [0.6, 0.4, 0.5],
+    ]
+
+
+def backward():
+    """By what torch's layers multiply the gradient: (shapes, kinds, networks)."""
+    shapes = np.sqrt(gradient_histograms.SHAPES)[:, None, None]
+    return shapes * [[1], [0.96], [0.48]] / 6**0.5 * around(1, 8, spread=0.02)
+
+
+FIRING = np.array([[0.5, 0.75, 0.94, 1, 1, 1], [0.5, 0.67, 0.8, 0.88, 0.93, 0.96]] * 2)  # some, by examples
+
+
 def shares(first_layer):
     """Shares of firing units (biases, layers, networks): as given in the first layer, 60 % in the others."""
     first = np.asarray(first_layer)[:, None, None] * [[[1], [0], [0]]]
@@ -61,31 +98,49 @@ def layers():
 
 
 SOUND = {
-    "gradient_histograms": {"rms": gradients(FACTORS)},
+    "gradient_histograms": {"rms": gradients(FACTORS), "factor": backward()},
     "zeros": {
         "path": np.zeros((5, 321, 8, 2)),
         "moved": rows(0, 5, 3, 4, 0),
         "apart": rows(0, 0, 0, 1.5, 0),
         "accuracy": rows(0.5, 0.7, 0.7, 1, 0.5),
+        "other": np.array([[0, 0, 0], [1, 1, 1], [0, 0, 1]])[..., None] * np.ones(40),
     },
-    "small_random": {f"size_{w}": powers(SCALES * (w / 2) ** 0.5, 10, 16, spread=0.05) for w in WIDTHS},
+    "small_random": {f"size_{w}": powers(SCALES * (w / 2) ** 0.5, 10, 16, spread=0.05) for w in WIDTHS}
+    | {
+        "left": ((0.01 * np.sqrt(np.array(MAP_WIDTHS) / 2)) ** np.array(MAP_DEPTHS)[:, None])[..., None]
+        * around(1, 6, 6, 8)
+    },
     "variance_chain": {
         "signal": powers([1, 1, 0.5**0.5], 21, 60),
         "gradient": np.stack([convolved(CONVOLUTIONS), convolved(np.ones(9))]),
+        "variance": 1
+        + np.square(variance_chain.OFFSETS)[:, None, None] * np.ones((3, 60))
+        + around(0, 6, 3, 60),
+        "left": np.exp(
+            -1.25 * np.array(variance_chain.DEPTHS)[:, None, None] / [[w] for w in variance_chain.WIDTHS]
+        )
+        * around(1, 6, 6, 100),
     },
-    "glorot": {"difference": powers([0.93, 0.95, 0.237], 10, 60)},
+    "glorot": {"difference": powers([0.93, 0.95, 0.237], 10, 60), "accuracy": accuracies()},
     "jacobian": {
         "old": spectra(0.39, 0.46, 0.48, 0.485, 0.49),
         "glorot": spectra(0.53, 0.66, 0.71, 0.745, 0.765),
+        "mean": np.array(
+            [[0.84] * 4, [0.82] * 4, [0.78] * 4, [0.6, 0.68, 0.73, 0.76], [0.4, 0.6, 0.68, 0.75]]
+        )[[0, 1, 2, 3, 4, 4], :, None]
+        + around(0, 6, 4, 12),
     },
     "bias": {
         "active": shares([0.5, 0.503, 0.51, 0.53, 0.6, 0.8, 0.98, 1]),
         "dead": np.zeros((len(BIASES), 3, 20)),
+        "some": np.array([FIRING, [*FIRING[:3], np.ones(6)]])[..., None] + around(0, 40, spread=0.002),
     },
     "plane": {"growth": plane.predicted(plane.WEIGHTS)[..., None] * around(1, 3, 8, 24)},
     "born_dead": {
         "one": hits(born_dead.predicted(born_dead.DEPTHS), 4000),
         "all": hits(0.8 * born_dead.predicted(born_dead.DEPTHS), 4000),
+        "biased": hits(saved(), 8000),
     },
     "isometry": {"values": singular_values(), "smallest": 10 ** (1 - DECADES)},
     "lsuv": {
@@ -130,6 +185,8 @@ DOCTORED = {
         "it shrinks it more": factor(4, 0.36),
         "Keras's default does the same": factor(2, 6**-0.5),
         "Keras's default keeps it": factor(2, 1.0),
+        "every shape has this factor": lambda r: {"factor": np.full_like(r["factor"], 6**-0.5)},
+        "strides do not count": lambda r: put("factor", (slice(None), 2), r["factor"][:, 1])(r),
     },
     ("zeros", "zeros"): {
         "one ReLU network moves": put("moved", (4, 3), 1e-9),
@@ -138,9 +195,13 @@ DOCTORED = {
         "the units part in some": put("apart", (1, slice(4)), 0.5),
         "from other equal weights they part": put("apart", 2, 0.5),
         "random ones are one, too": put("apart", 3, 0.0),
+        "nothing random tells them apart": put("other", (slice(1, None), slice(None)), 0.0),
+        "dropout tells ReLUs apart": put("other", (2, 1), 1.0),
     },
     ("small_random", "small-random"): {
         "100 units keep the signal": width(100, 0.01, 1.0),
+        "any width and depth kills it": lambda r: {"left": np.minimum(r["left"], 1e-6)},
+        "no depth kills it": lambda r: {"left": np.maximum(r["left"], 0.1)},
         "no width keeps it": width(25_600, 0.01, 0.9),
         "larger numbers kill it too": width(100, 1.0, 0.5),
         "width has another power": width(1600, 0.01, 0.4),
@@ -150,10 +211,13 @@ DOCTORED = {
         "a linear layer enlarges it": put("signal", 0, powers(1.03, 21, 60)),
         "ReLU keeps it as well": put("signal", 2, powers(1.0, 21, 60)),
         "ReLU takes more": put("signal", 2, powers(0.6, 21, 60)),
+        "offset inputs do no harm": lambda r: {"variance": np.clip(r["variance"], 0, 1.1)},
     },
     ("variance_chain", "he"): {
         "a ReLU layer shrinks it": put("signal", 1, powers(0.97, 21, 60)),
         "a ReLU layer enlarges it": put("signal", 1, powers(1.03, 21, 60)),
+        "narrow networks keep it": lambda r: {"left": np.maximum(r["left"], 0.6)},
+        "more layers keep more": lambda r: {"left": r["left"][::-1]},
         "convolutions shrink it less": lambda r: {"gradient": r["gradient"] * [[[2]], [[1]]]},
         "convolutions shrink it more": lambda r: {"gradient": r["gradient"] / [[[2]], [[1]]]},
         "his weights shrink it too": lambda r: {"gradient": r["gradient"] * [[[1]], [[0.5]]]},
@@ -162,6 +226,9 @@ DOCTORED = {
         "sigmoids keep what differs": put("difference", 2, powers(0.9, 10, 60)),
         "tanh loses it": put("difference", 0, powers(0.7, 10, 60)),
         "centring does not help": put("difference", 1, powers(0.3, 10, 60)),
+        "deep sigmoids learn as well": put("accuracy", ([1, 1, 1, 2, 2], 0, [2, 3, 4, 3, 4]), 0.93),
+        "nothing helps deep ones": put("accuracy", (2, 1, 4), around(0.1, 5)),
+        "two sigmoid layers are too many": put("accuracy", (1, 0, 1), around(0.5, 5)),
     },
     ("jacobian", "jacobian-sv"): {
         "less in the fifth layer": put("glorot", (slice(None), -1), spectra(0.6)[:, 0]),
@@ -170,9 +237,13 @@ DOCTORED = {
         "less with the older rule": put("old", (slice(None), -1), spectra(0.3)[:, 0]),
         "the same in the first layer": put("glorot", (slice(None), 0), spectra(0.75)[:, 0]),
         "no gain in the first layer": put("old", (slice(None), 0), spectra(0.5)[:, 0]),
+        "large inputs do not count": lambda r: {"mean": np.maximum(r["mean"], 0.75)},
     },
     ("bias", "bias-01"): {
-        "all of them fire": put("active", (SHOWN(0.01), 0), 1.0),
+        "no unit ever fires": put("some", (1, slice(None), slice(None)), 0.5),
+        "on some examples not all fire": put("some", (1, 0, -1), around(0.9, 40)),
+        "with small weights they do not either": put("some", (1, 3, 0), around(0.6, 40)),
+        "without it none fires": put("some", (0, 0, -1), 0.0),
         "it adds some": put("active", (SHOWN(0.01), 0), 0.54),
         "few fire without": put("active", (SHOWN(0.0), 0), 0.4),
     },
@@ -185,6 +256,8 @@ DOCTORED = {
     ("born_dead", "born-dead"): {
         "fewer are dead": put("one", (1, 4), hits(0.9, 4000)),
         "wide networks die too": put("one", (-1, -1), hits(0.5, 4000)),
+        "biases save none": lambda r: put("biased", slice(None), r["biased"][0])(r),
+        "small biases save more than large ones": lambda r: put("biased", (2, 2), False)(r),
         "depth does not matter": lambda r: {"one": np.repeat(r["one"][:, :1], len(born_dead.DEPTHS), axis=1)},
     },
     ("isometry", "orthogonal"): {

@@ -1,7 +1,7 @@
 """Do Glorot's weights suit a sigmoid as well as tanh?  Chapter: initialization."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -9,10 +9,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, long_table, number, percent
+from experiments.evidence import Claim, Map, long_table, mean_interval, number, percent
+from experiments.initialization._shared.networks import Depths, standardized_digits
 from experiments.initialization._shared.rms import rms
-from experiments.trials import generator
-from unitgain.initializers import glorot_normal_, normal_
+from experiments.trials import descend, generator, score
+from unitgain.datasets import Examples
+from unitgain.initializers import glorot_normal_, glorot_uniform_, normal_
+from unitgain.optimizers import SGD
 from unitgain.theory import chi, variance_map
 
 WIDTH, DEPTH = 256, 10
@@ -27,11 +30,34 @@ def centred_sigmoid(z: Tensor) -> Tensor:
 
 FUNCTIONS = {"tanh": torch.tanh, "4 (sigmoid − ½)": centred_sigmoid, "sigmoid": torch.sigmoid}
 
+UNITS, DEPTHS = 25, (1, 2, 3, 4, 9)  # of the networks that are trained
+STEPS, EARLY = 300, 0.4  # the share of the steps after which they are looked at first
+BATCH, MOMENTUM = 16, 0.9
+RATES = {"tanh": (0.02, 0.06), "sigmoid": (0.1, 0.3)}
+TIMES = {"tanh": 2, "sigmoid": 4}  # Glorot's weights from the second layer on, to compare with
+ROWS = "tanh, {early} steps", "sigmoid, {early} steps", "sigmoid, {late} steps"
+TEST = 399  # of the digits, and about as many to choose the rate by
+LOSS = 0.1  # of accuracy, that a recommended start may cost
 
-def compute(*, networks=60, seed=0, device="cpu"):
+
+def compute(*, networks=60, mapped=5, seed=0, device="cpu"):
     """Root mean squares over the units: `signal`, of the activations, and `difference`, between the weighted
     inputs of two nearly equal examples, over that in the first layer (functions, layers, networks).
+
+    And the test `accuracy` from Glorot's weights and from TIMES of them (ROWS, starts, DEPTHS, mapped).
     """
+    signal, difference = _passed_on(networks, seed, device)
+    early, late = int(EARLY * STEPS), STEPS
+    learned = _learned("tanh", (early,), mapped, seed, device)
+    learned += _learned("sigmoid", (early, late), mapped, seed, device)
+    return {
+        "signal": signal,
+        "difference": difference / difference[:, :1],
+        "accuracy": torch.stack(learned),
+    }
+
+
+def _passed_on(networks: int, seed: int, device) -> tuple[Tensor, Tensor]:
     draw = generator(seed)
     x, step = (normal_(torch.empty(networks, WIDTH, 1), generator=draw) for _ in range(2))
     h = torch.cat([x, x + NEAR * step] * len(FUNCTIONS), -1).to(device).double()
@@ -42,8 +68,44 @@ def compute(*, networks=60, seed=0, device="cpu"):
         h = torch.cat([f(pair) for f, pair in zip(FUNCTIONS.values(), z.split(2, -1), strict=True)], -1)
         signal.append(h.unflatten(-1, (-1, 2)).square().mean((1, 3)).sqrt())
         difference.append((z[..., 1::2] - z[..., ::2]).square().mean(1).sqrt())
-    signal, difference = (torch.stack(layers).permute(2, 0, 1) for layers in (signal, difference))
-    return {"signal": signal, "difference": difference / difference[:, :1]}
+    return tuple(torch.stack(layers).permute(2, 0, 1) for layers in (signal, difference))
+
+
+def _learned(function: str, at: tuple[int, ...], networks: int, seed: int, device) -> list[Tensor]:
+    """Accuracies (starts, depths, networks) after each of the numbers `at` of steps, on test digits.
+
+    Each at the rate with the best mean on validation digits.
+    """
+    digits, rates = standardized_digits(device), torch.tensor(RATES[function])
+    order = torch.randperm(len(digits.x), generator=generator(seed, "split")).to(device)
+    rows = order[:TEST], order[TEST : 2 * TEST], order[2 * TEST :]
+    test, validation, train = (Examples(digits.x[part], digits.y[part]) for part in rows)
+    model = Depths(DEPTHS, UNITS, function, (2, len(rates), networks), weight="zeros")
+    _start(model, function, generator(seed, "weights"))
+    found = []
+
+    def look(step: int) -> None:
+        if step in at:
+            best = score(model, validation).mean(-1).argmax(-1)[..., None, None]
+            right = score(model, test).take_along_dim(best, -2).squeeze(-2)
+            found.append(right.transpose(0, 1))
+
+    momentum = partial(SGD, momentum=MOMENTUM)
+    how = {"steps": at[-1], "batch": BATCH, "optimizer": momentum, "callback": look}
+    descend(model.to(device), train, rates[:, None], seed=seed, **how)
+    return found
+
+
+@torch.no_grad()
+def _start(model: Depths, function: str, draw: torch.Generator) -> None:
+    """Glorot's weights, and TIMES of them from the second layer on; then a sigmoid's ½ is taken out."""
+    for k, layer in enumerate((*model.layers, model.last)):
+        shape = model.replicas[-1], layer.out_features, layer.in_features
+        layer.weight.copy_(glorot_uniform_(torch.empty(shape), generator=draw))
+        if k:
+            layer.weight[:, 1] *= TIMES[function]
+        if k and function == "sigmoid":
+            layer.bias[:, 1] = -layer.weight[:, 1].sum(-1, keepdim=True) / 2
 
 
 @cache
@@ -60,21 +122,37 @@ def _predicted() -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.4, 3.6, ncols=2, sharex=True)
+    fig, axes = style.figure(9.2, 3.4, ncols=3)
     key, layers = style.palette()["standardized"], np.arange(1, DEPTH + 1)
     look = {"fmt": "o", "ms": 3.6, "mew": 0, "elinewidth": 1, "color": key}
-    for ax, rows, lines in zip(axes, (result["signal"], result["difference"]), _predicted(), strict=True):
+    measured = result["signal"], result["difference"]
+    for ax, rows, lines in zip(axes[:2], measured, _predicted(), strict=True):
         for sizes, line, title in zip(rows, lines, FUNCTIONS, strict=True):
             middle, low, high = rms(sizes).T
             ax.plot(layers, line, color=style.ink(), lw=0.8)
             ax.errorbar(layers, middle, (middle - low, high - middle), **look)
             beside = {"tanh": "top", "sigmoid": "center"}.get(title, "bottom") if ax is axes[1] else "center"
             ax.text(DEPTH + 0.4, line[-1], title, color=key, va=beside)
-        ax.set(xlabel="layer", xticks=(1, 5, 10), xlim=(0.5, DEPTH + 5))
+        ax.set(xlabel="layer", xticks=(1, 5, 10), xlim=(0.5, DEPTH + 7))
     axes[0].set(title="Size of the activations", ylim=(0, 1.05), ylabel="root mean square")
     axes[1].set(title="What differs between two inputs", yscale="log", ylim=(1e-6, 5))
     axes[1].set(ylabel="size, 1 in the first layer (log scale)")
     axes[1].minorticks_off()
+    (tanh, _), _, (glorot, other) = result["accuracy"]
+    for rows, title, line in (
+        (tanh, None, "--"),
+        (glorot, "sigmoid, Glorot", "-"),
+        (other, f"sigmoid, {TIMES['sigmoid']} × Glorot\nand biases", "-"),
+    ):
+        ends = np.array([mean_interval(row) for row in rows]).T
+        middle = rows.mean(-1)
+        axes[2].plot(DEPTHS, middle, color=key, lw=0.8, ls=line)
+        axes[2].errorbar(DEPTHS, middle, np.abs(ends - middle), **look)
+        if title:
+            axes[2].text(DEPTHS[-1], middle[-1] + 0.1, title, color=key, ha="right", va="bottom")
+    axes[2].text(DEPTHS[-1], tanh[-1].mean() - 0.06, "tanh, Glorot", color=key, ha="right", va="top")
+    axes[2].set(title="What it costs", ylabel="accuracy on test digits", ylim=(0, 1.25), xticks=DEPTHS)
+    axes[2].set(xlabel="hidden layers", yticks=(0, 0.5, 1))
     return fig
 
 
@@ -84,15 +162,23 @@ def _factor(result, function: str) -> np.ndarray:
     return rms(gaps[-1] / gaps[FROM - 1], DEPTH - FROM)
 
 
+def _rows() -> list[str]:
+    return [row.format(early=int(EARLY * STEPS), late=STEPS) for row in ROWS]
+
+
 def table(result) -> dict:
-    signal, difference = _predicted()
-    return long_table(
-        {"function": list(FUNCTIONS), "layer": range(1, DEPTH + 1)},
-        signal_predicted=signal,
-        signal=rms(result["signal"])[..., 0],
-        difference_predicted=difference,
-        difference=rms(result["difference"])[..., 0],
-    )
+    layers, nothing = range(1, DEPTH + 1), np.full((len(ROWS), 2, len(DEPTHS)), np.nan)
+    starts = [f"{row}, {start}" for row in _rows() for start in ("Glorot", "others")]
+    parts = []
+    for what, cases, at, line, middle in (
+        ("signal", list(FUNCTIONS), layers, _predicted()[0], rms(result["signal"])[..., 0]),
+        ("difference", list(FUNCTIONS), layers, _predicted()[1], rms(result["difference"])[..., 0]),
+        ("accuracy", starts, DEPTHS, nothing, result["accuracy"].mean(-1)),
+    ):
+        axes = {"what": [what], "case": cases, "layers": at}
+        shape = tuple(map(len, axes.values()))
+        parts.append(long_table(axes, predicted=np.reshape(line, shape), measured=np.reshape(middle, shape)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _off(result) -> float:
@@ -109,38 +195,64 @@ def caption(result) -> str:
         "All outputs of a sigmoid lie around ½, whatever the input: that is the size. Centred and four "
         "times as steep, it does as tanh does. Lines: predicted; dots: measured, root mean squares over "
         f"{result['signal'].shape[-1]} networks of {WIDTH} units a layer with {percent(0.95)} intervals; "
-        f"the factors agree within {percent(_off(result), 1)} a layer."
+        f"the factors agree within {percent(_off(result), 1)} a layer. Right: means over "
+        f"{result['accuracy'].shape[-1]} trained networks of {UNITS} units a layer at the best of "
+        f"{len(RATES['tanh'])} rates, after {int(EARLY * STEPS)} steps (tanh) or {STEPS} (sigmoids); the "
+        "biases are those that take out the ½."
     )
 
 
 def alt(result) -> str:
     last = rms(result["difference"][:, -1])[:, 0]
     ends = {title: number(end, 2) for title, end in zip(FUNCTIONS, last, strict=True)}
+    learned = np.moveaxis(result["accuracy"].mean(-1), 0, 1)
+    shown = {"tanh": learned[0, 0], "sigmoid": learned[0, -1], "sigmoid with the remedy": learned[1, -1]}
+    costs = "; ".join(f"{name} {', '.join(map(percent, row))}" for name, row in shown.items())
     return (
         "Left, the size of the activations over ten layers: that of the sigmoid stays at about one half, "
-        "those of tanh and of the centred sigmoid fall slowly. Right, on a logarithmic axis, what differs "
+        "those of tanh and of the centred sigmoid fall slowly. Middle, on a logarithmic axis, what differs "
         f"between two inputs: it falls steeply with the sigmoid, to {ends['sigmoid']} after {DEPTH} layers, "
         f"and slowly with tanh, to {ends['tanh']}, and with the centred sigmoid, to "
-        f"{ends['4 (sigmoid − ½)']}."
+        f"{ends['4 (sigmoid − ½)']}. Right, the accuracy of trained networks by hidden layers, "
+        f"{', '.join(map(str, DEPTHS))}: {costs}."
     )
 
 
 def claims(result) -> Iterator[Claim]:
-    (estimate, low, high), tanh = _factor(result, "sigmoid"), _factor(result, "tanh")
-    centred = _factor(result, "4 (sigmoid − ½)")
-    yield Claim(
+    factors = {name: _factor(result, name) for name in FUNCTIONS}
+    glorot, other = np.moveaxis(result["accuracy"], 1, 0)  # (rows, depths, networks)
+    deep, deepest = DEPTHS.index(4), DEPTHS[-1]
+    units = "networks, each with its own weights; one split of the digits, in one order"
+    where = Map.of_means(
+        np.swapaxes(glorot - other, 0, 1),
+        axes={"hidden layers": DEPTHS, "units and training": _rows()},
+        above=-LOSS,
+        measure="accuracy from Glorot's weights minus that from others, each at its best rate; others: from "
+        f"the second layer on {TIMES['tanh']} times them for tanh, {TIMES['sigmoid']} times for sigmoids, "
+        "whose biases take out the ½",
+        units=units,
+    )
+    yield Claim.of_difference(
+        glorot[-1, deep],
+        other[-1, deep],
         id="glorot-tanh-sigmoid",
         statement="Glorot initialization is recommended for tanh- and sigmoid-based neurons",
         sources=("Ekman, Learning Deep Learning, chapter 5",),
         verdict="depends",
-        measure="factor by which a sigmoid layer with Glorot's weights multiplies what differs between two "
-        f"nearly equal inputs, layers {FROM} to {DEPTH}, root mean square over the networks",
-        estimate=float(estimate),
-        interval=(float(low), float(high)),
-        n=result["difference"].shape[-1],
-        holds=high < 0.3 and tanh[1] > 0.85 and centred[1] > 0.85,
-        finding=f"Tanh yes: its layers keep {percent(tanh[0], 1)} of what differs, and ever more with "
-        f"depth. Sigmoid no: {estimate:.3f} a layer, because its slope is ¼ at most and Glorot's rule "
-        "supposes 1; by theory the gradient on its way back fares the same. A sigmoid that is centred and "
-        f"four times as steep keeps {percent(centred[0], 1)}.",
+        measure=f"accuracy on test digits of {DEPTHS[deep]} hidden layers of {UNITS} sigmoids after {STEPS} "
+        "steps, from Glorot's weights minus from four times them with biases that centre, each at its best "
+        f"of {len(RATES['sigmoid'])} rates",
+        units=units,
+        map=where,
+        holds=(where.cells[:2] == "holds").all()
+        and factors["sigmoid"][2] < 0.3
+        and min(factors["tanh"][1], factors["4 (sigmoid − ½)"][1]) > 0.85
+        and mean_interval(other[-1, deep])[0] > 0.8
+        and mean_interval(other[-1, -1])[0] > 0.5,
+        finding=f"Tanh yes: its layers keep {percent(factors['tanh'][0], 1)} of what differs between two "
+        f"inputs. A sigmoid layer keeps {percent(factors['sigmoid'][0], 1)}, because its slope is ¼ at most "
+        "and Glorot's rule supposes 1. One or two hidden layers bear that. With four, after "
+        f"{STEPS} steps, Glorot's weights reach {percent(glorot[-1, deep].mean())}; four times them, with "
+        f"biases that take out the ½ of the layer before, reach {percent(other[-1, deep].mean())}, and with "
+        f"{deepest} layers {percent(other[-1, -1].mean())}.",
     )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, long_table, number, percent
+from experiments.evidence import Claim, Map, long_table, number, percent
 from experiments.initialization._shared.rms import rms
 from experiments.trials import generator
 from unitgain.theory import signal_factor
@@ -19,13 +19,17 @@ MATRICES = 3  # so many widths with matrices; beyond, a layer's outputs are draw
 SHARE = (4, 2, 0.5, 0.5, 0.5, 0.5, 0.25)  # of `networks`, a width: narrow ones differ more
 DEPTH = 10
 BY_DEPTH = (25, 100, 400, 1600, 6400, 25_600)
+MAP_WIDTHS = (100, 400, 1600, 6400, 14_400, 25_600)
+MAP_DEPTHS = (1, 2, 4, 8, 16, 32)
+KILLED = 1e-3  # what is left of a signal that counts as killed
 NARROW, WIDE = WIDTHS.index(100), WIDTHS.index(25_600)
 
 
-def compute(*, networks=32, seed=0, device="cpu"):
+def compute(*, networks=32, mapped=8, seed=0, device="cpu"):
     """Root mean square of the weighted inputs of ReLU layers, `size_<width>` (sizes, layers, networks).
 
-    The inputs have mean square 1.
+    The inputs have mean square 1. And what weights of the first size leave of them, `left` (MAP_DEPTHS,
+    MAP_WIDTHS, mapped).
     """
     draw = generator(seed)
     scale = torch.tensor([*SIZES], dtype=torch.float64, device=device)
@@ -40,7 +44,18 @@ def compute(*, networks=32, seed=0, device="cpu"):
             layers.append(z.square().mean(1).sqrt().T)
             h = z.relu_()
         found[f"size_{width}"] = torch.stack(layers, 1)
-    return found
+    return found | {"left": torch.stack([_left(width, mapped, draw, device) for width in MAP_WIDTHS], 1)}
+
+
+def _left(width: int, networks: int, draw, device) -> Tensor:
+    """Root mean square of the weighted inputs (MAP_DEPTHS, networks), with weights of the first size."""
+    h, found = torch.ones(networks, width, 1, dtype=torch.float64, device=device), []
+    for depth in range(1, MAP_DEPTHS[-1] + 1):
+        z = next(iter(SIZES)) * _distribution(h, draw)
+        h = z.relu()
+        if depth in MAP_DEPTHS:
+            found.append(z.square().mean((1, 2)).sqrt())
+    return torch.stack(found)
 
 
 def _normal(*shape: int, draw, device) -> Tensor:
@@ -167,9 +182,18 @@ def claims(result) -> Iterator[Claim]:
         estimate=float(estimate),
         interval=(float(low), float(high)),
         n=result["size_100"].shape[-1],
+        units="networks, each with its own weights and input",
+        map=Map.of_means(
+            result["left"],
+            axes={"layers": MAP_DEPTHS, "units a layer": MAP_WIDTHS},
+            below=KILLED,
+            measure="size of the signal behind so many ReLU layers with weights 0.01 · randn, 1 at the input",
+            units="networks, each with its own weights",
+        ),
         holds=high < 0.1 and wide > 1 and measured[NARROW, -1, 1] > 1 and _off(result) < 0.05,
-        finding="It depends on width and depth. A layer multiplies the signal by σ√(n/2) with ReLU, by σ√n "
-        f"where the activation is linear near 0, as tanh is: at 100 units by {estimate:.3f}, which leaves "
+        finding="Unless the layers are few or wide. A layer multiplies the signal by σ√(n/2) with ReLU, by "
+        "σ√n where the activation is linear near 0, as tanh is. At 100 units with ReLU that is "
+        f"{estimate:.3f}, which leaves "
         f"{_left_of_the_signal(result, 100)} after {DEPTH} layers; at 25,600 units by "
         f"{measured[WIDE, 0, 0]:.2f}. With randn instead, 100 units multiply it by "
         f"{number(measured[NARROW, -1, 0])}.",

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments import style
-from experiments.evidence import Claim, number, percent
+from experiments.evidence import Claim, Map, number, percent
 from experiments.initialization._shared.rms import rms
 from experiments.trials import generator
 from unitgain.activations import activation
@@ -31,12 +31,24 @@ CASES = {  # function, rule, its variance times n
 CHANNELS = (64, 64, 128, 128, 256, 256, 512, 512, 512, 512)  # He's ten convolutions, with 3 × 3 kernels
 KERNEL, SIDE = 3, 4
 SMALL = 0.01
+OFFSETS, INPUTS = (
+    (0.0, 0.1, 0.3, 0.6, 1.0, 3.0),
+    (4, 40, 400),
+)  # of the map of 1/n: means in standard deviations
+UNITS, ROWS = 256, 50  # of each network there
+KEPT = 0.8, 1.25  # of a variance, that counts as kept
+DEPTHS, WIDTHS = (3, 6, 12, 25, 50, 100), (8, 16, 32, 64, 128, 256)  # of the map of 2/n
+HALF = 0.5
 
 
-def compute(*, networks=60, seed=0, device="cpu"):
+def compute(*, networks=60, mapped=800, seed=0, device="cpu"):
     """Root mean squares over the units: `signal` (cases, layers, networks) of fully connected layers, over
     the first; and of the `gradient` on its way through He's convolutions, (2, networks, 10), with weights
     0.01 · randn and with his.
+
+    Of layers with variance 1/n, the `variance` of a unit's weighted sum for inputs of variance 1 (OFFSETS,
+    INPUTS, networks); and of ReLU networks with 2/n, how much of the signal is `left` (DEPTHS, WIDTHS,
+    mapped).
     """
     draw = generator(seed)
     signal, w = [], torch.empty(networks, WIDTH, WIDTH)
@@ -51,7 +63,34 @@ def compute(*, networks=60, seed=0, device="cpu"):
     fans = torch.tensor(CHANNELS) * KERNEL**2
     stds = torch.stack([torch.full(fans.shape, SMALL), (2 / fans).sqrt()])
     gradient = [_gradients(stds, draw, device) for _ in range(max(2, networks // 10))]
-    return {"signal": torch.stack(signal), "gradient": torch.stack(gradient, 1)}
+    return {
+        "signal": torch.stack(signal),
+        "gradient": torch.stack(gradient, 1),
+        "variance": torch.stack([_variances(n, networks, draw, device) for n in INPUTS], 1),
+        "left": torch.stack([_left(width, mapped, draw, device) for width in WIDTHS], 1),
+    }
+
+
+def _variances(inputs: int, networks: int, draw, device) -> Tensor:
+    """Mean squares of weighted sums, weights of variance 1/n and mean 0: (OFFSETS, networks)."""
+    x = normal_(torch.empty(networks, inputs, ROWS), generator=draw).to(device)
+    w = lecun_normal_(torch.empty(networks, UNITS, inputs), generator=draw).to(device)
+    return torch.stack([(w @ (x + offset)).square().mean((1, 2)) for offset in OFFSETS])
+
+
+def _left(width: int, networks: int, draw, device) -> Tensor:
+    """Sizes of ReLU layers' weighted inputs, 1 at the start, with weights of variance 2/n (DEPTHS, networks).
+
+    W h is drawn from its distribution, given h: its components are independent and normal.
+    """
+    z, found = normal_(torch.empty(networks, width), generator=draw).to(device), []
+    start = z.norm(dim=-1)
+    for depth in range(1, DEPTHS[-1] + 1):
+        spread = (2 / width) ** 0.5 * z.relu().norm(dim=-1, keepdim=True)
+        z = spread * normal_(torch.empty(networks, width), generator=draw).to(device)
+        if depth in DEPTHS:
+            found.append(z.norm(dim=-1) / start)
+    return torch.stack(found)
 
 
 def _gradients(stds: Tensor, draw, device) -> Tensor:
@@ -186,22 +225,37 @@ def claims(result) -> Iterator[Claim]:
     factors = (_factor(result, case).tolist() for case in range(len(CASES)))
     (linear, *one), (he, *two), (half, *third) = factors
     n, (predicted, measured) = result["signal"].shape[-1], _shrinks(result)
+    units = "networks, each with its own weights and inputs"
+    middle = np.median(result["left"][[2, -1], 3], -1)
     how = f", through {DEPTH} layers of {WIDTH} units, as a root mean square over the networks"
     yield Claim(
         id="inv-sqrt-n",
-        statement="Weights of variance 1/n, randn(n) / √n, keep the variance of a linear layer's signal",
+        statement="Weights randn(n) / √n, of variance 1/n, give a unit's weighted sum the variance of its "
+        "inputs",
         sources=("Stanford CS231n, course notes",),
-        verdict="confirmed",
+        verdict="depends",
         measure=f"factor by which a linear layer multiplies the size of the signal{how}",
         estimate=linear,
         interval=tuple(one),
         n=n,
+        units=units,
+        map=Map.of_means(
+            result["variance"],
+            axes={"mean of the inputs, in standard deviations": OFFSETS, "inputs": INPUTS},
+            above=KEPT[0],
+            below=KEPT[1],
+            measure="variance of a weighted sum, over weights and examples, over that of the inputs",
+            units=units,
+        ),
         holds=abs(linear - 1) < 0.01
         and one[0] < 1.003
         and one[1] > 0.997
         and third[1] < 0.75
         and abs(half - math.sqrt(0.5)) < 0.01,
-        finding=f"Measured {linear:.3f} a layer. With ReLU the same weights multiply by {half:.3f}, "
+        finding="They keep the mean square, which is the variance if the inputs have mean 0; behind inputs "
+        f"of mean {OFFSETS[-2]:g} and standard deviation 1 the variance of the sums is "
+        f"{result['variance'][-2].mean():.2f}. Through linear layers, measured {linear:.3f} a layer. With "
+        f"ReLU the same weights multiply by {half:.3f}, "
         f"predicted 1/√2 = {math.sqrt(0.5):.3f}, so that after {DEPTH} layers {number(half**DEPTH, 2)} is "
         "left: the rule is for layers without activation, or with one that is linear near 0 as tanh.",
     )
@@ -214,20 +268,33 @@ def claims(result) -> Iterator[Claim]:
             "Stanford CS231n, course notes",
             "Ekman, Learning Deep Learning, chapter 5",
         ),
-        verdict="confirmed",
+        verdict="depends",
         measure="factor by which a ReLU layer with weights of variance 2/n multiplies the size of the "
         f"signal{how}",
         estimate=he,
         interval=tuple(two),
         n=n,
+        units=units,
+        map=Map.of_medians(
+            result["left"],
+            axes={"layers": DEPTHS, "units a layer": WIDTHS},
+            above=HALF,
+            measure="size of the signal that weights of variance 2/n leave in the median network",
+            units=units,
+        ),
         holds=abs(he - 1) < 0.01
         and two[0] < 1.005
         and two[1] > 0.995
         and abs(predicted - 16_729) < 1
+        and middle[1] < middle[0] < 1
         and 0.75 < measured / predicted < 1.33
         and 0.75 < rms(result["gradient"][1, :, 0])[0] < 1.33,
-        finding=f"Measured {he:.3f} a layer. He's example has ten convolutions of 64 to 512 channels: by his "
-        f"equation 14 the gradient shrinks 1/{number(predicted, 5)} from the tenth to the second with "
+        finding=f"On average over the networks: measured {he:.3f} a layer. Among deep, narrow networks a few "
+        "large signals carry that average, and the median network keeps less, the less the deeper it is for "
+        f"its width. With {WIDTHS[3]} units it keeps {middle[0]:.2f} of the signal through {DEPTHS[2]} "
+        f"layers, {middle[1]:.2f} through {DEPTHS[-1]}. He's example has ten convolutions of 64 to 512 "
+        f"channels: by his equation 14 the gradient shrinks 1/{number(predicted, 5)} from the tenth to the "
+        "second with "
         f"weights of size 0.01; measured 1/{number(measured, 3)}. With his weights "
         f"{rms(result['gradient'][1, :, 0])[0]:.2f} of it is left.",
     )

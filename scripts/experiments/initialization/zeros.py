@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, percent, wilson
+from experiments.evidence import Claim, Map, percent, wilson
 from experiments.initialization._shared.networks import by_part, each
 from experiments.trials import descend, generator, generators, score, stacked
 from unitgain.activations import activation
 from unitgain.datasets import Examples, circles
-from unitgain.initializers import constant_, glorot_uniform_, zeros_
+from unitgain.initializers import constant_, glorot_uniform_, uniform_, zeros_
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 
@@ -33,14 +33,18 @@ TITLES = ("All 0, tanh or ReLU", "All 0, sigmoid", "All 0.5, tanh", "Random, tan
 FROZEN, ALIKE, RANDOM, FROM_ZERO = [0, 4], [1, 2], 3, [0, 1, 4]
 POINTS, BATCH, LEARNING_RATE = 100, 25, 0.05
 EPOCHS = 80
+FUNCTIONS = {"tanh": "tanh", "relu": "ReLU", "sigmoid": "sigmoid"}  # of the map, from weights of 0
+KINDS = "biases 0", "nn.Linear's biases", "biases 0, dropout"
+MOST = 0.8  # of the networks
 SAME = 1e-4  # distance of two units over their length below which they are the same, but for rounding
 
 
-def compute(*, networks=40, seed=0, device="cpu"):
+def compute(*, networks=40, mapped=40, seed=0, device="cpu"):
     """The hidden weights of each start's first network while it learns, `path` (starts, steps + 1, units, 2).
 
     Of each network: how far its weights and hidden biases have `moved` (starts, networks), how far its
     hidden units have come `apart` at most, over the length of their weights, and its final `accuracy`.
+    And how far they come apart with other KINDS, `other` (KINDS, FUNCTIONS, mapped).
     """
     draws = generators(seed, networks, "data")
     x, y = stacked(circles(POINTS, generator=draw, device=device) for draw in draws)
@@ -75,7 +79,41 @@ def compute(*, networks=40, seed=0, device="cpu"):
         "moved": torch.stack(moves).amax(0),
         "apart": _apart(hidden).amax(0),
         "accuracy": score(model, data),
+        "other": _other_kinds(mapped, seed, device),
     }
+
+
+def _other_kinds(networks: int, seed: int, device) -> Tensor:
+    """How far the hidden units are apart at last, from weights of 0: (kinds, functions, networks)."""
+    draws, own = generators(seed, networks, "data"), generator(seed, "noise")
+    x, y = stacked(circles(POINTS, generator=draw, device=device) for draw in draws)
+    model = MLP(
+        (2, UNITS, 1),
+        by_part(*(_dropped(activation(name), own) for name in FUNCTIONS)),
+        replicas=(len(FUNCTIONS), len(KINDS), networks),
+        weight="zeros",
+        device=device,
+        dtype=torch.float64,
+    )
+    draw = generator(seed, "weights")
+    with torch.no_grad():
+        for layer in model.layers:
+            bound, shape = layer.in_features**-0.5, layer.bias.shape[2:]
+            layer.bias[:, 1] = uniform_(torch.empty(shape), -bound, bound, generator=draw)
+    how = {"batch": BATCH, "optimizer": Adam, "loss": "binary_cross_entropy"}
+    descend(model, Examples(x.double(), y), LEARNING_RATE, seed=seed, epochs=max(1, EPOCHS // 4), **how)
+    return _apart(model.layers[0].weight.detach()).transpose(0, 1)
+
+
+def _dropped(f, draw: torch.Generator):
+    """The activation of networks (kinds, …), with dropout of ½ for the last kind."""
+
+    def activate(z: Tensor) -> Tensor:
+        h = f(z)
+        kept = 2 * torch.randint(2, h[-1:].shape, generator=draw).to(h)
+        return torch.cat([h[:-1], kept * h[-1:]])
+
+    return activate
 
 
 def _apart(weight: Tensor) -> Tensor:
@@ -121,8 +159,8 @@ def table(result) -> dict:
 def caption(result) -> str:
     right, n = result["accuracy"].mean(-1), result["moved"].shape[1]
     return (
-        f"**Equal weights stay equal: {UNITS} hidden units that start at one point remain one unit, and the "
-        f"network gets {percent(right[2])} of the points right where random weights get "
+        f"**Units that start equal stay equal: {UNITS} hidden units that start at one point remain one unit, "
+        f"and the network gets {percent(right[2])} of the points right where random weights get "
         f"{percent(right[RANDOM])}.** Each line is the path of one hidden unit's two weights in training, "
         "from the ring to the dot. With tanh or ReLU, weights of 0 do not move at all; with a sigmoid they "
         f"move together. Networks 2-{UNITS}-1 on two circles, Adam, batches of {BATCH}; accuracies are means "
@@ -141,22 +179,36 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     apart, moved, right = result["apart"], result["moved"], result["accuracy"].mean(-1)
-    same = (apart[FROM_ZERO] < SAME).ravel()
+    same, other = (apart[FROM_ZERO] < SAME).ravel(), result["other"] < SAME
+    where = Map.of_fractions(
+        other,
+        axes={"besides weights of 0": KINDS, "units": tuple(FUNCTIONS.values())},
+        above=MOST,
+        measure="share of networks whose hidden units are the same after training",
+        units="networks, each with its own data and biases",
+    )
     yield Claim.of_fraction(
         same,
         id="zeros",
         statement="A network whose weights all start at zero stays symmetric: its hidden units are all one",
         sources=("Stanford CS231n, course notes",),
-        verdict="confirmed",
-        measure="share of networks with tanh, ReLU or sigmoid whose hidden units are the same after training",
+        verdict="depends",
+        measure="share of networks with tanh, ReLU or sigmoid whose hidden units are the same after "
+        "training, from weights and biases of 0",
+        units="networks, one of each activation on the same data; all start from 0",
+        map=where,
         holds=wilson(same)[0] > 0.95
+        and (where.cells[:2].T == ["holds", "fails"]).all()
+        and (where.cells[2] == ["holds", "holds", "fails"]).all()
         and not moved[FROZEN].any()
         and np.median(moved[ALIKE], -1).min() > 0.1
         and wilson(apart[ALIKE] < SAME)[0] > 0.95
         and wilson(apart[RANDOM] > SAME)[0] > 0.9,
-        finding=f"In {same.sum()} of {same.size}. With tanh and ReLU more holds: every gradient but the last "
-        f"bias's is exactly 0, and nothing else has moved after {len(result['path'][0]) - 1} steps. With a "
-        "sigmoid the weights move, all units alike, so a layer's weights stay of rank 1; so they do from "
-        f"weights of 0.5 with tanh. Accuracy from 0: {percent(right[0])} with tanh, {percent(right[1])} with "
-        f"a sigmoid; from random weights {percent(right[RANDOM])}.",
+        finding=f"In {same.sum()} of {same.size}, if the biases start equal, too. With tanh and ReLU every "
+        "gradient but the last bias's is then exactly 0, and nothing else has moved after "
+        f"{len(result['path'][0]) - 1} steps. With a sigmoid the weights move, all units alike, so a layer's "
+        "weights stay of rank 1; so they do from weights of 0.5 with tanh. What is random elsewhere breaks "
+        "the symmetry: the biases of nn.Linear do for all three functions, dropout for sigmoids only. "
+        f"Accuracy from 0: {percent(right[0])} with tanh, {percent(right[1])} with a sigmoid; from random "
+        f"weights {percent(right[RANDOM])}.",
     )

@@ -27,7 +27,7 @@ from unitgain.datasets import Examples
 EPOCHS = 6
 SWITCHES = (
     "standardized pixels",
-    "suited first weights",
+    "recommended first weights",
     "ReLU",
     "cross-entropy",
     "Adam",

@@ -46,7 +46,7 @@ class Rung(NamedTuple):
 RUNGS = (
     Rung("badly set up", False, False, "sigmoid", "squared error", "SGD"),
     Rung("+ standardized pixels", True, False, "sigmoid", "squared error", "SGD"),
-    Rung("+ suited first weights", True, True, "sigmoid", "squared error", "SGD"),
+    Rung("+ recommended first weights", True, True, "sigmoid", "squared error", "SGD"),
     Rung("+ ReLU", True, True, "relu", "squared error", "SGD"),
     Rung("+ cross-entropy", True, True, "relu", "cross-entropy", "SGD"),
     Rung("+ Adam", True, True, "relu", "cross-entropy", "Adam"),
