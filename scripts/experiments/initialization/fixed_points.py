@@ -179,12 +179,12 @@ def _off(result, curve: int) -> float:
 def caption(result) -> str:
     settles, falls = (number(_variance(result, curve, DEPTH), 2) for curve in (LECUN, TANH))
     return (
-        "**With weights of variance 1/inputs, SELU returns to variance 1 from wherever it starts, LeCun's "
+        "**With weights of variance 1/inputs, SELU returns to variance 1 from 10 and from 0.1, LeCun's "
         f"tanh settles at {settles}, and tanh falls as 1/(2 · layer), to {falls} at layer {DEPTH}.** Normal "
-        f"inputs of variance 1, for SELU also 10 and 0.1; {result['mean'].shape[-1]} networks of {WIDTH} "
-        f"units a layer, means with {percent(0.95)} intervals. Lines: the theory's variance map, right to "
-        f"{percent(_off(result, SELU))} for SELU, {percent(_off(result, LECUN))} for LeCun's tanh and "
-        f"{percent(_off(result, TANH))} for tanh. By the same map a small deviation shrinks to "
+        f"inputs of mean 0 and variance 1, for SELU also 10 and 0.1; {result['mean'].shape[-1]} networks of "
+        f"{WIDTH} units a layer, means with {percent(0.95)} intervals. Lines: the theory's variance map, "
+        f"right to {percent(_off(result, SELU))} for SELU, {percent(_off(result, LECUN))} for LeCun's tanh "
+        f"and {percent(_off(result, TANH))} for tanh. By the same map a small deviation shrinks to "
         f"{number(_tips('selu'), 2)} of itself in a layer of SELU; with weights of the activation's own gain "
         f"it grows {number(_tips('gelu'))}-fold with GELU and {number(_tips('silu'))}-fold with SiLU."
     )

@@ -34,7 +34,7 @@ MOST = 20  # rescalings that are counted
 FLOOR, LOWEST = 1e-60, 1e-20  # of what is kept, and of the axis
 
 
-def compute(*, networks=8, points=200, mapped=32, seed=0, device="cpu"):
+def compute(*, networks=8, points=200, mapped=24, seed=0, device="cpu"):
     """`rescalings` of each layer by LSUV (functions, layers), and the variance of each layer's outputs.
 
     `start` (functions, starts, layers, networks) before; after LSUV on the same digits `fitted`, on as many
@@ -182,7 +182,7 @@ def alt(result) -> str:
     return (
         "Four panels, one an activation: variance against layer on a logarithmic axis. From normal weights "
         "of deviation 1, by Glorot's rule and of deviation 0.01 it explodes, drifts or vanishes; after LSUV "
-        "it is 1 in every layer. Share of the last layer's variance that lies between digits: "
+        "it stays near 1 in every layer. Share of the last layer's variance that lies between digits: "
         f"{', '.join(listed)}."
     )
 

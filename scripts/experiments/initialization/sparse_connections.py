@@ -173,8 +173,8 @@ def caption(result) -> str:
     off = np.abs(result["variance"].mean(-1) / predicted() - 1).max()
     accuracy = result["accuracy"].mean(-1)
     return (
-        f"**With {CONNECTIONS} inputs a unit the signal has the same size at {INPUTS[0]} inputs as at "
-        f"{INPUTS[-1]:,}; torch's `sparse_` fixes the connections of each input instead and leaves a unit "
+        f"**With {CONNECTIONS} inputs a unit, normal ones, the signal has one size at {INPUTS[0]} inputs and "
+        f"at {INPUTS[-1]:,}; torch's `sparse_` fixes the connections of each input instead and leaves a unit "
         f"{_spread(result, 1)}.** Layers of {OUTPUTS} units; lines: predicted, the connections times the "
         f"variance of a weight, right to {percent(off, 1)}. Right: ReLU networks with {len(HIDDEN)} hidden "
         f"layers of {HIDDEN[0]} on the digits, {STEPS} steps (rate {RATE:g}, batches of {BATCH}); sparse "
