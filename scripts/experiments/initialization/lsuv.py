@@ -27,14 +27,14 @@ WIDTH, DEPTH = 64, 20
 TOLERANCE = 0.01  # LSUV's own
 HANDFUL = 5  # rescalings
 TOLERANCES = (0.02, 0.045, 0.1, 0.225, 0.5)  # the map: how often, if every step sees another batch?
-BATCHES = {"relu": (32, 128, 512), "tanh": (32, 512)}
+BATCHES = {"relu": (32, 160, 512), "tanh": (32, 512)}
 LABELS = {"relu": "ReLU", "tanh": "tanh"}
-CELL = TOLERANCES.index(0.1), 1  # the headline: ReLU, batches of 128
+CELL = TOLERANCES.index(0.1), 1  # the headline: ReLU, batches of 160
 MOST = 20  # rescalings that are counted
 FLOOR, LOWEST = 1e-60, 1e-20  # of what is kept, and of the axis
 
 
-def compute(*, networks=8, points=200, mapped=24, seed=0, device="cpu"):
+def compute(*, networks=8, points=200, mapped=32, seed=0, device="cpu"):
     """`rescalings` of each layer by LSUV (functions, layers), and the variance of each layer's outputs.
 
     `start` (functions, starts, layers, networks) before; after LSUV on the same digits `fitted`, on as many

@@ -346,9 +346,9 @@ def claims(result) -> Iterator[Claim]:
         f"optimizers ({_percent(shares[adam], 'rate')} with Adam). Over one power of ten with good rates the "
         f"batch size leads ({_percent(shares['sgd', 'near'], 'batch')} and "
         f"{_percent(shares['adam', 'near'], 'batch')}): in a fixed number of passes it decides how many "
-        f"steps there are. Over two powers SGD's rate explains {signed(100 * passes[1].mean(), 0)} points of "
-        f"the variance against the next, and {signed(100 * steps[1].mean(), 0)} where all batch sizes take "
-        f"{STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: above a rate of "
+        f"steps there are. Over two powers the share of SGD's rate less the next is "
+        f"{signed(100 * passes[1].mean(), 0)} points, and {signed(100 * steps[1].mean(), 0)} where all batch "
+        f"sizes take {STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: above a rate of "
         f"{_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden layers get most "
         f"digits wrong, {percent(shallow.mean())} of those with {DEPTHS[0]}. β₁, β₂ and ε can be left "
         f"alone, as the list says: each takes part in {percent(max(least, 0), 1)} at most.",
