@@ -348,8 +348,8 @@ def claims(result) -> Iterator[Claim]:
         f"{_percent(shares['adam', 'near'], 'batch')}): in a fixed number of passes it decides how many "
         f"steps there are. Over two powers the share of SGD's rate less the next is "
         f"{signed(100 * passes[1].mean(), 0)} points, and {signed(100 * steps[1].mean(), 0)} where all batch "
-        f"sizes take {STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: above a rate of "
-        f"{_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden layers get most "
-        f"digits wrong, {percent(shallow.mean())} of those with {DEPTHS[0]}. β₁, β₂ and ε can be left "
+        f"sizes take {STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: above a "
+        f"rate of {_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden layers get "
+        f"most digits wrong, {percent(shallow.mean())} of those with {DEPTHS[0]}. β₁, β₂ and ε can be left "
         f"alone, as the list says: each takes part in {percent(max(least, 0), 1)} at most.",
     )
