@@ -6,6 +6,7 @@ from experiments.initialization import (
     fixed_points,
     gradient_histograms,
     isometry,
+    lsuv,
     plane,
     sparse_connections,
     variance_chain,
@@ -97,6 +98,22 @@ def layers():
     return fixed_points.predicted()[..., None] * around(1, 5, 100, 16, spread=0.05)
 
 
+def critical(*ratios):
+    """Growth (widths, bias and weight variances, networks) that passes 1 at these times the theory's."""
+    at = np.array(ratios)[:, None] * plane._lines()
+    return (np.array(plane.WEIGHTS) / at[..., None])[..., None] * around(1, 5, 3, 8, 16, spread=0.001)
+
+
+def ends():
+    """Largest and smallest singular value (2, inputs, layers, networks): further apart for more of both."""
+    apart = 1 + 0.05 * np.array(isometry.INPUTS)[:, None] * np.array(isometry.LAYERS)
+    return np.stack([apart[..., None] * around(1, 6, 4, 12), np.ones((6, 4, 12))])
+
+
+TOLERATED = np.array(lsuv.TOLERANCES)[:, None] / np.array([0.2, 0.15, 0.09, 0.04, 0.02])  # rescalings: 5 at 1
+LEFT = 1 / (1 + 2 * np.array(fixed_points.STARTS) * np.array(fixed_points.DEPTHS)[:, None])
+TOLD = 1 / (1 + np.square(fixed_points.OFFSETS)[:, None] * [0.6, 0.02, 0, 0]) * [1, 1, 0.3, 1]
+KEPT = np.array(fixed_points.VARIANCES)[:, None] ** [-0.3, -0.3, -0.3] * [1, 0.85, 0.75]
 SOUND = {
     "gradient_histograms": {"rms": gradients(FACTORS), "factor": backward()},
     "zeros": {
@@ -136,25 +153,36 @@ SOUND = {
         "dead": np.zeros((len(BIASES), 3, 20)),
         "some": np.array([FIRING, [*FIRING[:3], np.ones(6)]])[..., None] + around(0, 40, spread=0.002),
     },
-    "plane": {"growth": plane.predicted(plane.WEIGHTS)[..., None] * around(1, 3, 8, 24)},
+    "plane": {
+        "growth": plane.predicted(plane.WEIGHTS)[..., None] * around(1, 3, 8, 24),
+        "narrow": critical(2, 1.25, 1.02, 1, 1),
+    },
     "born_dead": {
         "one": hits(born_dead.predicted(born_dead.DEPTHS), 4000),
         "all": hits(0.8 * born_dead.predicted(born_dead.DEPTHS), 4000),
         "biased": hits(saved(), 8000),
     },
-    "isometry": {"values": singular_values(), "smallest": 10 ** (1 - DECADES)},
+    "isometry": {"values": singular_values(), "smallest": 10 ** (1 - DECADES), "ends": ends()},
     "lsuv": {
+        "most": (5 / TOLERATED)[..., None] * around(1, 5, 5, 12, spread=0.05),
         "rescalings": np.ones((4, 20), int),
         "fitted": around(1, 4, 20, 4, spread=1e-14),
         "fresh": around(1, 4, 20, 4, spread=0.2),
         "apart": around(0.5, 4, 20, 4, spread=0.2),
     },
-    "fixed_points": {"variance": layers(), "mean": around(0, 5, 100, 16, spread=0.001)},
+    "fixed_points": {
+        "variance": layers(),
+        "mean": around(0, 5, 100, 16, spread=0.001),
+        "left": LEFT[..., None] * around(1, 6, 3, 12),
+        "told": TOLD[..., None] * around(1, 6, 4, 12),
+        "kept": KEPT,
+    },
     "sparse_connections": {
         "connections": np.stack(
             [np.full((12, 100), 10), np.resize(np.arange(3, 19), (12, 100)), np.full((12, 100), 100)]
         ),
         "variance": sparse_connections.predicted()[..., None] * around(1, 3, 6, 12),
+        "few": (20 / np.array(sparse_connections.INPUTS))[:, None] * around(1, 6, 12),
         "accuracy": np.array([[0.96], [0.95], [0.96], [0.1]]) + around(0, 4, 12),
     },
 }
@@ -248,6 +276,7 @@ DOCTORED = {
         "few fire without": put("active", (SHOWN(0.0), 0), 0.4),
     },
     ("plane", "mean-field"): {
+        "few units are as good as many": put("narrow", slice(2), critical(1, 1, 1, 1, 1)[:2]),
         "gradients explode earlier": times("growth", plane.AMONG, 1.1),
         "gradients vanish for longer": times("growth", plane.AMONG, 0.9),
         "large weights do not explode": times("growth", (plane.AMONG, -1), 0.8),
@@ -261,30 +290,45 @@ DOCTORED = {
         "depth does not matter": lambda r: {"one": np.repeat(r["one"][:, :1], len(born_dead.DEPTHS), axis=1)},
     },
     ("isometry", "orthogonal"): {
+        "two layers stretch from two inputs": put("ends", 0, 3.0),
         "one direction is stretched": put("values", (0, 0, -1, 3, 5), 1.1),
         "one is lost": put("values", (0, 0, -1, 3, -1), 1e-6),
         "Gaussian weights keep all": lambda r: {"smallest": r["values"][0, 1, :, :, 0] / 10},
         "they lose more than predicted": lambda r: {"smallest": r["smallest"] ** 1.5},
     },
     ("lsuv", "lsuv"): {
-        "one layer needs ten": put("rescalings", (2, 7), 10),
+        "five are always enough": lambda r: {"most": r["most"].clip(max=4)},
+        "five are never enough": lambda r: {"most": r["most"].clip(min=6)},
+        "one batch needs two": put("rescalings", (2, 7), 2),
         "one layer stays off": put("fitted", (0, 3), 0.9),
+        "a batch knows the other digits": put("fresh", slice(None), 1.0),
+        "tanh needs as many": put("most", (0, 3), 99.0),
     },
     ("fixed_points", "selu-fixed-point"): {
+        "inputs off centre do as well": put("told", slice(None), around(1, 12)),
+        "depth does not bring it back": put("told", (4, 1), around(0.1, 12)),
         "the variance drifts": times("variance", fixed_points.SELU, np.linspace(1, 0.5, 100)[:, None]),
         "the mean does": lambda r: put("mean", fixed_points.SELU, r["mean"][fixed_points.SELU] + 0.1)(r),
         "other starts stay where they are": put("variance", 0, 10.0),
     },
     ("fixed_points", "lecun-tanh"): {
+        "±1 do not pass": put("kept", (fixed_points.VARIANCES.index(1.0), 0), 0.9),
+        "all variances pass": put("kept", slice(None), 1.0),
         "a layer keeps variance 1": put("variance", (fixed_points.LECUN, 0), around(1.0, 16)),
         "only the first loses any": put("variance", (fixed_points.LECUN, -1), around(0.75, 16)),
     },
     ("fixed_points", "tanh-glorot-decay"): {
+        "small signals fade too": lambda r: {"left": r["left"] * 0.4},
+        "small signals keep more than the rule says": put("left", (slice(None), 0), around(1, 12)),
         "the variance stays": put("variance", fixed_points.TANH, around(0.39, 100, 16)),
         "it falls exponentially": put("variance", fixed_points.TANH, 0.9 ** np.arange(100)[:, None]),
     },
     ("sparse_connections", "sparse"): {
-        "the signal grows with the inputs": times("variance", (0, -1), 10),
+        "the signal depends on nothing": lambda r: {
+            "variance": np.ones_like(r["variance"]),
+            "few": 0 * r["few"] + 1,
+        },
+        "few inputs are enough": put("few", -1, around(1.0, 12)),
         "torch's rule fixes it too": lambda r: put("variance", 1, r["variance"][0])(r),
         "neurons get different numbers": put("connections", (0, 3, 4), 12),
         "sparse networks train worse": put("accuracy", 1, around(0.8, 12)),

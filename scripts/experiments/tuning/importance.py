@@ -1,6 +1,6 @@
 """Which hyper-parameters decide how well a network does?  Chapter: tuning."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
 
@@ -9,9 +9,20 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import SUPERSCRIPT, Claim, apart, mean_interval, number, percent, wilson
+from experiments.evidence import (
+    SUPERSCRIPT,
+    Claim,
+    Map,
+    apart,
+    mean_interval,
+    number,
+    percent,
+    signed,
+    wilson,
+)
 from experiments.trials import descend, generator, score
 from experiments.tuning._shared.search import decompose, digit_parts, jackknife
+from unitgain.datasets import Examples
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
 
@@ -31,6 +42,9 @@ DRAWN = {  # rate: its power of ten in each space; then powers of ten of 1 − �
     },
 }
 STRUCTURE = ("batch", "width", "depth")
+POWERS = (1, 2, 4)  # the map: powers of ten of the rate that are searched
+MIDDLE = {"sgd": (-1.75, 0.25), "adam": (-3, -1)}  # the two
+STEPS = 40  # instead of a number of passes
 NAMES = {  # and the rank in the list
     "rate": ("learning rate α", "high"),
     "momentum": ("momentum β", "medium"),
@@ -50,14 +64,14 @@ def _factors(name: str) -> list[str]:
     return [*DRAWN[name], *STRUCTURE]
 
 
-def _values(name: str, u: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Hyper-parameters (spaces × networks, 1, 1) for `u` (spaces, networks, k), uniform on [-1, 1]."""
-    ends = {
-        key: torch.tensor(range_, dtype=u.dtype).expand(len(SPACES), 2) for key, range_ in DRAWN[name].items()
-    }
+def _values(name: str, u: torch.Tensor, rates: Sequence[tuple]) -> dict[str, torch.Tensor]:
+    """Hyper-parameters (spaces × networks, 1, 1) for `u` (spaces, networks, k), uniform on [-1, 1].
+
+    `rates` are the powers of ten of the rate in each space.
+    """
     drawn = {}
-    for (key, range_), column in zip(ends.items(), u.unbind(-1), strict=True):
-        low, high = range_[:, :1], range_[:, 1:]
+    for (key, range_), column in zip((DRAWN[name] | {"rate": rates}).items(), u.unbind(-1), strict=True):
+        low, high = torch.tensor(range_, dtype=u.dtype).expand(len(u), 2)[:, None].unbind(-1)
         value = low + (column + 1) / 2 * (high - low)
         drawn[key] = (value if key == "decay" else 10**value).reshape(-1, 1, 1)
     return drawn
@@ -70,53 +84,97 @@ def _optimizer(name: str, h: dict[str, torch.Tensor]):
     return partial(Adam, betas=(1 - h["beta1"], 1 - h["beta2"]), eps=h["eps"])
 
 
-def compute(*, networks=90, rows=1200, seed=0, device="cpu"):
+def compute(*, networks=90, mapped=36, rows=1200, seed=0, device="cpu"):
     """Random search: points `<optimizer>_at` (spaces, runs, k) in [-1, 1], and `_wrong` (spaces, runs).
 
     `networks` runs for each optimizer, space, batch size, width and depth; `validation` counts the digits
-    behind each share of wrong ones.
+    behind each share of wrong ones. With `mapped` runs each, the same for `<optimizer>_middle`, over two
+    powers of ten of the rate, and for `steps`, SGD over one, two and four, STEPS for every batch size.
     """
-    train, validation = digit_parts(seed, rows, device)
-    search, weights = generator(seed, "search"), generator(seed, "weights")
-    found = {"validation": torch.tensor(len(validation.x))}
-    for name in DRAWN:
-        points, wrong = [], []
-        for shape in product(*SHAPES):
-            batch, width, depth = shape
-            u = 2 * torch.rand(len(SPACES), networks, len(DRAWN[name]), generator=search) - 1
-            h = {key: value.to(device) for key, value in _values(name, u).items()}
-            many = {"replicas": len(h["rate"]), "weight": "he_normal", "generator": weights}
-            model = MLP((64, *[width] * depth, 10), **many, device=device)
-            rate, decay, steps = h["rate"].flatten(), h["decay"].flatten(), -(-rows // batch)
-            now = rate.clone()  # the optimizer's own
-
-            def slower(step, now=now, rate=rate, decay=decay, steps=steps):
-                if step % steps == 0:
-                    now.copy_(rate / (1 + decay * (step // steps)))
-
-            options = {"optimizer": _optimizer(name, h), "callback": slower}
-            descend(model, train, now, seed=seed, epochs=EPOCHS, batch=batch, **options)
-            place = [2.0 * (one == two[1]) - 1 for one, two in zip(shape, SHAPES, strict=True)]
-            points.append(torch.cat([u, torch.tensor(place).expand(*u.shape[:2], -1)], -1))
-            wrong.append((1 - score(model, validation)).view(len(SPACES), networks))
-        found |= {f"{name}_at": torch.cat(points, 1), f"{name}_wrong": torch.cat(wrong, 1)}
-    return found
+    parts = digit_parts(seed, rows, device)
+    draws = generator(seed, "search"), generator(seed, "weights")
+    found = {"validation": torch.tensor(len(parts[1].x))}
+    for name, ranges in DRAWN.items():
+        found |= _searched_runs(name, name, ranges["rate"], networks, parts, draws, seed)
+    for name, rates in MIDDLE.items():
+        found |= _searched_runs(f"{name}_middle", name, [rates], mapped, parts, draws, seed)
+    wide, near = DRAWN["sgd"]["rate"]
+    rates = near, MIDDLE["sgd"], wide
+    return found | _searched_runs("steps", "sgd", rates, mapped, parts, draws, seed, steps=STEPS)
 
 
-def _log_odds(result, name: str) -> np.ndarray:
+def _searched_runs(
+    key: str,
+    name: str,
+    rates: Sequence[tuple],
+    networks: int,
+    parts: Sequence[Examples],
+    draws: tuple[torch.Generator, torch.Generator],
+    seed: int,
+    steps: int | None = None,
+) -> dict[str, torch.Tensor]:
+    """Points `<key>_at` (spaces, runs, k), a space for each range of the rate, and `<key>_wrong`."""
+    (train, validation), (search, weights) = parts, draws
+    points, wrong = [], []
+    for shape in product(*SHAPES):
+        batch, width, depth = shape
+        u = 2 * torch.rand(len(rates), networks, len(DRAWN[name]), generator=search) - 1
+        h = {key: value.to(train.x.device) for key, value in _values(name, u, rates).items()}
+        many = {"replicas": len(h["rate"]), "weight": "he_normal", "generator": weights}
+        model = MLP((64, *[width] * depth, 10), **many, device=train.x.device)
+        rate, decay = h["rate"].flatten(), h["decay"].flatten()
+        now, cut = rate.clone(), steps // EPOCHS if steps else -(-len(train.x) // batch)  # the rate's decay
+
+        def slower(step, now=now, rate=rate, decay=decay, cut=cut):
+            if step % cut == 0:
+                now.copy_(rate / (1 + decay * (step // cut)))
+
+        options = {"optimizer": _optimizer(name, h), "callback": slower}
+        length = {"steps": steps} if steps else {"epochs": EPOCHS}
+        descend(model, train, now, seed=seed, batch=batch, **length, **options)
+        place = [2.0 * (one == two[1]) - 1 for one, two in zip(shape, SHAPES, strict=True)]
+        points.append(torch.cat([u, torch.tensor(place).expand(*u.shape[:2], -1)], -1))
+        wrong.append((1 - score(model, validation)).view(len(rates), networks))
+    return {f"{key}_at": torch.cat(points, 1), f"{key}_wrong": torch.cat(wrong, 1)}
+
+
+def _log_odds(result, key: str) -> np.ndarray:
     """Log-odds of a wrong digit (spaces, runs), half a digit added on both sides."""
-    wrong = result[f"{name}_wrong"].astype(np.float64) * result["validation"]
+    wrong = result[f"{key}_wrong"].astype(np.float64) * result["validation"]
     return np.log((wrong + 0.5) / (result["validation"] - wrong + 0.5))
+
+
+def _of_runs(result, key: str, name: str) -> list[dict[str, np.ndarray]]:
+    """For each space pseudo-values (2, blocks) of the shares, alone and total, of each factor."""
+    points = result[f"{key}_at"].astype(np.float64)
+    spaces = [jackknife(u, odds) for u, odds in zip(points, _log_odds(result, key), strict=True)]
+    return [dict(zip([*_factors(name), "rest"], v.transpose(2, 1, 0), strict=True)) for v in spaces]
 
 
 def _shares(result) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """Pseudo-values (2, blocks) of the shares, alone and total, of each factor of (optimizer, space)."""
-    found = {}
-    for name in DRAWN:
-        for space, u, odds in zip(SPACES, result[f"{name}_at"], _log_odds(result, name), strict=True):
-            values = jackknife(u.astype(np.float64), odds)
-            found[name, space] = dict(zip([*_factors(name), "rest"], values.transpose(2, 1, 0), strict=True))
-    return found
+    return {(n, space): f for n in DRAWN for space, f in zip(SPACES, _of_runs(result, n, n), strict=True)}
+
+
+def _lead(shares: dict[str, np.ndarray]) -> np.ndarray:
+    """The rate's total share less the largest other one, pseudo-values (blocks,)."""
+    others = [key for key in shares if key not in ("rate", "rest")]
+    largest = max(others, key=lambda key: shares[key][1].mean())
+    return shares["rate"][1] - shares[largest][1]
+
+
+def _leads(result, shares: dict) -> dict[str, list[np.ndarray]]:
+    """The rate's lead over POWERS, by row of the map."""
+    rows = {
+        f"{TITLES[name]}, {EPOCHS} passes": [
+            shares[name, "near"],
+            *_of_runs(result, f"{name}_middle", name),
+            shares[name, "wide"],
+        ]
+        for name in DRAWN
+    }
+    rows[f"{TITLES['sgd']}, {STEPS} steps"] = _of_runs(result, "steps", "sgd")
+    return {row: [_lead(one) for one in found] for row, found in rows.items()}
 
 
 def _off(result) -> float:
@@ -252,6 +310,9 @@ def claims(result) -> Iterator[Claim]:
     shallow, deep = (_fails(result, depth) for depth in DEPTHS)
     with_adam = [("adam", space) for space in SPACES]
     least = max(shares[at][key][1].mean() for at in with_adam for key in never)
+    leads = _leads(result, shares)
+    passes, _, steps = leads.values()
+    words = "twentieths of the runs on one split of the digits, each left out in turn (jackknife)"
     yield Claim(
         id="tuning-importance",
         statement="The learning rate matters most; momentum, width and batch size less; depth and decay "
@@ -263,6 +324,14 @@ def claims(result) -> Iterator[Claim]:
         estimate=float(shares[wide]["rate"][1].mean()),
         interval=ends[wide]["rate"],
         n=result["sgd_wrong"].shape[1],
+        units="runs, each with its own hyper-parameters and weights, on one split of the digits",
+        map=Map.of_means(
+            np.stack([*leads.values()], axis=1),
+            axes={"powers of ten of the rate searched": POWERS, "search": tuple(leads)},
+            above=0,
+            measure="share of the variance in which the rate takes part, less that of the next",
+            units=words,
+        ),
         holds=above(wide, "rate")
         and above(adam, "rate")
         and above(("sgd", "near"), "batch", "rate")
@@ -270,13 +339,17 @@ def claims(result) -> Iterator[Claim]:
         and above(adam, "depth", "width")
         and apart(wilson(shallow), wilson(deep))
         and max(ends[at][key][1] for at in with_adam for key in never) < 0.1
+        and apart(mean_interval(passes[0]), mean_interval(steps[0]))
+        and apart(mean_interval(passes[1]), mean_interval(steps[1]))
         and _off(result) < 0.05,
         finding="It depends on the range that is searched. Over four powers of ten the rate leads with both "
         f"optimizers ({_percent(shares[adam], 'rate')} with Adam). Over one power of ten with good rates the "
         f"batch size leads ({_percent(shares['sgd', 'near'], 'batch')} and "
         f"{_percent(shares['adam', 'near'], 'batch')}): in a fixed number of passes it decides how many "
-        f"steps there are. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: above a rate of "
-        f"{_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden layers get most "
-        f"digits wrong, {percent(shallow.mean())} of those with {DEPTHS[0]}. β₁, β₂ and ε can be left "
+        f"steps there are. Over two powers the share of SGD's rate less the next is "
+        f"{signed(100 * passes[1].mean(), 0)} points, and {signed(100 * steps[1].mean(), 0)} where all batch "
+        f"sizes take {STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: above a "
+        f"rate of {_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden layers get "
+        f"most digits wrong, {percent(shallow.mean())} of those with {DEPTHS[0]}. β₁, β₂ and ε can be left "
         f"alone, as the list says: each takes part in {percent(max(least, 0), 1)} at most.",
     )
