@@ -20,13 +20,13 @@ BETAS = 0.9, 0.999
 RATES = (0.001, 0.03)
 BATCH = 32
 STEPS, EXAMPLES = 200, 1500
-MAP_RATES, MAP_STEPS = (0.0005, 0.001, 0.003, 0.007, 0.015, 0.03), (3, 10, 30, 100)
-FEW = 500  # examples that the loss of the map is over
+MAP_RATES, MAP_STEPS = (0.001, 0.003, 0.007, 0.0155, 0.03), (3, 10, 30, 100)
+FEW = 300  # examples that the loss of the map is over
 EARLY = 30  # steps after which the loss is compared
 CONSTANT = 1_000  # steps along a gradient that stays
 
 
-def compute(*, networks=8, mapped=8, seed=0, device="cpu"):
+def compute(*, networks=8, mapped=12, seed=0, device="cpu"):
     """Lengths of Adam's steps, in learning rates, and how networks on the digits start.
 
     The first dimension: with the correction, without. `constant` (2, CONSTANT) along one gradient that stays.

@@ -42,7 +42,7 @@ RACE_RATES = {"batch": (0.4, 0.8, 1.2, 1.6, 1.9), "stochastic": tuple(2.0**k for
 PARALLEL = (1, 2, 4, 8, 16, ROWS)  # examples that a machine passes in the time of one
 
 
-def compute(*, networks=6, mapped=16, seed=0, device="cpu"):
+def compute(*, networks=6, mapped=24, seed=0, device="cpu"):
     """Losses on the way, for each kind, and memory.
 
     `loss_<kind>` (looks, rates, networks) over all examples, after `passes_<kind>` (looks,); and the losses
