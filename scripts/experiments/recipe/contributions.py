@@ -174,8 +174,8 @@ def caption(result) -> str:
         f"bars of a panel add up to its whole gain. All {2 ** len(SWITCHES)} combinations, each at the best "
         f"of {result['test'].shape[-2]} learning rates by validation, which lies at an end of the grid for "
         f"{percent(at_the_edge(result['validation']).mean())} of both networks'; {EPOCHS} epochs, "
-        f"{deep.shape[-1]} networks a combination, each with its own split of the same digits; 95 % intervals "
-        "of the paired gains, widened because the splits overlap."
+        f"{deep.shape[-1]} networks a combination, each with its own split of the same digits; 95 % "
+        "intervals of the paired gains, widened because the splits overlap."
     )
 
 
