@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
+from experiments.evidence import Claim, Map, number, percent
 from experiments.optimizers._shared.quadratics import walk
 from experiments.trials import generator, generators, standardized
 from unitgain.datasets import digits
@@ -29,31 +29,33 @@ NAMES = {
 KEYS = ("standardized", "raw", "raw")
 TINY, PLAIN = 1e-6, 1e-2
 SETTLE = 200  # steps, after which the running mean of g² is g²
-EPOCHS, EXAMPLES = 40, 1000
+EPOCHS, EXAMPLES = 160, 1000
+DRAWN = 40  # steps of training
+EPSILONS, LOOKS = (1e-9, 1e-8, 3.2e-8, 7.1e-8, 1e-7, 1e-6), (1, 5, 40, 160)  # the map
+OTHER, FEW = 1.1, 0.1  # another step: by more than that factor; of the weights
 EDGES = np.linspace(-11, 0, 56)  # powers of ten
 
 
-def compute(*, points=60, networks=4, seed=0, device="cpu"):
-    """Settled steps of RMSprop, in units of its rate, and the gradients that networks have.
+def compute(*, points=60, networks=12, seed=0, device="cpu"):
+    """Settled steps of RMSprop, in units of its rate, and networks that it trains.
 
-    `steps` (conventions, points) at gradients ± `size` (points,); `tiny` and `plain` (conventions, points) at
-    sizes around TINY and PLAIN. Before and after training on the digits: `entries` (2, networks, bins), the
-    shares of the gradients by size, and `small` (2, networks), of those below 1e-4. Gradients that are 0, as
-    at pixels that never change, are left out.
+    `steps` (conventions, points) at gradients ± `size` (points,); `tiny` and `plain` (conventions,) at TINY
+    and PLAIN. Before and after DRAWN steps on the digits: `entries` (2, networks, bins), the shares of the
+    gradients by size, and `small` (2, networks), of those below 1e-4. `other` (EPSILONS, LOOKS, networks):
+    after so many steps, the share of the weights whose step with ε outside the root is more than OTHER times
+    that with the same ε inside. Weights whose gradient is always 0 are left out.
     """
     draw = generator(seed)
     size = 10 ** torch.empty(points, dtype=torch.float64).uniform_(-10, 0, generator=draw)
-    near = torch.empty(points, dtype=torch.float64).uniform_(0.9, 1.1, generator=draw)
-    gradients = torch.cat([size, TINY * near, PLAIN * near])
+    gradients = torch.cat([size, size.new_tensor([TINY, PLAIN])])
     signs = torch.randn(SETTLE, len(gradients), generator=draw, dtype=torch.float64).sign() * gradients
     settled = torch.stack([_settled(signs.to(device), *convention) for convention in CONVENTIONS.values()])
-    steps, tiny, plain = settled.split(points, 1)
     return {
         "size": size,
-        "steps": steps,
-        "tiny": tiny,
-        "plain": plain,
-        **_gradients(networks, seed, device),
+        "steps": settled[:, :points],
+        "tiny": settled[:, -2],
+        "plain": settled[:, -1],
+        **_training(networks, seed, device),
     }
 
 
@@ -69,24 +71,32 @@ def predicted(size, eps, inside):
     return size / np.sqrt(size**2 + eps) if inside else size / (size + eps)
 
 
-def _gradients(networks, seed, device):
+def _training(networks, seed, device):
     x, y = (part[:EXAMPLES] for part in digits(device=device))
     x = standardized(x, x)
     model = MLP((64, 32, 10), replicas=networks, generator=generators(seed, networks), device=device)
     optimizer = RMSprop(model.parameters(), lr=0.003)
-    entries, small = [], []
+    entries, small, other = [], [], {}
+    drawn, looks = min(DRAWN, EPOCHS), [min(look, EPOCHS) for look in LOOKS]
+    eps = torch.tensor(EPSILONS, dtype=torch.float64, device=x.device)[:, None]
 
     def look(steps):
-        if steps in (0, EPOCHS):
+        if steps in (0, drawn):
             model.zero_grad()
             cross_entropy(model(x), y).sum().backward()
             g = torch.cat([p.grad.flatten(1) for p in model.parameters()], 1).abs().double().cpu()
             g = [row[row > 0] for row in g]
             entries.append([np.histogram(row.log10(), EDGES)[0] / len(row) for row in g])
             small.append([float((row < 1e-4).double().mean()) for row in g])
+        if steps in looks:
+            states = [optimizer.state[p]["square_avg"].flatten(1) for p in model.parameters()]
+            s = torch.cat(states, 1).double()
+            apart = [(row + eps).sqrt() / (row.sqrt() + eps) > OTHER for row in (row[row > 0] for row in s)]
+            other[steps] = torch.stack([one.double().mean(-1) for one in apart], -1)
 
     train(model, x, y, loss="cross_entropy", optimizer=optimizer, epochs=EPOCHS, callback=look)
-    return {"entries": np.array(entries), "small": np.array(small)}
+    shares = torch.stack([other[look] for look in looks], 1)
+    return {"entries": np.array(entries), "small": np.array(small), "other": shares}
 
 
 def draw(result) -> Figure:
@@ -126,21 +136,27 @@ def table(result) -> dict:
     return {"gradient": result["size"], **dict(zip(CONVENTIONS, result["steps"], strict=True))}
 
 
+def _other(result, eps: float, steps: int) -> np.ndarray:
+    """Shares of the weights whose step is another, (networks,)."""
+    return result["other"][EPSILONS.index(eps), LOOKS.index(steps)]
+
+
 def caption(result) -> str:
-    outside, inside, keras = (number(np.median(row), 2) for row in result["tiny"])
+    outside, inside, keras = (number(value, 3) for value in result["tiny"])
     fresh, trained = (percent(np.mean(row), 1) for row in result["small"])
     return (
-        f"**At gradients around one millionth, RMSprop steps {outside} learning rates with ε outside the "
-        "root "
+        f"**At gradients of one millionth, RMSprop steps {outside} learning rates with ε outside the root "
         f"and {inside} with the same ε inside.** Keras's default, inside and ten times larger, leaves "
         f"{keras}. Dots: settled steps of RMSprop at gradients of constant size and random sign; lines: the "
         f"formulas. Below: the gradients of {result['entries'].shape[1]} networks on the digits. {fresh} "
-        f"lie below 10⁻⁴ at first, {trained} after {EPOCHS} steps: ε begins to count as training ends."
+        f"lie below 10⁻⁴ at first, {trained} after {DRAWN} steps. But S remembers the larger gradients "
+        f"before: the steps of {percent(_other(result, 1e-8, DRAWN).mean(), 1)} of the weights then depend "
+        "on the place of ε = 10⁻⁸ by more than a tenth."
     )
 
 
 def alt(result) -> str:
-    outside, inside, keras = (f"{np.median(row):.3f}" for row in result["tiny"])
+    outside, inside, keras = (number(value, 3) for value in result["tiny"])
     return (
         "Step size against the gradient's size, on a logarithmic axis: three curves from 0 to 1. At a "
         f"gradient of one millionth they stand at {outside} for an epsilon outside the root, {inside} "
@@ -150,23 +166,39 @@ def alt(result) -> str:
 
 
 def claims(result) -> Iterator[Claim]:
-    ratio = result["tiny"][0] / result["tiny"][1]
-    plain = result["plain"][0] / result["plain"][1]
-    trained = mean_interval(result["small"][1])
+    off = max(
+        np.abs(row / predicted(result["size"], *convention) - 1).max()
+        for row, convention in zip(result["steps"], CONVENTIONS.values(), strict=True)
+    )
+    share = {eps: percent(_other(result, eps, DRAWN).mean(), 1) for eps in (1e-8, 1e-7)}
+    plain = result["plain"][0] / result["plain"][1] - 1
+    outside, inside, _ = (number(value, 3) for value in result["tiny"])
+    units = "networks, each with its own first weights; all on the same digits"
     yield Claim.of_mean(
-        ratio,
+        _other(result, 1e-8, DRAWN),
         id="eps-inside",
-        statement="The ε of RMSprop and Adam stands under the root, beside the mean of the squared gradients",
+        statement="The ε of RMSprop and Adam may stand under the root, beside the mean of the squared "
+        "gradients",
         sources=("Tuning neural networks with normalization, Optimizers",),
         verdict="depends",
-        measure="step with ε = 10⁻⁸ outside the root by the step with it inside, at gradients near 10⁻⁶",
-        holds=mean_interval(ratio)[0] > 50 and abs(plain - 1).max() < 1e-3 and trained[0] > 0.05,
+        measure=f"share of the weights whose step of RMSprop is more than {percent(OTHER - 1)} longer with ε "
+        f"= 10⁻⁸ outside the root than with it inside, after {DRAWN} steps, mean over networks",
+        units=units,
+        map=Map.of_means(
+            result["other"],
+            axes={"ε": EPSILONS, "after": [f"{look} step{'s' * (look > 1)}" for look in LOOKS]},
+            below=FEW,
+            measure=f"share of the weights whose step is {percent(OTHER - 1)} longer or more with ε outside",
+            units=units,
+        ),
+        holds=off < 1e-3 and abs(plain) < 1e-3 and result["tiny"][0] > 50 * result["tiny"][1],
         finding=(
-            f"It stands there in Keras's RMSprop; PyTorch and Adam's paper add it outside. At gradients near "
-            f"10⁻² the two differ by {percent(abs(plain - 1).max(), 3)}. Near 10⁻⁶ the step is "
-            f"{number(np.median(result['tiny'][0]), 2)} learning rates outside and "
-            f"{number(np.median(result['tiny'][1]), 2)} inside: under the root, ε acts on gradients below "
-            f"√ε. In networks trained on the digits {percent(result['small'][1].mean())} of the gradients "
-            "lie below that."
+            f"It stands there in Keras's RMSprop; PyTorch and Adam's paper add it outside. A gradient that "
+            f"stays at 10⁻² gets the same step, to {percent(plain, 3)}; one that stays at 10⁻⁶ a step of "
+            f"{outside} learning rates with 10⁻⁸ outside and {inside} inside. In networks trained on the "
+            f"digits few gradients stay small: with ε = 10⁻⁸ the place matters to {share[1e-8]} of the "
+            f"weights after {DRAWN} steps, with Keras's 10⁻⁷ to {share[1e-7]}. In RMSprop's first step, when "
+            f"S is small, it is {percent(_other(result, 1e-8, 1).mean())} and "
+            f"{percent(_other(result, 1e-7, 1).mean())}."
         ),
     )

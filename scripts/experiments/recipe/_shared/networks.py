@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from experiments.evidence import Interval, resampled_interval
 from experiments.trials import Scale, generator, generators, splits
 from unitgain.datasets import Examples, Split, mnist
 from unitgain.initializers import normal_
@@ -36,6 +38,17 @@ def digit_sets(seed: int, networks: int, device: torch.device | str, scale: Scal
     draws = generators(seed, networks, "split")
     parts = splits(x, y[rows], draws, validation=1 / 3, test=1 / 3, scale=scale)
     return Split(*(Examples(part.x[:, None], part.y[:, None]) for part in parts))
+
+
+def interval(values: np.ndarray) -> Interval:
+    """Of the mean over networks (networks,), whose splits into thirds share the digits."""
+    return resampled_interval(values, test=1, training=1)
+
+
+def at_the_edge(validation: np.ndarray) -> np.ndarray:
+    """Whether the rate that is best by validation (…, rates, networks) is the lowest or highest, (…,)."""
+    means = validation.mean(-1)
+    return np.isin(means.argmax(-1), (0, means.shape[-1] - 1))
 
 
 def standardized(x: Tensor, training: Tensor) -> Tensor:
