@@ -41,7 +41,11 @@ def _mapped(columns: int, seed: int) -> np.ndarray:
     found = np.zeros((len(KINDS), len(SUMS), columns), dtype=bool)
     for k in range(columns):
         rows = int(torch.randint(LEAST, LONGEST, (), generator=draws))
-        values = 0.0, float(torch.randint(1, 256, (), generator=draws)), float(torch.rand((), generator=draws, dtype=torch.float64))
+        values = (
+            0.0,
+            float(torch.randint(1, 256, (), generator=draws)),
+            float(torch.rand((), generator=draws, dtype=torch.float64)),
+        )
         for i, value in enumerate(values):
             for j, how in enumerate(SUMS):
                 found[i, j, k] = _is_nan(np.full(rows, value), how)

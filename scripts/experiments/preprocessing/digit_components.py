@@ -47,13 +47,13 @@ def _kept(seen: Tensor, fresh: Tensor, pca: PCA) -> dict[str, Tensor]:
 
 
 def _shares(images: Tensor, draws: torch.Generator, count: int) -> Tensor:
-    """What components of one half hold of `count` images of the other: (KEPT, count), whose mean is the share."""
+    """What components of one half hold of `count` images of the other, by KEPT: see `_each`."""
     x = images[torch.randperm(len(images), generator=draws).to(images.device)]
     seen, fresh = x[: len(x) // 2], x[-count:]
     pca = PCA().fit(seen)
     away = fresh.double() - pca.mean_
     held = (away @ pca.components_.T).square().cumsum(1)
-    at = [max(round(share * x.shape[1]), 1) - 1 for share in KEPT]
+    at = [min(max(round(share * x.shape[1]), 1), held.shape[1]) - 1 for share in KEPT]
     return _each(held[:, at].T, away.square().sum(1))
 
 
@@ -206,7 +206,8 @@ def claims(result) -> Iterator[Claim]:
             axes={"components kept, by all there are": KEPT, "images": KINDS},
             above=MOST,
             measure="share of the variance of fresh images",
-            units="images; their components are those of other images, photographs are patches of the same two",
+            units="images; their components are those of other images, photographs are patches of the same "
+            "two",
         ),
         holds=least > 0.5
         and mean_interval(patches)[0] > 0.5
@@ -238,6 +239,7 @@ def claims(result) -> Iterator[Claim]:
             units="images",
         ),
         holds=ABOUT[0] < low and high < ABOUT[1],
-        finding=f"It holds for the set, not for each digit: from {number(means[palest])} for {palest} to {number(means[darkest])} "
+        finding=f"It holds for the set, not for each digit: from {number(means[palest])} for {palest} to "
+        f"{number(means[darkest])} "
         f"for {darkest}. These {len(pixel):,} images hold every digit equally often, MNIST itself does not.",
     )

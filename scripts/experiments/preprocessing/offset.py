@@ -38,14 +38,15 @@ CASES = {  # features, bias learned
     "64 features, bias held": (64, False),
 }
 RUINED = 10.0
+EXAMPLES = 1000
 
 
-def _mapped(tables: int, points: int, seed: int, device) -> Tensor:
+def _mapped(tables: int, seed: int, device) -> Tensor:
     """Condition numbers (SHIFTS, CASES, tables)."""
     most, options = max(features for features, _ in CASES.values()), {"dtype": torch.float64}
     draws = generator(seed, "data")
-    x = uniform_cloud(tables * points, -1, 1, features=most, generator=draws, device=device, **options)
-    x = x.unflatten(0, (tables, points))
+    x = uniform_cloud(tables * EXAMPLES, -1, 1, features=most, generator=draws, device=device, **options)
+    x = x.unflatten(0, (tables, EXAMPLES))
     return torch.stack(
         [
             torch.stack(
@@ -82,7 +83,7 @@ def compute(*, tables=40, mapped=10, points=1_000, seed=0, device="cpu"):
     return {
         "kappa": torch.stack(kappa).unflatten(0, shape),
         "steps": torch.stack(steps).unflatten(0, shape),
-        "mapped": _mapped(mapped, points, seed, device),
+        "mapped": _mapped(mapped, seed, device),
         "points": torch.tensor(points),
     }
 
@@ -207,7 +208,7 @@ def claims(result) -> Iterator[Claim]:
             axes={"offset, in half-widths": SHIFTS, "features": tuple(CASES)},
             above=RUINED,
             measure="condition number of a linear unit's Hessian",
-            units=f"tables of {result['points']:,} rows",
+            units=f"tables of {EXAMPLES:,} rows",
         ),
         holds=low > 100
         and mean_interval(held[0])[1] < 1.2
@@ -215,8 +216,10 @@ def claims(result) -> Iterator[Claim]:
         and abs(learned[-1].mean() / theory[1] - 1) < 0.05
         and of_learned[0] > 10 * high
         and slower[0] > 100,
-        finding=f"Predicted is {theory[0]:.0f}. It grows with the square of the offset and with the number of "
-        f"features; a single feature whose bias is right has one weight and nothing to condition. Centred, it is {held[0].mean():.2f} (predicted: 1), so the "
+        finding=f"Predicted is {theory[0]:.0f}. It grows with the square of the offset and with the number "
+        "of "
+        f"features; a single feature whose bias is right has one weight and nothing to condition. Centred, "
+        f"it is {held[0].mean():.2f} (predicted: 1), so the "
         f"offset costs {number(times, 2)} times the steps. A bias that is learned too makes it worse: "
         f"{number(learned[-1].mean())} {between(of_learned)}, predicted {theory[1]:,.0f}.",
     )

@@ -28,7 +28,9 @@ HIDDEN = 25
 BATCH, EPOCHS = 40, 6
 TIMES = (0.01, 0.02, 0.045, 0.1, 0.3, 1.0)  # the map: first weights, by those of Glorot's rule
 IMAGES, PATCH = 100, 16  # of a network; pixels a side of a photograph's
-WHERE = tuple(f"{function} on {what}" for what in ("MNIST", "photographs") for function in ("tanh", "sigmoid"))
+WHERE = tuple(
+    f"{function} on {what}" for what in ("MNIST", "photographs") for function in ("tanh", "sigmoid")
+)
 MOSTLY = 0.5
 
 

@@ -76,7 +76,7 @@ def _mapped(networks: int, seed: int, device) -> Tensor:
 
 
 def compute(*, mapped=16, tables=8, rows=15_000, seed=0, device="cpu"):
-    """Condition numbers `kappa` (2, scalings, features, tables): bias held, then learned; `steps`: _mapped."""
+    """Condition numbers `kappa` (2, scalings, features, tables): bias held or learned; and `steps`: _mapped."""
     kappa = torch.zeros(2, len(SCALINGS), len(FEATURES), tables)
     options = {"features": FEATURES[-1], "generator": generator(seed), "device": device}
     for k in range(tables):
@@ -185,10 +185,12 @@ def claims(result) -> Iterator[Claim]:
         id="range-01",
         statement="A range from 0 to 1 serves training as well as mean 0 and standard deviation 1",
         sources=(
-            "Unit Gain, after Tuning neural networks with normalization, which names both and prefers neither",
+            "Unit Gain, after Tuning neural networks with normalization, which names both and prefers "
+            "neither",
         ),
         verdict="refuted",
-        measure="condition number of a linear unit with a bias and two uniform features in [0, 1], by that of "
+        measure="condition number of a linear unit with a bias and two uniform features in [0, 1], by that "
+        "of "
         "the same standardized",
         units=f"tables of {result['rows']:,} rows",
         map=Map.of_ratios(

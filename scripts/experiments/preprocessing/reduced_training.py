@@ -144,12 +144,16 @@ def caption(result) -> str:
     lag, right, costs = _lag(result)[-1], result["accuracy"].mean(-1), _costs()
     cheaper = costs["training"][-1] / costs["training"][ENOUGH]
     return (
-        f"**With {COUNTS[ENOUGH]} components in place of {PIXELS} pixels, networks that learn from {ROWS[-1]} "
+        f"**With {COUNTS[ENOUGH]} components in place of {PIXELS} pixels, networks that learn from "
+        f"{ROWS[-1]} "
         f"digits change their accuracy by {_points(lag[ENOUGH])}, with {COUNTS[FEW]} by "
-        f"{_points(lag[FEW])}.** On all pixels they reach {percent(right[-1, -1])}, and with {ROWS[0]} digits "
+        f"{_points(lag[FEW])}.** On all pixels they reach {percent(right[-1, -1])}, and with {ROWS[0]} "
+        "digits "
         f"{percent(right[0, -1])}. A training step takes {number(cheaper, 2)} times fewer multiply-adds with "
-        f"{COUNTS[ENOUGH]}; answering saves nothing, as the projection folded into the first layer is a layer "
-        f"on all pixels. {lag.shape[1]} networks {PIXELS}-{HIDDEN}-{CLASSES} with ReLU, each with MNIST digits "
+        f"{COUNTS[ENOUGH]}; answering saves nothing, as the projection folded into the first layer is a "
+        "layer "
+        f"on all pixels. {lag.shape[1]} networks {PIXELS}-{HIDDEN}-{CLASSES} with ReLU, each with MNIST "
+        "digits "
         f"and principal components of its own, all tested on the same {TEST:,} digits; inputs of one mean "
         f"square; {EPOCHS} epochs of gradient descent at the better of two rates; means with 95 % intervals."
     )

@@ -115,7 +115,9 @@ def compute(*, networks=8, mapped=12, seed=0, device="cpu"):
     x, y = diabetes(device=device)
     sugar = x[:, SUGAR] / MMOL
     sets = _data(x, y[:, None], UNITS, networks, seed)
-    sgd = [_errors(sizes, *OPTIMIZERS["sgd"], _first(sets, STANDARDIZED + 1), seed) for sizes in MODELS.values()]
+    sgd = [
+        _errors(sizes, *OPTIMIZERS["sgd"], _first(sets, STANDARDIZED + 1), seed) for sizes in MODELS.values()
+    ]
     adam = [_errors(sizes, *OPTIMIZERS["adam"], sets, seed)[0] for sizes in MODELS.values()]
     pair = _first(_data(x[:, :SUGAR], torch.stack([y, sugar], dim=1), (1.0,), networks, seed), 2)
     return {
@@ -257,8 +259,7 @@ def alt(result) -> str:
 def _wide(result) -> str:
     """The SPREADS with which Adam's default rate loses more than NEEDED in the mean."""
     lost = result["lost"][:, -1].mean(-1) > NEEDED
-    *some, last = [f"{spread:g}" for spread, one in zip(SPREADS, lost, strict=True) if one]
-    return f"{', '.join(some)} and {last}" if some else last
+    return ", ".join(f"{spread:g}" for spread, one in zip(SPREADS, lost, strict=True) if one)
 
 
 def claims(result) -> Iterator[Claim]:
@@ -272,7 +273,8 @@ def claims(result) -> Iterator[Claim]:
         statement="Regression targets need scaling too",
         sources=("Tuning neural networks with normalization, Normalization in deep learning",),
         verdict="depends",
-        measure="test error by variance with targets as measured minus with standardized ones, diabetes data, "
+        measure="test error by variance with targets as measured minus with standardized ones, diabetes "
+        "data, "
         "network 10-32-1, Adam at its default rate",
         units="networks, each with its own weights and its own split of one table; the interval allows for "
         "what the splits share",

@@ -49,7 +49,9 @@ def _mapped(tables: int, rows: int, seed: int, device) -> torch.Tensor:
     for of_data, of_noise in zip(*draws, strict=True):
         for name in DATA:
             clean = _drawn(name, rows, of_data)
-            noise = torch.randn(clean.shape, generator=of_noise, dtype=torch.float64) * clean.var(0).mean().sqrt()
+            noise = (
+                torch.randn(clean.shape, generator=of_noise, dtype=torch.float64) * clean.var(0).mean().sqrt()
+            )
             found.append(torch.stack([_noise_in(clean.to(device), (k * noise).to(device)) for k in LEVELS]))
     return torch.stack(found).unflatten(0, (tables, len(DATA))).permute(3, 2, 1, 0)
 
@@ -213,7 +215,8 @@ def claims(result) -> Iterator[Claim]:
         and _off(result) < 0.05,
         finding=f"It is {percent(share[0].mean(), 2)} of the raw patches. Where all directions are as loud, "
         f"there is nothing to exaggerate: on independent columns the share grows "
-        f"{number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. The last direction's noise is "
+        f"{number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. The last direction's "
+        "noise is "
         f"multiplied by {number(steeper[0].mean())} times as much as the first one's, and by "
         f"{number(steeper[-1].mean())} times with the largest epsilon. 1/√(λ + ε) predicts each to within "
         f"{percent(_off(result), 1)}. An epsilon has the squared unit of the data: beside the smallest "

@@ -22,7 +22,7 @@ def compute(*, tables=20, points=1_000, seed=0, device="cpu"):
     """Variances along the principal axes (tables, SIZE²): `before`, after dividing by `eigenvalue` or `root`.
 
     And `off` (tables,): by how much the covariance after the root differs from the identity, at most; `mixed`
-    (tables,) the same of normal columns, from 2 to 13 in number, mixed at random and of sizes from 0.1 to 100.
+    (tables,) the same of 2 to 13 normal columns, mixed at random and of sizes from 0.1 to 100.
     """
     draws = generator(seed)
     patches = image_patches(tables * points, SIZE, generator=draws, device=device, dtype=torch.float64)
@@ -133,10 +133,11 @@ def claims(result) -> Iterator[Claim]:
         verdict="confirmed",
         within=WITHIN,
         measure="largest distance of the covariance of whitened data from the identity",
-        units=f"tables, {len(result['mixed'])} of them mixed at random, the others patches of two photographs",
+        units=f"tables, {len(result['mixed'])} of them mixed at random, the others patches of two "
+        "photographs",
         holds=mean_interval(ratio)[0] > 10 and np.allclose(ratio, _ratio(result["before"])),
         finding="The notes' code takes the root, and is right. Their words are a slip of naming: they divide "
-        "by \"the eigenvalues\", and a comment calls so the roots of the covariance's singular values, which "
+        'by "the eigenvalues", and a comment calls so the roots of the covariance\'s singular values, which '
         "are its eigenvalues. Divided by those themselves, patches are no whiter than before: the largest "
         f"variance is {number(ratio.mean())} times the smallest, and was so, in reverse order.",
     )
