@@ -76,7 +76,7 @@ def _mapped(networks: int, seed: int, device) -> Tensor:
 
 
 def compute(*, mapped=16, tables=8, rows=15_000, seed=0, device="cpu"):
-    """Condition numbers `kappa` (2, scalings, features, tables): bias held or learned; and `steps`: _mapped."""
+    """`kappa` (2, scalings, features, tables), bias held, then learned; `steps`: see `_mapped`."""
     kappa = torch.zeros(2, len(SCALINGS), len(FEATURES), tables)
     options = {"features": FEATURES[-1], "generator": generator(seed), "device": device}
     for k in range(tables):
