@@ -24,14 +24,14 @@ FEATURES = (1, 2, 4, 8, 16, 32, 64)
 SCALINGS = {"[0, 1]": MinMaxScaler, "[−1, 1]": lambda: MinMaxScaler((-1, 1)), "standardized": StandardScaler}
 MEAN = np.array([0.5, 0.0, 0.0])  # of uniform features so scaled
 STD = np.array([1 / 12**0.5, 1 / 3**0.5, 1.0])
-WIDTHS = (2, 8, 32, 128)  # the map: features of a network's table
+WIDTHS = (2, 8, 64)  # the map: features of a network's table
 OPTIMIZERS = {  # with rates to choose from
     "gradient descent": (SGD, (0.25, 0.5, 1.0, 2.0, 4.0)),
     "momentum 0.9": (partial(SGD, momentum=0.9), (0.1, 0.3, 1.0, 3.0)),
     "Adam": (Adam, (0.01, 0.03, 0.1, 0.3)),
 }
 EXAMPLES, HIDDEN = 150, 12
-LEARNED, MOST = 0.2, 200  # the loss to reach, and in how many steps at most
+LEARNED, MOST = 0.2, 120  # the loss to reach, and in how many steps at most
 AS_WELL = 1.5  # times the steps
 
 
