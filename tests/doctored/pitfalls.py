@@ -31,8 +31,11 @@ def by_labels(bias, tables=60):
     return np.stack([around(0.5 + bias, tables), around(0.5, tables)])
 
 
+WHOLE, FRACTION = 1, 2  # in a constant column
+
 SOUND = {
     "constant": {
+        "columns": np.stack([np.full((3, 100), True)] * 2 + [np.tile(np.arange(100) % 3 == 0, (3, 1))]),
         "accuracy": constants(0.1, 0.84, 0.85, 0.88),
         "lit": constants(0.0, 0.1, 0.7, 0.8),
         "nan": np.full(24, True),
@@ -45,11 +48,14 @@ SOUND = {
         "variance": VARIANCE,
         "true": np.ones((len(OFFSETS), 100)),
         "rows": np.array(10_000),
+        "mapped": np.stack([np.full((6, 3, 60), 1.0), np.ones((6, 3, 60))])
+        * np.where(np.arange(6) > 2, WRONG, 1.0)[:, None, None] ** np.array([1, 0])[:, None, None, None],
     },
     "leakage": {
         **{f"standardize_{n}": scores(1 / n) for n in SIZES},
         **{f"min_max_{n}": scores(0.5 / n) for n in SIZES},
         **{f"whiten_{n}": scores(-5 / n) for n in SIZES},
+        **{f"whiten_few_{n}": scores(2 / n) for n in SIZES},
         **{f"labels_{n}": by_labels(3 / n**0.5) for n in SIZES},
     },
 }
@@ -69,6 +75,8 @@ def leak(name, bias, classifier=None):
 
 DOCTORED = {
     ("constant", "constant-feature"): {
+        "fractions become NaN too": put("columns", FRACTION, True),
+        "no column does": put("columns", slice(None), False),
         "no NaN": put("nan", slice(None), False),
         "NaN in half of the networks": put("nan", slice(12), False),
         "it learns all the same": put("accuracy", 0, around(0.85, 24)),
@@ -78,6 +86,8 @@ DOCTORED = {
         "a tiny number is guard enough": lambda r: put("lit", 1, r["lit"][2])(r),
     },
     ("float32", "float32-offset"): {
+        "right on the whole map": lambda r: {"mapped": np.ones_like(r["mapped"])},
+        "wrong on the whole map": lambda r: {"mapped": put("mapped", 0, WRONG)(r)["mapped"]},
         "right, and nearly so": put("variance", (0, FAR), 1.0 + 1e-6),
         "right in half of the columns": put("variance", (0, FAR, slice(50)), 1.0),
         "wrong near 0 as well": put("variance", (0, 0), WRONG),
@@ -92,6 +102,11 @@ DOCTORED = {
         "it makes the score look worse": leak("standardize_100", -0.05),
         "more rows do not help": leak("standardize_1000", 0.01),
         "whitening flatters": leak("whiten_100", 0.05),
+        "of few components it does not": leak("whiten_few_20", -0.05),
+        "nothing flatters on the map": lambda _: {
+            **{f"labels_{n}": by_labels(-0.3) for n in SIZES},
+            **leak("whiten_few_20", -0.05)(SOUND["leakage"]),
+        },
         "whitening leaks nothing": leak("whiten_100", 0.0),
         "labels leak nothing": lambda _: {"labels_100": by_labels(0.0)},
         "labels leak little": lambda _: {"labels_100": by_labels(0.02)},

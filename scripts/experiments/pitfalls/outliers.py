@@ -173,7 +173,8 @@ def caption(result) -> str:
         "more than a quarter is spoiled, the quartiles are too, and the networks always name the commoner "
         "class. "
         f"{result['accuracy'].shape[-1]} splits of the breast cancer table, {MOST} rows to train on, "
-        f"one hidden layer of {HIDDEN}; means, 95 % intervals."
+        f"one hidden layer of {HIDDEN}; means with 95 % intervals over "
+        "the draw of splits, not of other tables."
     )
 
 

@@ -84,7 +84,8 @@ def caption(result) -> str:
         "column of the largest numbers decides an example's mean and spread. Pixels share one unit, and an "
         "image's mean and contrast are its light; the other light has less contrast and a brighter ground. "
         f"Dots: {result['accuracy'].shape[-1]} splits "
-        f"and networks with one hidden layer of {HIDDEN}; larger marks: means with 95 % intervals."
+        f"and networks with one hidden layer of {HIDDEN}; larger marks: means with 95 % "
+        "intervals over the draw of splits."
     )
 
 

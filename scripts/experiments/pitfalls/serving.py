@@ -101,7 +101,8 @@ def caption(result) -> str:
         f"the batch, the damage grows as the batch shrinks: {_range(batches[0])} with {BATCHES[0]} examples, "
         f"{_range(batches[1])} with {BATCHES[1]}. A batch of one is all zeros, and each network gives it one "
         f"answer, whatever it holds. Dots: {result['accuracy'].shape[-1]} networks a table, one hidden "
-        f"layer of {HIDDEN}, each with its own split; bars: means with 95 % intervals."
+        f"layer of {HIDDEN}, each with its own split; bars: means with 95 % intervals over the draw "
+        "of splits."
     )
 
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, signed
-from experiments.trials import descend, generators, splits, standardized
+from experiments.evidence import Claim, Map, mean_interval, number, resampled_interval, signed
+from experiments.trials import descend, generators, splits, stacked, standardized
 from unitgain.datasets import Examples, Split, diabetes
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
@@ -29,6 +29,21 @@ OPTIMIZERS = {  # with their rates; Adam's is its default
     "adam": (Adam, (1e-3,)),
 }
 BATCH, EPOCHS = 32, 50
+TEST, VALIDATION = 0.2, 0.2  # of the data
+SPLIT = {"test": TEST, "training": 1 - TEST - VALIDATION}
+SPREADS = (0.1, 1.0, 4.5, 10.0, 30.0, 100.0)  # the map: of the targets
+MEAN = 2.0  # of the targets of the map, in their standard deviations, as in the diabetes data
+TRAINERS = {  # of the map: the network's shape, the optimizer, its rates to choose from
+    "linear neuron, gradient descent, best rate": (MODELS["A linear neuron"], SGD, (0.01, 0.03, 0.1)),
+    "network, gradient descent, best rate": (
+        MODELS["A network 10-32-1"],
+        SGD,
+        tuple(10 ** (k / 2) for k in (-7, -5, -3, -1)),
+    ),
+    "network, Adam, best rate": (MODELS["A network 10-32-1"], Adam, (1e-3, 1e-2, 0.1)),
+    "network, Adam at 0.001": (MODELS["A network 10-32-1"], *OPTIMIZERS["adam"]),
+}
+NEEDED = 0.25  # of the targets' variance
 
 
 def _data(x: Tensor, y: Tensor, units: Sequence[float], networks: int, seed: int) -> Split:
@@ -37,7 +52,7 @@ def _data(x: Tensor, y: Tensor, units: Sequence[float], networks: int, seed: int
     Forms of y (forms, networks, outputs, n): raw in all `units`, standardized, centred in all `units`.
     """
     rows, draws = torch.arange(len(x), device=x.device), generators(seed, networks, "split")
-    sets = splits(x, rows, draws, validation=0.2, test=0.2, scale=standardized)
+    sets = splits(x, rows, draws, validation=VALIDATION, test=TEST, scale=standardized)
     targets = [y[part.y].mT for part in sets]
     mean, sd = targets[0].mean(-1, keepdim=True), targets[0].std(-1, correction=0, keepdim=True)
     forms = ([*(u * t for u in units), (t - mean) / sd, *(u * (t - mean) for u in units)] for t in targets)
@@ -49,9 +64,26 @@ def _first(sets: Split, forms: int) -> Split:
     return Split(*(Examples(x, y[:forms]) for x, y in sets))
 
 
-def _errors(sizes: Sequence[int], name: str, sets: Split, seed: int) -> tuple[Tensor, Tensor]:
+def _tables(networks: int, seed: int, device) -> Split:
+    """A table for each network, half of whose targets' variance the inputs explain: targets as in `_data`.
+
+    Forms of y: with the standard deviations SPREADS, and standardized.
+    """
+    rows, parts = 700, (270, 90, 340)
+    drawn = []
+    for draw in generators(seed, networks, "data"):
+        x, w, noise = (torch.randn(shape, generator=draw) for shape in ((rows, 10), (10, 1), (rows, 1)))
+        drawn.append((x, ((x @ w) / w.norm() + noise) / 2**0.5))
+    x, y = (part.to(device) for part in stacked(drawn))
+    y = y.mT
+    seen = y[..., : parts[0]]
+    mean, sd = seen.mean(-1, keepdim=True), seen.std(-1, correction=0, keepdim=True)
+    forms = torch.stack([*(spread * (MEAN + y) for spread in SPREADS), (y - mean) / sd])
+    return Split(*(Examples(a, b) for a, b in zip(x.split(parts, 1), forms.split(parts, -1), strict=True)))
+
+
+def _errors(sizes: Sequence[int], make, rates, sets: Split, seed: int) -> tuple[Tensor, Tensor]:
     """Test errors by variance (forms, networks, outputs) at the rate best on validation data; its number."""
-    make, rates = OPTIMIZERS[name]
     (forms, networks), device = sets.train.y.shape[:2], sets.train.x.device
     draws = generators(seed, networks, times=forms * len(rates))
     replicas = len(rates), forms, networks
@@ -69,26 +101,32 @@ def _errors(sizes: Sequence[int], name: str, sets: Split, seed: int) -> tuple[Te
     return test[best, torch.arange(forms, device=device)], best
 
 
-def compute(*, networks=8, seed=0, device="cpu"):
+def compute(*, networks=8, mapped=12, seed=0, device="cpu"):
     """Test errors by the variance of the training targets.
 
     `adam` (MODELS, UNITS, standardized and centred in UNITS, networks); `sgd` the same without the centred
     ones, `sgd_best` the numbers of its rates. `pair_sgd` and `pair_adam`: (as measured and standardized,
     networks, targets). Every network has its own split of the data and its own first weights, the same in all
-    cases. `mean` of the targets, `steps` of a training.
+    cases. `mean` of the targets, `steps` of a training. `lost` (SPREADS, TRAINERS, mapped): error with raw
+    targets minus that with standardized ones, each network with a table of its own.
     """
+    tables = _tables(mapped, seed, device)
+    mapping = [_errors(*trainer, tables, seed)[0][..., 0] for trainer in TRAINERS.values()]
     x, y = diabetes(device=device)
     sugar = x[:, SUGAR] / MMOL
     sets = _data(x, y[:, None], UNITS, networks, seed)
-    sgd = [_errors(sizes, "sgd", _first(sets, STANDARDIZED + 1), seed) for sizes in MODELS.values()]
-    adam = [_errors(sizes, "adam", sets, seed)[0] for sizes in MODELS.values()]
+    sgd = [
+        _errors(sizes, *OPTIMIZERS["sgd"], _first(sets, STANDARDIZED + 1), seed) for sizes in MODELS.values()
+    ]
+    adam = [_errors(sizes, *OPTIMIZERS["adam"], sets, seed)[0] for sizes in MODELS.values()]
     pair = _first(_data(x[:, :SUGAR], torch.stack([y, sugar], dim=1), (1.0,), networks, seed), 2)
     return {
         "sgd": torch.stack([error[..., 0] for error, _ in sgd]),
         "sgd_best": torch.stack([best for _, best in sgd]),
         "adam": torch.stack([error[..., 0] for error in adam]),
-        "pair_sgd": _errors(PAIR, "sgd", pair, seed)[0],
-        "pair_adam": _errors(PAIR, "adam", pair, seed)[0],
+        "pair_sgd": _errors(PAIR, *OPTIMIZERS["sgd"], pair, seed)[0],
+        "pair_adam": _errors(PAIR, *OPTIMIZERS["adam"], pair, seed)[0],
+        "lost": torch.stack([error[:-1] - error[-1] for error in mapping], dim=1),
         "mean": y.mean(),
         "steps": torch.tensor(EPOCHS * -(-sets.train.x.shape[1] // BATCH)),
     }
@@ -174,8 +212,13 @@ def _pair_lost(result, key: str) -> np.ndarray:
     return raw - standardized
 
 
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """Of the mean of differences, one a split of the diabetes data."""
+    return resampled_interval(values, **SPLIT)
+
+
 def _more(values: np.ndarray) -> str:
-    low, high = mean_interval(values)
+    low, high = _ends(values)
     return f"{signed(values.mean(), 2)} [{signed(low, 2)}, {signed(high, 2)}]"
 
 
@@ -192,7 +235,8 @@ def caption(result) -> str:
         f"Right, two targets share a rate, and the smaller numbers pay: the blood sugar's error is "
         f"{number(raw, 2)} raw, {number(standardized, 2)} standardized, both with descent. "
         f"Diabetes data of scikit-learn; {result['adam'].shape[-1]} networks with splits of their own, "
-        f"{EPOCHS} epochs, means with 95 % intervals; filled: gradient descent, hollow: Adam."
+        f"{EPOCHS} epochs, means with 95 % intervals over the draw of splits; filled: gradient descent, "
+        "hollow: Adam."
     )
 
 
@@ -213,25 +257,46 @@ def alt(result) -> str:
     )
 
 
+def _wide(result) -> str:
+    """The SPREADS with which Adam's default rate loses more than NEEDED in the mean."""
+    lost = result["lost"][:, -1].mean(-1) > NEEDED
+    return ", ".join(f"{spread:g}" for spread, one in zip(SPREADS, lost, strict=True) if one)
+
+
 def claims(result) -> Iterator[Claim]:
     adam, descent = _lost(result, "adam", NETWORK), _lost(result, "sgd", NETWORK)
     linear = _lost(result, "sgd", LINEAR)
     rates = np.array(OPTIMIZERS["sgd"][1])[result["sgd_best"]]
-    yield Claim.of_mean(
+    yield Claim.of_resampled(
         adam,
+        **SPLIT,
         id="targets-too",
         statement="Regression targets need scaling too",
         sources=("Tuning neural networks with normalization, Normalization in deep learning",),
         verdict="depends",
-        measure="test error by variance with targets as measured minus with standardized ones, network "
-        "10-32-1, Adam at its default rate",
-        holds=mean_interval(adam)[0] > 0.5
-        and mean_interval(descent)[1] < 0.05
-        and mean_interval(linear)[1] < 0.05
-        and mean_interval(_pair_lost(result, "sgd"))[0] > 0.3,
+        measure="test error by variance with targets as measured minus with standardized ones, diabetes "
+        "data, "
+        "network 10-32-1, Adam at its default rate",
+        units="networks, each with its own weights and its own split of one table; the interval allows for "
+        "what the splits share",
+        map=Map.of_means(
+            result["lost"],
+            axes={"standard deviation of the targets": SPREADS, "trained as": tuple(TRAINERS)},
+            above=NEEDED,
+            measure="test error by variance with raw targets minus with standardized ones, the targets' mean "
+            f"{MEAN:g} standard deviations from 0",
+            units="networks, each with its own table and weights",
+        ),
+        holds=_ends(adam)[0] > 0.5
+        and _ends(descent)[1] < 0.15
+        and _ends(linear)[1] < 0.05
+        and _ends(_pair_lost(result, "sgd"))[0] > 0,
         finding="It depends on who chooses the rate, and for how many targets. With gradient descent at "
         f"its best rate the difference is {_more(descent)}, and for a linear neuron {_more(linear)}: the "
         f"unit only moves the network's best rate, from {number(rates[NETWORK, STANDARDIZED], 1)} to "
-        f"{number(rates[NETWORK, MEASURED], 1)}. Two targets share one network's rate: blood sugar in "
-        f"mmol/l beside the progress loses {_more(_pair_lost(result, 'sgd'))} even then.",
+        f"{number(rates[NETWORK, MEASURED], 1)}. On the map Adam's default rate loses more than {NEEDED:g} "
+        f"with targets of standard deviation {_wide(result)}: the large ones it does not reach, and the "
+        "small ones drown in what the network answers at first. Two targets share "
+        f"one network's rate: blood sugar in mmol/l beside the progress loses "
+        f"{_more(_pair_lost(result, 'sgd'))} even then.",
     )
