@@ -199,14 +199,14 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=f"share of dead ReLUs after training at rate {RATES[TOO_HIGH]:g}, pixels from 0 to 1: active "
         "on none of the training data",
-        units="networks, each with its own split of the digits and weights",
+        units="networks, each with its own weights and split of the same digits",
         map=Map.of_means(
             result["most"],
             axes={"mean of the pixels, in their standard deviations": OFFSETS, "hidden": tuple(WIDTHS)},
             above=FORTY,
             measure="share of the first layer's ReLUs that are dead at the deadliest of the rates "
             + ", ".join(f"{rate:g}" for rate in HIGH),
-            units="networks, each with its own split of the digits and weights",
+            units="networks, each with its own weights and split of the same digits",
         ),
         holds=mean_interval(share[TOO_HIGH])[0] > FORTY
         and proper[1] < FORTY

@@ -266,7 +266,7 @@ def claims(result) -> Iterator[Claim]:
         above=SIX / 2,
         measure=f"steps of tanh / steps of ReLU to {percent(GOAL)} validation accuracy, each at the best of "
         "three rates; who never gets there counts as twice the epoch that all have",
-        units="networks, each with its own split of the digits and weights",
+        units="networks, each with its own weights and split of the same digits",
     )
     yield Claim.of_ratio(
         steps[1, 1],
@@ -278,7 +278,7 @@ def claims(result) -> Iterator[Claim]:
         verdict="not reproduced",
         measure=f"steps of tanh / steps of ReLU to {percent(TARGETS[SHOWN])} validation accuracy on "
         "digits, three hidden layers, each at its best learning rate; geometric mean",
-        units="networks, each with its own split of the digits and weights",
+        units="networks, each with its own weights and split of the same digits",
         map=made,
         unrepeated="a convolutional network of four layers on CIFAR-10, until 25 % training error",
         finding=f"Small networks on digits show nothing like it, be they fully connected or convolutional: "

@@ -199,8 +199,8 @@ def claims(result) -> Iterator[Claim]:
         finding=(
             f"With gradient descent it does: {number(plain[-1], 2)} times the steps from an output of "
             f"{_output(STARTS[-1]):.3f}. From one just above ½ it is {number(plain[0], 2)} times, because "
-            "the squared error's gradient carries the factor a (1 − a) ≤ ¼; a higher rate makes up for that, and "
-            "from a saturated output the factor is nearly 0. Adam divides the gradient by its own size, and "
+            "the squared error's gradient carries the factor a (1 − a) ≤ ¼; a higher rate makes up for that. "
+            "From a saturated output the factor is nearly 0. Adam divides the gradient by its own size, and "
             f"the factor with it: the squared error takes {number(adam.max(), 2)} times the steps at most. "
             f"The cross-entropy never needed more than {int(result['steps'][1].max())} steps in the figure."
         ),
