@@ -169,8 +169,9 @@ def caption(result) -> str:
         f"{_spread(result, 2)} points, the activation by {_spread(result, 0)}, the scale of the inputs by "
         f"{_spread(result, 1)}. Framed: within {100 * CLOSE:.0f} points of the best combination, "
         f"{_name(FUNCTIONS[f])} with {rule} weights (inputs: {scale}) by validation, by the {percent(0.95)} "
-        f"interval of the difference in test accuracy. Columns: normal weights of standard deviation 0.01 or 1, by Glorot's or He's "
-        f"rule, and PyTorch's default. Test accuracy on the digits, networks 64-32-32-32-10, {EPOCHS} "
+        "interval of the difference in test accuracy. Columns: normal weights of standard deviation 0.01 or "
+        "1, by Glorot's or He's rule, and PyTorch's default. Test accuracy on the digits, networks "
+        f"64-32-32-32-10, {EPOCHS} "
         f"epochs of plain SGD in batches of {BATCH} at the best of {len(RATES)} rates; means over "
         f"{right.shape[-1]} networks."
     )

@@ -115,7 +115,7 @@ def draw(result) -> Figure:
     ax.axhline(GOAL, color=style.GRID, lw=0.8)
     for x, y, key, text in (
         (1, 0.03, keys[0], "tanh"),
-        (31.5, 0.0125, keys[1], "dash-dotted: the same function, in sigmoids"),
+        (18, 0.22, keys[1], "dash-dotted: in sigmoids"),
         (30, 1.0, keys[2], "dashed: sigmoid, its own first weights"),
     ):
         ax.text(x, y, text, color=colours[key])
