@@ -19,21 +19,34 @@ from experiments.activations._shared.neuron import (
     problems,
     walk,
 )
-from experiments.evidence import Claim, long_table, mean_interval, median_interval, number, percent, ratio
+from experiments.evidence import (
+    Claim,
+    Map,
+    long_table,
+    mean_interval,
+    median_interval,
+    number,
+    percent,
+    ratio,
+)
 
 OFFSETS = (0.0, 0.5, 1.0, POSITIVE, 3.0)  # in standard deviations of the inputs
 BATCHES = (1, 8, None)  # None: all examples
 STEPS = 2_000  # of a walk, at most
 AT = OFFSETS.index(POSITIVE)
+FURTHER = (0.3, 1.0, 2.0, 3.0)  # the map: offsets at which batches are compared with single examples
+ROWS = ("8 examples", "all 64", "8, bias right", "all 64, bias right")
+SOFTER = 2 / 3  # of the steps
 
 
-def compute(*, networks=200, seed=0, device="cpu"):
+def compute(*, networks=200, mapped=200, seed=0, device="cpu"):
     """Steps to a hundredth of the first loss, each problem at its best rate, and how the weights get there.
 
     `steps` (offsets, batches, problems), and with a bias that is right from the start `fixed` (2 offsets,
     batches, problems). At offset 0 and where all inputs are positive (2, batches, problems): the share of
     gradients on the way whose two weights have `one_sign`, and of steps that `turn` back, against the step
-    before; `slow_…` at a quarter of the best rate.
+    before; `slow_…` at a quarter of the best rate. For the map `further` (batches, offsets, with a bias or
+    right without, problems): steps at FURTHER.
     """
     made = problems(networks, seed, device)
     steps = []
@@ -54,7 +67,15 @@ def compute(*, networks=200, seed=0, device="cpu"):
         for offset in (0.0, POSITIVE)
         for batch in BATCHES
     ]
+    few = problems(mapped, seed, device)
+    further = [
+        best_rates(*inputs(few, offset, bias=bias), batch, seed)[0]
+        for batch in BATCHES
+        for offset in FURTHER
+        for bias in (True, False)
+    ]
     return {
+        "further": torch.stack(further).unflatten(0, (len(BATCHES), len(FURTHER), 2)),
         "steps": torch.stack(steps).unflatten(0, (len(OFFSETS), -1)),
         "fixed": torch.stack(fixed).unflatten(0, (2, -1)),
         **{key: torch.stack(rows).unflatten(0, (2, -1)) for key, rows in ways.items()},
@@ -176,6 +197,16 @@ def claims(result) -> Iterator[Claim]:
     whole, of_whole = ratio(positive[-1], centred[-1])
     one_sign, turn = result["one_sign"], result["turn"]
     fixed = _times(zip(result["fixed"][1], result["fixed"][0], strict=True))
+    one, *batches = result["further"].clip(min=1)
+    batched = np.concatenate(batches, axis=1)[:, [0, 2, 1, 3]]  # with the bias first, as in ROWS
+    made = Map.of_ratios(
+        batched,
+        np.stack([one[:, 0], one[:, 0], one[:, 1], one[:, 1]], axis=1),
+        axes={"offset, in standard deviations": FURTHER, "a step": ROWS},
+        below=SOFTER,
+        measure="steps with a batch / steps with one example a step, same inputs, each at its best rate",
+        units="problems, each with its own inputs and first error",
+    )
     yield Claim.of_ratio(
         positive[0],
         centred[0],
@@ -190,23 +221,26 @@ def claims(result) -> Iterator[Claim]:
             "steps on all-positive inputs by steps on the same inputs centred, one example a step, each at "
             "its best rate, geometric mean"
         ),
+        units="problems, each with its own inputs and first error",
+        map=made,
         holds=(one_sign[1, 0] == 1).all()
         and mean_interval(one_sign[0, 0])[1] < 0.6
         and mean_interval(turn[1, 0])[0] > mean_interval(turn[0, 0])[1]
         and mean_interval(one_sign[1, -1])[1] < 0.95
         and mean_interval(result["slow_turn"][1, -1])[1] < 0.05
         and slow[0] > 3
-        and of_whole[0] > slow[1],
+        and of_whole[0] > slow[1]
+        and ratio(result["fixed"][1, -1], result["fixed"][0, -1])[1][1] < of_whole[0] / 2,
         finding=(
             f"The zig-zag is real: with one example a step {percent(one_sign[1, 0].mean())} of the gradients "
             f"have one sign (centred: {percent(one_sign[0, 0].mean())}), and {percent(turn[1, 0].mean())} of "
-            f"the steps turn back against the one before ({percent(turn[0, 0].mean())}). Batches end "
-            f"that: with all {EXAMPLES} in a step and a quarter of the best rate, "
-            f"{percent(result['slow_turn'][1, -1].mean())} turn back. They save steps too, "
-            f"{_saved(result, AT)}, but fewer than on centred inputs, {_saved(result, 0)}: at the best rate "
-            f"positive inputs then cost {number(whole, 2)} times the steps. Most of the cost lies with the "
-            "bias: "
-            f"held at its right value, it leaves {fixed[0]}, {fixed[1]} and {fixed[2]} times the steps with "
-            f"1, 8 and all {EXAMPLES}."
+            f"the steps turn back against the one before ({percent(turn[0, 0].mean())}). With all {EXAMPLES} "
+            f"in a step and a quarter of the best rate, {percent(result['slow_turn'][1, -1].mean())} turn "
+            f"back. But batches save ever fewer steps the further out the inputs lie: at an offset of "
+            f"{FURTHER[0]:g} all {EXAMPLES} take {number(made.estimate[0, 1], 2)} times the steps of one "
+            f"example, at {FURTHER[-1]:g} {number(made.estimate[-1, 1], 2)} times. So against centred inputs "
+            f"the cost is higher with batches: {number(whole, 2)} times the steps where all inputs are "
+            f"positive. Most of it lies with the bias: held at its right value, it leaves {fixed[0]}, "
+            f"{fixed[1]} and {fixed[2]} times the steps with 1, 8 and all {EXAMPLES}."
         ),
     )

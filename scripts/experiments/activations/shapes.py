@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.activations._shared.names import NAMES
-from experiments.evidence import Claim, mean_interval, number
+from experiments.evidence import Claim, number
 from experiments.trials import generator
 from unitgain.activations import activation, derivative, peak
 
@@ -115,8 +115,8 @@ def caption(result) -> str:
     steep = _steep(result)
     away = [TITLES[name] for name in steep if abs(result["at"][_of(name)]) > 1e-3]
     return (
-        f"**Of {len(FUNCTIONS)} activations {len(steep)} are somewhere steeper than 1 (framed): there, a "
-        f"gradient grows on its way back; SELU multiplies it by up to {number(result['peak'].max(), 4)}.** "
+        f"**Of {len(FUNCTIONS)} activations {len(steep)} are somewhere steeper than 1 (framed): there, the "
+        f"slope enlarges a gradient on its way back, SELU's up to {number(result['peak'].max(), 4)} times.** "
         f"{', '.join(away)} are steepest away from 0; Mish, much like SiLU, is not drawn. Colour: the "
         "activation; thin line: its derivative; dot: the derivative's peak. PReLU and Maxout learn their "
         "slopes; these are examples. Checked without derivatives, by the steepest line between "
@@ -134,32 +134,27 @@ def alt(result) -> str:
 
 
 def claims(result) -> Iterator[Claim]:
-    secant = {name: result["secant"][:, _of(name)] for name in FUNCTIONS}
+    peak, at = (dict(zip(FUNCTIONS, result[key].tolist(), strict=True)) for key in ("peak", "at"))
     others = ("gelu", "silu", "mish")
-    listed = ", ".join(
-        f"{TITLES[name]} {number(secant[name].mean(), 4)} at {number(result['at'][_of(name)])}"
-        for name in others
-    )
-    agree = all(
-        abs(secant[name].mean() - value) < 0.01
-        for name, value in (("sigmoid", 0.25), ("tanh", 1), ("relu", 1))
-    )
-    away = all(abs(result["at"][_of(name)]) > 1 for name in others)
-    yield Claim.of_mean(
-        secant["selu"],
+    listed = ", ".join(f"{TITLES[name]} {number(peak[name], 4)} at {number(at[name])}" for name in others)
+    yield Claim.of_identity(
+        [peak[name] - (0.25 if name == "sigmoid" else 1) for name in NAMES],
+        within=1e-6,
         id="peak-one",
         statement=(
             "The derivatives of all activations peak at g′(0) = 1, but for the sigmoid's, which peaks at ¼"
         ),
         sources=("Tuning Neural Networks with Normalization",),
         verdict="refuted",
-        measure="steepest secant of SELU between neighbouring random points on [−21, 21]",
-        holds=mean_interval(secant["selu"])[0] > 1.5
-        and all(mean_interval(secant[name])[0] > 1.05 for name in others)
-        and away
-        and agree,
+        measure="largest distance of a peak from the claimed one: SELU's",
+        units="activations",
+        holds=max(peak[name] for name in NAMES) == peak["selu"]
+        and abs(peak["sigmoid"] - 0.25) + abs(peak["tanh"] - 1) + abs(at["sigmoid"]) + abs(at["tanh"]) < 1e-6
+        and min(peak[name] for name in others) > 1.05
+        and min(abs(at[name]) for name in others) > 1
+        and _off(result) < 0.01,
         finding=(
-            f"True of tanh and the sigmoid. SELU's approaches {number(result['peak'][_of('selu')], 4)} from "
+            f"True of tanh and the sigmoid. SELU's approaches {number(peak['selu'], 5)} from "
             f"below 0; others peak away from 0: {listed}. ReLU has no derivative at 0, and "
             f"softplus has {number(0.5, 1)} there and reaches 1 nowhere."
         ),

@@ -5,26 +5,91 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import nn
 
 from experiments import style
 from experiments.activations._shared.digits import BATCH, at_rates, digit_sets
 from experiments.activations._shared.names import NAMES
-from experiments.evidence import Claim, between, long_table, mean_interval, number, percent, ratio
-from experiments.trials import descend, score, standardized
+from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent, ratio
+from experiments.trials import descend, generators, mlps, score, standardized
+from unitgain.activations import activation
+from unitgain.layers import Linear
 
 FUNCTIONS = {"relu": "he_normal", "tanh": "glorot_normal", "sigmoid": "glorot_normal"}
 HIDDEN = {"1 hidden layer": (64,), "3 hidden layers": (32, 32, 32)}
 RATES = (0.1, 0.2, 0.4, 0.8, 1.6)
 TARGETS = (0.75, 0.85, 0.9)
 SHOWN = 2  # index of the target that the figure's left half and the claim are about
-EPOCHS = 4
+EPOCHS = 3
 SIX = 6.0  # as claimed
 
+# The map: inputs that are ever wider, which saturate tanh, to the source's training error of 25 %
+SCALES = (1.0, 10.0, 100.0)  # standard deviation of the inputs
+KINDS = {**HIDDEN, "convolution": None}
+MAP_RATES = {"relu": (0.2, 0.4, 0.8), "tanh": (0.4, 0.8, 1.6)}  # ReLU's divided by the scale: it is linear
+GOAL = TARGETS[0]
+SCORED = 100  # validation examples
+PASSES = 1  # epochs
 
-def compute(*, networks=12, seed=0, device="cpu"):
+
+class Filters(nn.Module):
+    """8 filters of 3 × 3 on images of 8 × 8, means over 2 × 2, and a linear layer; many side by side."""
+
+    def __init__(self, name, **words):
+        super().__init__()
+        self.filters, self.outputs = Linear(9, 8, **words), Linear(72, 10, **words)
+        self.function = activation(name)
+
+    def forward(self, x):
+        patches = x.unflatten(-1, (8, 8)).unfold(-2, 3, 1).unfold(-2, 3, 1)
+        h = self.function(self.filters(patches.flatten(-2).flatten(-4, -2)))
+        return self.outputs(h.unflatten(-2, (-1, 3, 2, 3, 2)).mean((-2, -4)).flatten(-3))
+
+
+def _mapped(networks: int, seed: int, device) -> np.ndarray:
+    """Steps to GOAL (activations, scales, kinds, rates, networks); twice as many as were taken for never."""
+    sets = digit_sets(seed, networks, standardized, device=device)
+    scale = torch.tensor(SCALES, device=device)[:, None, None]
+    wide = scale[..., None, None]
+    train = sets.train._replace(x=wide * sets.train.x)
+    validation = sets.validation._replace(
+        x=wide * sets.validation.x[..., :SCORED, :], y=sets.validation.y[..., :SCORED]
+    )
+    found = []
+    for name, rates in MAP_RATES.items():
+        replicas, rate = (len(SCALES), len(rates), networks), torch.tensor(rates, device=device)[:, None]
+        rate = rate / scale if name == "relu" else rate.expand(len(SCALES), -1, 1)
+        for hidden in KINDS.values():
+            if hidden:
+                words = {"weight": FUNCTIONS[name], "seed": seed, "device": device}
+                model = mlps((64, *hidden, 10), replicas, activation=name, **words)
+            else:
+                draws = generators(seed, networks, times=len(SCALES) * len(rates))
+                words = {"replicas": replicas, "weight": FUNCTIONS[name], "generator": draws}
+                model = Filters(name, device=device, **words)
+            found.append(_steps(model, train, validation, rate, seed))
+    return np.stack(found).reshape(len(MAP_RATES), len(KINDS), *found[0].shape).swapaxes(1, 2)
+
+
+def _steps(model, train, validation, rate, seed) -> np.ndarray:
+    total = PASSES * -(-train.x.shape[-2] // BATCH)
+    moments = np.unique(np.geomspace(1, total, 18).round().astype(int))
+    seen = []
+
+    def look(step):
+        if step in moments:
+            seen.append(score(model, validation))
+
+    descend(model, train, rate, seed=seed, epochs=PASSES, batch=BATCH, callback=look)
+    there = torch.stack(seen).cpu().numpy() >= GOAL
+    return np.where(there.any(0), moments[there.argmax(0)], 2 * total)
+
+
+def compute(*, networks=12, mapped=12, seed=0, device="cpu"):
     """Number of `steps` until the validation accuracy first reaches a target, 0 for never.
 
-    Axes: hidden layers, activations, rates, targets, networks. `total` is the number of steps taken.
+    Axes: hidden layers, activations, rates, targets, networks. `total` is the number of steps taken. And for
+    the map `mapped` (activations, scales, kinds, rates, networks).
     """
     sets = digit_sets(seed, networks, standardized, device=device)
     total = EPOCHS * -(-sets.train.x.shape[1] // BATCH)
@@ -43,7 +108,7 @@ def compute(*, networks=12, seed=0, device="cpu"):
             there = torch.stack(seen).cpu().numpy()[:, :, None] >= np.array(TARGETS)[:, None]
             rows.append(np.where(there.any(0), moments[there.argmax(0)], 0))
     steps = np.stack(rows).reshape(len(HIDDEN), len(FUNCTIONS), *rows[0].shape)
-    return {"steps": steps, "total": np.array(total)}
+    return {"steps": steps, "total": np.array(total), "mapped": _mapped(mapped, seed, device)}
 
 
 def _best(result) -> np.ndarray:
@@ -180,23 +245,45 @@ def alt(result) -> str:
     )
 
 
+def _of_map(result) -> np.ndarray:
+    """Steps (activations, scales, kinds, networks), each at the rate that every fourth network likes best."""
+    steps = result["mapped"]
+    best = np.log(steps[..., ::4]).mean(-1).argmin(-1)[..., None, None]
+    measured = steps[..., np.arange(steps.shape[-1]) % 4 > 0]
+    return np.take_along_axis(measured, best, axis=-2)[..., 0, :].astype(float)
+
+
 def claims(result) -> Iterator[Claim]:
     steps = np.nan_to_num(
         _at_best(result)[:, :, SHOWN], nan=float(result["total"])
     )  # never: at least so many
     shallow, ends = ratio(steps[0, 1], steps[0, 0])
+    relu, tanh = _of_map(result)
+    made = Map.of_ratios(
+        tanh,
+        relu,
+        axes={"standard deviation of the inputs": SCALES, "network": tuple(KINDS)},
+        above=SIX / 2,
+        measure=f"steps of tanh / steps of ReLU to {percent(GOAL)} validation accuracy, each at the best of "
+        "three rates; who never gets there counts as twice the epoch that all have",
+        units="networks, each with its own weights and split of the same digits",
+    )
     yield Claim.of_ratio(
         steps[1, 1],
         steps[1, 0],
         id="relu-six-times",
-        statement="ReLU learns six times faster than tanh",
+        statement="ReLU greatly accelerates the convergence of stochastic gradient descent, e.g. by a factor "
+        "of 6 over tanh in a convolutional network",
         sources=("Stanford CS231n, course notes", "Krizhevsky, Sutskever & Hinton 2012, figure 1"),
-        verdict="refuted",
+        verdict="not reproduced",
         measure=f"steps of tanh / steps of ReLU to {percent(TARGETS[SHOWN])} validation accuracy on "
         "digits, three hidden layers, each at its best learning rate; geometric mean",
-        holds=all(one is not None and one[1][1] < SIX / 2 for row in _ratios(result) for one in row),
-        finding="Not in fully connected networks on digits: with one hidden layer the ratio is "
-        f"{number(shallow, 2)} {between(ends, 2)}, and at no accuracy and no depth tried does its interval "
-        f"reach {SIX / 2:g}. The factor of 6 was measured for a convolutional network with four layers on "
-        "CIFAR-10, until 75 % training accuracy; the lecture notes quote it without that condition.",
+        units="networks, each with its own weights and split of the same digits",
+        map=made,
+        unrepeated="a convolutional network of four layers on CIFAR-10, until 25 % training error",
+        finding=f"Small networks on digits show nothing like it, be they fully connected or convolutional: "
+        f"tanh takes {number(made.estimate.min(), 2)} to {number(made.estimate.max(), 2)} times the steps of "
+        f"ReLU to {percent(GOAL)}. Inputs of standard deviation {SCALES[-1]:g}, which saturate tanh, are no "
+        f"exception. To {percent(TARGETS[SHOWN])} and with one hidden layer it is {number(shallow, 2)} times "
+        f"{between(ends, 2)}.",
     )

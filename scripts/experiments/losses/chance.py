@@ -1,5 +1,6 @@
 """What is the loss of a classifier that has learned nothing yet?  Chapter: losses."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,9 +8,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number
-from experiments.trials import generators, standardized
-from unitgain.datasets import digits
+from experiments.evidence import Claim, Map, mean_interval, number
+from experiments.trials import generator, generators, mlps, standardized
+from unitgain.datasets import Examples, digits
 from unitgain.initializers import lecun_uniform_
 from unitgain.models import MLP
 from unitgain.training import cross_entropy
@@ -18,12 +19,60 @@ CLASSES = 10
 SCALES = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # standard deviation of every weight
 RULES = ("torch", "glorot_uniform", "he_normal")
 
+GAINS = (
+    0.1,
+    0.3,
+    0.58,
+    1.0,
+    1.5,
+    3.0,
+)  # the map: standard deviation of a weight × √inputs; PyTorch's is 1 / √3
+MANY, SHARE = 100, 0.1  # classes; of the rarer one
+ROWS = (
+    "2 classes",
+    f"{CLASSES} classes",
+    f"{MANY} classes",
+    f"{CLASSES} classes, inputs not normalized",
+    "2 classes, 10 and 90 %",
+    "the same, last biases ln p",
+)
+EXAMPLES = 300
+NEAR = 0.1  # nats
 
-def compute(*, networks=200, seed=0, device="cpu"):
+
+def _mapped(networks: int, seed: int, device) -> torch.Tensor:
+    """The first loss less ln C (gains, rows, networks); labels beyond the digits' own are random."""
+    pixels, y = digits(device=device)
+    x = standardized(pixels, pixels)
+    keep = torch.randperm(len(y), generator=generator(seed, "split"))[:EXAMPLES].to(device)
+    draw, count = generator(seed, "data"), len(keep)
+    many = torch.randint(MANY, (count,), generator=draw).to(device)
+    common = (torch.arange(count, device=device) % round(1 / SHARE) > 0).long()
+    odds = torch.tensor([SHARE, 1 - SHARE], device=device).log()
+    low, own = (y[keep] > 4).long(), y[keep]
+    rows = [
+        (Examples(x[keep], low), 2, 0.0),
+        (Examples(x[keep], own), CLASSES, 0.0),
+        (Examples(x[keep], many), MANY, 0.0),
+        (Examples(pixels[keep], own), CLASSES, 0.0),
+        (Examples(x[keep], common), 2, 0.0),
+        (Examples(x[keep], common), 2, odds),
+    ]
+    found = []
+    for examples, classes, bias in rows:
+        model = mlps((64, 32, classes), networks, weight="lecun_normal", seed=seed, device=device)
+        with torch.no_grad():
+            z = model(examples.x)
+        found.append([cross_entropy(gain**2 * z + bias, examples.y) - math.log(classes) for gain in GAINS])
+    return torch.stack([torch.stack(row) for row in found], dim=1)
+
+
+def compute(*, networks=200, mapped=100, seed=0, device="cpu"):
     """Loss on scikit-learn's digits and mean variance of an example's logits, of fresh 64-32-10 networks.
 
     `loss` and `variance` (scales, networks) for weights N(0, scale²); `by_rule` (rules, networks) for
-    PyTorch's own weights, Glorot's and He's.
+    PyTorch's own weights, Glorot's and He's. For the map the first loss less ln C, `above` (gains, rows,
+    networks).
     """
     x, y = digits(device=device)
     x = standardized(x, x)
@@ -45,6 +94,7 @@ def compute(*, networks=200, seed=0, device="cpu"):
         "loss": torch.stack([cross_entropy(gain * z, y) for gain in gains]),
         "variance": torch.stack([gain**2 * variance for gain in gains]),
         "by_rule": torch.stack(rules),
+        "above": _mapped(mapped, seed, device),
     }
 
 
@@ -104,6 +154,8 @@ def claims(result) -> Iterator[Claim]:
     start = dict(zip(RULES, result["by_rule"], strict=True))
     chance, loss = np.log(CLASSES), start["torch"]
     wild = result["loss"][-1]
+    above = result["above"]
+    entropy = -(SHARE * np.log(SHARE) + (1 - SHARE) * np.log(1 - SHARE))
     yield Claim.of_mean(
         loss,
         id="chance-loss",
@@ -113,10 +165,23 @@ def claims(result) -> Iterator[Claim]:
         measure=(
             "mean loss on the ten digits of networks with PyTorch's weights, before training; ln 10 = 2.303"
         ),
-        holds=abs(loss.mean() - chance) < 0.05 and mean_interval(wild)[0] > 2 * chance,
+        units="networks, each with its own weights, all on the same digits",
+        map=Map.of_means(
+            above,
+            axes={"gain of the weights: standard deviation × √inputs": GAINS, "data": ROWS},
+            above=-NEAR,
+            below=NEAR,
+            measure="first loss less ln C, in nats",
+            units="networks 64-32-C, each with its own weights, all on the same images",
+        ),
+        holds=mean_interval(wild)[0] > 2 * chance and abs(np.log(2) + above[0, -1].mean() - entropy) < 0.05,
         finding=(
-            f"It holds for small logits. Glorot's first weights give {start['glorot_uniform'].mean():.2f}, "
+            "It holds for small logits, however many the classes and however rare one of them. PyTorch's own "
+            f"weights have the gain 1/√3. On the ten digits Glorot's first weights give "
+            f"{start['glorot_uniform'].mean():.2f}, "
             f"He's {start['he_normal'].mean():.2f}, N(0, 1) gives {number(wild.mean(), 3)}. A first loss far "
-            "above ln C says that the logits are too large."
+            "above ln C says that the logits are too large. With last biases ln p a network starts at the "
+            f"entropy of the class frequencies instead: {np.log(2) + above[0, -1].mean():.2f} for classes of "
+            "10 and 90 %."
         ),
     )

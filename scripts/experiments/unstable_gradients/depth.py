@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, long_table, median_interval, number, percent, wilson
+from experiments.evidence import Claim, Map, long_table, median_interval, number, percent, wilson
 from experiments.trials import generator
 from experiments.unstable_gradients._shared.networks import predicted, sizes
 from unitgain.activations import ACTIVATIONS
@@ -32,14 +32,27 @@ NAMES = {
 WIDTHS, WIDE = (1, 10, 100, 400), 2  # from this index on the theory should hold
 MORE = (25, 10, 3, 1)  # times `networks`, a width
 LAYERS = 10
+MAPPED = (1, 3, 6, 12, 60, 200)  # the map: widths
+ROWS = ("sigmoid", "tanh", "selu", "relu", "gelu")
+MUCH = 0.75  # three vanish where one explodes
 LOWEST = 1e-14  # of the axis
 LINE = 2.2  # powers of ten that a line of text takes
 
 
-def compute(*, networks=40, seed=0, device="cpu"):
+def _mapped(networks: int, seed: int, device) -> torch.Tensor:
+    """Whether the gradient shrinks over LAYERS with weights N(0, 1): (widths, ROWS, networks)."""
+    draw, functions = generator(seed, "fresh"), [ACTIVATIONS[name] for name in ROWS]
+    words = {"networks": networks, "depth": LAYERS, "functions": functions, "generator": draw}
+    scales = [torch.tensor([width**0.5], device=device) for width in MAPPED]
+    found = [sizes(width=width, scales=scale, **words) for width, scale in zip(MAPPED, scales, strict=True)]
+    return torch.stack([size[:, 0, -1] < 1 for size in found])
+
+
+def compute(*, networks=40, mapped=150, seed=0, device="cpu"):
     """Gradient sizes over that at the output, `size_<width>` (activations, layers, networks).
 
-    Weights N(0, 1), no biases; and what the theory says, `predicted` (widths, activations, layers).
+    Weights N(0, 1), no biases; and what the theory says, `predicted` (widths, activations, layers). For the
+    map whether a gradient `shrinks` (widths, activations, networks).
     """
     draw, functions = generator(seed), [ACTIVATIONS[name] for name in NAMES]
     scales = torch.tensor(WIDTHS).sqrt()  # so that a weight is N(0, 1)
@@ -55,7 +68,7 @@ def compute(*, networks=40, seed=0, device="cpu"):
         )
         found[f"size_{width}"] = size[:, 0]
     expected = np.stack([predicted(f, LAYERS, scales) for f in functions], axis=1)
-    return {**found, "predicted": expected}
+    return {**found, "predicted": expected, "shrinks": _mapped(mapped, seed, device)}
 
 
 def _sizes(result) -> list[np.ndarray]:
@@ -165,11 +178,20 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=f"share of tanh networks of width 100 whose gradient is smaller after {LAYERS} layers than "
         "at the output",
+        units="networks, each with its own input, weights and gradient at the output",
+        map=Map.of_fractions(
+            result["shrinks"],
+            axes={"units a layer": MAPPED, "activation": tuple(NAMES[name] for name in ROWS)},
+            above=MUCH,
+            measure=f"share of networks whose gradient is smaller after {LAYERS} layers than at the output",
+            units="networks, each with its own input, weights and gradient at the output",
+        ),
         holds=wilson(tanh)[1] < 0.1
         and min(chains) > 0.75
         and max(wide) < 0.25
         and wilson(sigmoid[1])[0] > 0.75,
-        finding="It depends on width. With one unit a layer, the article's chain, the gradient shrinks in "
+        finding="It turns with width, because terms of one size add up over the units. With one unit a "
+        "layer, the article's chain, the gradient shrinks in "
         f"{percent(min(shrunk[1][i].mean() for i in bent), 1)} or more of the networks, whatever the "
         f"activation. With 10 it shrinks in {percent(shrunk[10][_of('tanh')].mean())} of the tanh and "
         f"{percent(shrunk[10][_of('relu')].mean(), 1)} of the ReLU networks, with 400 in "

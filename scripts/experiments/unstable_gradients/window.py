@@ -16,6 +16,7 @@ from unitgain.theory import sigmoid_window
 
 WEIGHTS = np.array([1, 2, 3, 3.9, 4.1, 4.4, 5, 5.8, 6.894, 8.2, 10, 14, 20, 30, 50, 100])
 WIDEST = 8  # the index of 6.894
+ROUNDING = 1e-10
 FINE = np.geomspace(1, 100, 400)
 
 
@@ -24,7 +25,8 @@ def compute(*, neurons=200, points=1_000, pairs=20_000, seed=0, device="cpu"):
 
     `width` of the set of inputs (weights, neurons), each neuron with a bias and a sign of its own, from
     inputs spread at random over an interval of length 2; `chance` (weights, pairs): whether it holds for an
-    input U(0, 1) and a bias N(0, 1).
+    input U(0, 1) and a bias N(0, 1). And by autograd the `edge` |w σ′(wa + b)| − 1 at both ends of the window
+    of the closed form (2, pairs), for |w| from 4 to 100.
     """
     draw, slope = generator(seed), derivative("sigmoid")
 
@@ -40,7 +42,11 @@ def compute(*, neurons=200, points=1_000, pairs=20_000, seed=0, device="cpu"):
         a = -b / w - 1 + 2 * (torch.arange(points, device=device) + uniform(neurons, points)) / points
         width.append(2 * ((w * slope(w * a + b)).abs() >= 1).double().mean(1))
         chance.append(weight * slope(weight * uniform(pairs) + normal(pairs)) >= 1)
-    return {"width": torch.stack(width), "chance": torch.stack(chance)}
+    w = 4 * 25 ** uniform(pairs) * normal(pairs).sign()
+    b = normal(pairs)
+    ends = -b / w + sigmoid_window(w.abs()) / 2 * torch.tensor([[-1.0], [1.0]], device=device)
+    edge = (w * slope(w * ends + b)).abs() - 1
+    return {"width": torch.stack(width), "chance": torch.stack(chance), "edge": edge}
 
 
 def chance(weight: np.ndarray) -> np.ndarray:
@@ -94,7 +100,7 @@ def caption(result) -> str:
     reaches_4 = 2 * ndtr(-4)
     return (
         f"**Below |w| = 4 there is no window; it is widest, {number(width[WIDEST], 4)}, at |w| = "
-        f"{WEIGHTS[WIDEST]}; and at no weight is a random neuron in it with a chance above "
+        f"{WEIGHTS[WIDEST]}; and at none of these weights is a random neuron in it with a chance above "
         f"{percent(inside.max())}.** Left: {result['width'].shape[1]} neurons a weight, with biases N(0, 1) "
         f"and random signs; the formula is met within {number(_off(result), 1)}. Right: "
         f"{result['chance'].shape[1]:,} neurons a weight, inputs spread evenly over 0 to 1, biases N(0, 1). "
@@ -113,12 +119,11 @@ def alt(result) -> str:
 
 
 def claims(result) -> Iterator[Claim]:
-    width = result["width"]
-    low, high = mean_interval(width[WIDEST])
-    others = np.delete(width, WIDEST, 0)
+    width, line = result["width"], sigmoid_window(torch.from_numpy(FINE)).numpy()
     below = width[WEIGHTS < 4]
-    yield Claim.of_mean(
-        width[WIDEST],
+    yield Claim.of_identity(
+        result["edge"],
+        within=ROUNDING,
         id="window",
         statement="|w σ′(wa + b)| ≥ 1 holds for a narrow window of inputs only, at most about 0.45 wide, "
         "at |w| ≈ 6.9",
@@ -127,12 +132,15 @@ def claims(result) -> Iterator[Claim]:
             "Nielsen, Neural Networks and Deep Learning, chapter 5",
         ),
         verdict="confirmed",
-        measure=f"width of the set of inputs at |w| = {WEIGHTS[WIDEST]}",
-        holds=0.445 < low <= high < 0.45
+        measure="largest distance of |w σ′(wa + b)| from 1 at the ends of a window of the width "
+        "(4 / |w|) arcosh(√|w| / 2)",
+        units="ends, of neurons with random weights of 4 to 100 and random biases",
+        holds=0.445 < line.max() < 0.45
+        and 6.8 < FINE[line.argmax()] < 7.0
         and below.max() == 0
-        and all(mean_interval(row)[1] < low for row in others)
         and _off(result) < 0.005,
-        finding=f"The closed form, (4 / |w|) arcosh(√|w| / 2), is met within {number(_off(result), 1)}. "
+        finding=f"The closed form has its widest window, {number(line.max(), 4)}, at |w| = "
+        f"{FINE[line.argmax()]:.1f}, and a random search meets it within {number(_off(result), 1)}. "
         f"None of {below.size:,} neurons with |w| < 4 has such an input. Large weights narrow the window "
         f"again, to {number(width[-1].mean(), 2)} at |w| = {WEIGHTS[-1]:g}.",
     )
