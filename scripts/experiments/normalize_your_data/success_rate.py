@@ -152,9 +152,9 @@ def caption(result) -> str:
     wide_raw = (result["raw"][:, 1, -1] > LEARNED).mean(-1)
     wide_standardized = (result["standardized"][:, 1] > LEARNED).mean(-1)
     return (
-        f"**Fewer networks learn at [10, 10], with ReLU, tanh and sigmoid: {percent(raw, 1)} of the "
-        f"ReLU networks 2-2-1 succeed, {percent(standardized, 1)} on the same data standardized; with 8 "
-        f"units {_range(wide_raw)}, against {_range(wide_standardized)}.** Success: accuracy above "
+        f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 succeed, and {percent(standardized, 1)} "
+        "on the same data standardized; of the ReLU, tanh and sigmoid networks with 8 units "
+        f"{_range(wide_raw)}, and {_range(wide_standardized)}.** Success: accuracy above "
         f"{percent(LEARNED)} on fresh points after {STEPS} steps of Adam; the best of as many logistic "
         f"regressions reaches {percent(result['logistic'].max())} at best. {result['logistic'].size:,} "
         "networks a point, each with data and first weights of its own; bars and bands: 95 % intervals "
@@ -165,9 +165,9 @@ def caption(result) -> str:
 def alt(result) -> str:
     raw, standardized = _relu2(result)
     return (
-        "Six small line plots, ReLU, tanh and sigmoid by 2 and 8 units: the success rate on raw data falls "
-        f"with the offset, for two ReLU units to {percent(raw, 1)} at offset 10; on data standardized from "
-        f"there it is {percent(standardized)}."
+        "Six small line plots, ReLU, tanh and sigmoid by 2 and 8 units, of the success rate on raw data "
+        f"against the offset. For two ReLU units it ends at {percent(raw, 1)} at offset 10; on data "
+        f"standardized from there it is {percent(standardized)}."
     )
 
 
@@ -183,8 +183,8 @@ def claims(result) -> Iterator[Claim]:
         statement="On shifted data a ReLU network 2-2-1 does no better than logistic regression",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure=f"accuracy on raw data at [10, 10] after {STEPS} steps minus that of logistic regression on the "
-        "same data standardized",
+        measure=f"accuracy on raw data at [10, 10] after {STEPS} steps minus that of logistic regression on "
+        "the same data standardized",
         units=units,
         map=Map.of_means(
             result["gap"],
