@@ -86,7 +86,7 @@ def _gains(tables: int, seed: int, device) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack(by_training, dim=1), torch.stack([torch.stack(row) for row in spoiled])
 
 
-def compute(*, tables=40, mapped=24, rows=1000, seed=0, device="cpu"):
+def compute(*, tables=24, mapped=24, rows=1000, seed=0, device="cpu"):
     """20-64-2, Adam at 1e-3, full batch.
 
     `accuracy` on the validation part (table kinds, raw or standardized, tables), training `loss`
