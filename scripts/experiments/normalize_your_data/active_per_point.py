@@ -87,8 +87,9 @@ def caption(result) -> str:
     centred, shifted = result["centred"], result["shifted"]
     within = {name: result[name].std(axis=1).mean() for name in CLOUDS}
     return (
-        f"**Counting active units of a fresh network hides the problem: on average {centred.mean():.2f} of {WIDTH} are active "
-        f"on centred data and {shifted.mean():.2f} at U(8, 10).** What changes is that they are the same "
+        "**Counting active units of a fresh network hides the problem: on average "
+        f"{centred.mean():.2f} of {WIDTH} are active on centred data and {shifted.mean():.2f} at "
+        "U(8, 10).** What changes is that they are the same "
         "units for every point: within a network the count varies from point to point by "
         f"{within['centred']:.2f} (standard deviation) centred, by {within['shifted']:.2f} shifted. "
         f"{len(centred):,} networks, {centred.shape[1]} points each, weights and biases U(−1, 1)."
@@ -118,7 +119,10 @@ def claims(result) -> Iterator[Claim]:
         units="networks, all on the same points",
         map=Map.of_means(
             result["map"][1:] - result["map"][:1],
-            axes={"steps of training": MOMENTS[1:], "middle of the circles": [f"[{m}, {m}]" for m in OFFSETS]},
+            axes={
+                "steps of training": MOMENTS[1:],
+                "middle of the circles": [f"[{m}, {m}]" for m in OFFSETS],
+            },
             above=-0.1,
             below=0.1,
             measure="mean share of active units for a point of the circles, minus the fresh network's (½)",

@@ -126,7 +126,10 @@ def claims(result) -> Iterator[Claim]:
         units="neurons, all on the same points",
         map=Map.of_fractions(
             half,
-            axes={"half-width of the biases (of the weights: 1)": BIASES, "inputs and their data": tuple(DATA)},
+            axes={
+                "half-width of the biases (of the weights: 1)": BIASES,
+                "inputs and their data": tuple(DATA),
+            },
             above=0.75,
             measure="share of neurons active on 40 to 60 % of the data",
             units="neurons, all of a row on the same points",

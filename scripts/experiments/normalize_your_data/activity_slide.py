@@ -126,7 +126,10 @@ def claims(result) -> Iterator[Claim]:
         units="neurons, all on the same points",
         map=Map.of_fractions(
             result["map"],
-            axes={"offset (of the half-width: 1)": OFFSETS, "inputs, and how many of them are off": tuple(SHIFTED)},
+            axes={
+                "offset (of the half-width: 1)": OFFSETS,
+                "inputs, and how many of them are off": tuple(SHIFTED),
+            },
             above=0.5,
             measure="share of neurons active on < 1 % or > 99 % of the data",
             units="neurons, all of a row on the same points",

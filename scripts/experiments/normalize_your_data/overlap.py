@@ -132,7 +132,8 @@ def claims(result) -> Iterator[Claim]:
         ),
         holds=low > 0.24
         and high < 0.26
-        and _distance(result["round"]) < SAME
+        and max(_distance(result["square"]), _distance(result["round"])) < SAME
+        and (distance[0, 1:] > SAME).all()
         and mean_interval(result["above"][-1, 0])[0] > 0.1
         and above[0].max() < SAME,
         finding="With two inputs and biases that are small beside the weights, for a round cloud as for the "

@@ -101,7 +101,7 @@ def caption(result) -> str:
     return (
         "**What matters is the offset relative to the spread, and the spread relative to the biases: "
         f"without biases five half-widths give one curve, within {100 * _off(result):.1f} points of the "
-        "prediction away from its jump.** With biases U(−1, 1), perfectly centred data of half-width 0.01 leaves "
+        "prediction away from its jump.** With biases U(−1, 1), centred data of half-width 0.01 leaves "
         f"{percent(share[1, 0, 0])} of the neurons all-or-none. {result['all_or_none'].shape[-1]:,} neurons, "
         "weights U(−1, 1); all or nothing counts from 99 %, which is why the circles lie above the line."
     )
@@ -128,7 +128,8 @@ def claims(result) -> Iterator[Claim]:
         statement="ReLU assumes that its input is centred around zero",
         sources=("Why normalizing inputs matters for dense neural networks (post)",),
         verdict="depends",
-        measure="share of all-or-none neurons on U(8, 10)² minus that on U(−1, 1)², weights and biases U(−1, 1)",
+        measure="share of all-or-none neurons on U(8, 10)² minus that on U(−1, 1)², weights and biases "
+        "U(−1, 1)",
         units="neurons, all on the same points",
         map=Map.of_means(
             more.swapaxes(0, 1),

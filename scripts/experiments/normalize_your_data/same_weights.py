@@ -109,21 +109,19 @@ def _pairs(result) -> dict[str, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 4.9, nrows=2, ncols=3)
+    fig, axes = style.figure(7.0, 4.9, nrows=2, ncols=3, sharex=True, sharey=True)
     colours = style.palette()
-    for ax, k in zip(axes.ravel(), np.flatnonzero(result["on"].sum(1) >= 3), strict=False):
+    shown = np.flatnonzero(result["on"].sum(1) >= 3)[:6]
+    reach = 0.0
+    for ax, k in zip(axes.ravel(), shown, strict=False):
         before, after = (result[key][k][result["on"][k]] for key in ("before", "after"))
         for a, b in zip(before, after, strict=True):
             arrow = {"arrowstyle": "-|>", "color": colours["always_on"], "lw": 2, "shrinkA": 2, "shrinkB": 0}
             ax.annotate("", b, a, arrowprops=arrow)
         ax.plot(*before.T, "o", ms=5, mfc="none", mec=style.ink(), mew=1)
-        middle = np.concatenate([before, after])
-        centre, half = (middle.min(0) + middle.max(0)) / 2, 0.6 * (middle.max(0) - middle.min(0)).max()
-        ax.set(
-            xlim=(centre[0] - half, centre[0] + half),
-            ylim=(centre[1] - half, centre[1] + half),
-            aspect="equal",
-        )
+        reach = max(reach, 1.1 * np.abs([before, after]).max())
+    for ax in axes.ravel():
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         ax.locator_params(nbins=3)
     for ax in axes[-1]:
         ax.set_xlabel("weight from $x_0$")
@@ -141,8 +139,9 @@ def table(result) -> dict:
 def caption(result) -> str:
     pairs = {key: number(values.mean()) for key, values in _pairs(result).items()}
     return (
-        f"**Units that are on for all the data do not become equal here: two of them are {pairs['before']} apart "
-        f"before training and {pairs['after']} after it, having moved by {pairs['moved']}.** Their gradients "
+        "**Units that are on for all the data do not become equal here: two of them are "
+        f"{pairs['before']} apart before training and {pairs['after']} after it, having moved by "
+        f"{pairs['moved']}.** Their gradients "
         "point along one line, scaled by each unit's outgoing weight: the mean |cos| between two units' "
         f"moves is {pairs['parallel']}. One panel a network, one arrow an always-on unit, from before to "
         f"after training: the first 6 with three such units or more of {len(result['on'])} ReLU networks "
@@ -187,8 +186,8 @@ def claims(result) -> Iterator[Claim]:
         f"to its own outgoing weight: by {number(pairs['moved'].mean())} on average, mostly along one line "
         f"(mean |cos| of two units' moves {number(pairs['parallel'].mean())}), some forward and some back, "
         f"and they end {number(pairs['after'].mean())} apart where they began "
-        f"{number(pairs['before'].mean())} apart. Adam moves all by steps of one size. If those outgrow small "
-        "first weights, and one class is so much the larger that it pulls all units one way, they do become "
-        f"the same: {number(line[small], 2)} of their size apart if they start at {SCALES[small]:g} times "
-        f"Glorot's weights, {number(line[usual], 2)} if they start at these.",
+        f"{number(pairs['before'].mean())} apart. Adam moves all by steps of one size. If those outgrow "
+        "small first weights, and one class is so much the larger that it pulls all units one way, they do "
+        f"become the same: {number(line[small], 2)} of their size apart if they start at {SCALES[small]:g} "
+        f"times Glorot's weights, {number(line[usual], 2)} if they start at these.",
     )
