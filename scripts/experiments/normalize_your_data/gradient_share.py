@@ -98,7 +98,8 @@ def draw(result) -> Figure:
 
 def table(result) -> dict:
     networks, units = map(np.arange, result["h"].shape)
-    return long_table({"network": networks, "unit": units}, **result)
+    sizes = {key: result[key] for key in ("h", "incoming", "outgoing")}
+    return long_table({"network": networks, "unit": units}, **sizes)
 
 
 def caption(result) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import Claim, Map, number
-from experiments.normalize_your_data._shared.circles import many_circles
+from experiments.normalize_your_data._shared.circles import frame_of, many_circles
 from experiments.trials import descend, mlps
 from unitgain.datasets import Examples
 from unitgain.diagnostics import activity
@@ -112,16 +112,16 @@ def draw(result) -> Figure:
     fig, axes = style.figure(7.0, 4.9, nrows=2, ncols=3, sharex=True, sharey=True)
     colours = style.palette()
     shown = np.flatnonzero(result["on"].sum(1) >= 3)[:6]
-    reach = 0.0
+    ends = [result[key][k][result["on"][k]] for key in ("before", "after") for k in shown]
+    low, high = frame_of(np.concatenate(ends), 0.06, square=True)
     for ax, k in zip(axes.ravel(), shown, strict=False):
         before, after = (result[key][k][result["on"][k]] for key in ("before", "after"))
         for a, b in zip(before, after, strict=True):
             arrow = {"arrowstyle": "-|>", "color": colours["always_on"], "lw": 2, "shrinkA": 2, "shrinkB": 0}
             ax.annotate("", b, a, arrowprops=arrow)
         ax.plot(*before.T, "o", ms=5, mfc="none", mec=style.ink(), mew=1)
-        reach = max(reach, 1.1 * np.abs([before, after]).max())
     for ax in axes.ravel():
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
         ax.locator_params(nbins=3)
     for ax in axes[-1]:
         ax.set_xlabel("weight from $x_0$")
