@@ -40,14 +40,30 @@ def losses():
 
 def sound_same_weights():
     before, side = rng.normal(size=(50, 8, 2)), rng.choice([-1.0, 1.0], (50, 8, 1))
-    return {"before": before, "after": before + 0.3 * side, "on": np.ones((50, 8), bool)}
+    together = np.array([0.01, 0.03, 0.07, 0.2, 0.4, 1.0])  # the first weights grow
+    ways = np.stack([np.ones(6), together**0.1, np.ones(6), together], axis=1)
+    return {
+        "before": before,
+        "after": before + 0.3 * side,
+        "on": np.ones((50, 8), bool),
+        "map": ways[..., None] * around(1, 40),
+    }
 
 
 def sound_gradient_share():
     h = np.maximum(rng.normal(size=(400, 64)), 0)
-    return {"h": h, "incoming": np.where(h > 0, rng.uniform(0, 1, h.shape), 0), "outgoing": 0.3 * h}
+    outgoing, incoming = np.array([1, 0.7, 0.7, 0.7, 0.7, 0.7]), np.linspace(0, 0.4, 6)
+    return {
+        "h": h,
+        "incoming": np.where(h > 0, rng.uniform(0, 1, h.shape), 0),
+        "outgoing": 0.3 * h,
+        "map": np.stack([outgoing, incoming, outgoing, 0.3 + incoming], axis=1)[..., None] * around(1, 40),
+    }
 
 
+SHARES = np.full((6, 5, 1000), 0.5)  # that half of the data activates
+SHARES[:, 3, :800] = 0.3  # skewed
+SHARES[3:, 0, :600] = SHARES[4:, 2, :600] = SHARES[5, 1, :600] = SHARES[5, 4, :600] = 0.3
 SLIDE = np.linspace(0, 9, 46)
 STATES = rng.binomial(10, 0.5, (4000, 1))
 TABLES = np.stack([around(0.8, 40), around(0.8, 40)]), np.stack([around(0.6, 40), around(0.8, 40)])
@@ -56,20 +72,44 @@ SOUND = {
     "activity_share": {
         "zero_bias": around(0.5, 2000),
         "random_bias": np.linspace(-0.3, 1.3, 2000).clip(0, 1),
+        "map": SHARES,
     },
-    "activity_slide": {"extreme": hits(SLIDE / (1 + SLIDE), 4000)},
+    "activity_slide": {
+        "extreme": hits(SLIDE / (1 + SLIDE), 4000),
+        "map": hits(
+            [
+                [0.44, 0.2, 0, 0],
+                [0.62, 0.42, 0, 0],
+                [0.78, 0.66, 0.1, 0],
+                [0.88, 0.83, 0.4, 0],
+                [0.93, 0.92, 0.73, 0.34],
+                [0.96, 0.95, 0.88, 0.7],
+            ]
+        ),
+    },
     "active_per_point": {
         "centred": rng.binomial(10, 0.5, (4000, 5)),
         "shifted": np.repeat(STATES, 5, axis=1),
+        "map": 0.5
+        - np.outer([0, 2, 6, 13, 14, 18], [0.2, 0.8, 1, 1])[..., None] * around(0.01, 40, spread=1e-3),
     },
-    "overlap": {"square": np.linspace(0, 0.5, 4000), "round": np.linspace(0, 0.5, 4000)},
+    "overlap": {
+        "square": np.linspace(0, 0.5, 4000),
+        "round": np.linspace(0, 0.5, 4000),
+        "distance": np.array([[0.02, 0.1, 0.3], [0.03, 0.1, 0.3], *[[0.1, 0.1, 0.2]] * 3])[..., None]
+        * around(1, 12),
+        "above": np.outer([0, 0.02, 0.05, 0.1, 0.2], [1, 1, 0.1])[..., None] * around(1, 12),
+    },
     "relu_homogeneous": {
         "all_or_none": np.stack(
             [
                 hits(np.broadcast_to(predicted(RATIOS), (5, len(RATIOS)))),
                 hits(np.linspace(1, 0, 5)[:, None] * np.ones(len(RATIOS))),
             ]
-        )
+        ),
+        "centred": hits([0.95, 0.75, 0.5, 0.2, 0, 0]),
+        "moved": hits([0.95, 0.75, 0.5, 0.2, 0, 0])[:, None]
+        | hits([[0] * 6, [0] * 6, [0, 0, 0, 0.6, 0.8, 0.9], *[[0, 0, 0, 0.6, 0.8, 0.9]] * 3]),
     },
     "gradient_share": sound_gradient_share(),
     "same_weights": sound_same_weights(),
@@ -122,43 +162,63 @@ def put(key, index, value):
 # (experiment, claim): what is wrong, and what of the sound result to replace
 DOCTORED = {
     ("activity_share", "half-active"): {
+        "biases do no harm": put("map", (slice(None), slice(None)), 0.5),
+        "they always do": put("map", (slice(None), slice(None), slice(0, 500)), 0.3),
+        "skewed data does not": put("map", (0, 3), 0.5),
         "more than half": lambda r: {"zero_bias": r["zero_bias"] + 0.05},
         "less than half": lambda r: {"zero_bias": r["zero_bias"] - 0.05},
         "one unit sees a third": put("zero_bias", 0, 0.33),
         "random biases do no harm": lambda r: {"random_bias": r["zero_bias"]},
     },
     ("activity_slide", "all-or-none"): {
+        "wherever it lies": lambda r: {"map": r["map"] | True},
+        "nowhere": lambda r: {"map": r["map"] & False},
+        "one input of a hundred does it": put("map", (2, 3), True),
         "it falls": lambda r: {"extreme": r["extreme"][::-1]},
         "it stops rising": lambda r: {"extreme": at(r["extreme"], -1, r["extreme"][30])},
         "half in the end": lambda r: {"extreme": hits(SLIDE / 18, 4000)},
     },
     ("active_per_point", "count-stays-half"): {
+        "training changes nothing": lambda r: {"map": np.repeat(r["map"][:1], 6, axis=0)},
+        "centred it does the same": put("map", (-1, 0), 0.3),
         "fewer far out": lambda r: {"shifted": 0 * r["shifted"] + 4},
         "more far out": lambda r: {"shifted": 0 * r["shifted"] + 6},
         "fewer centred": lambda r: {"centred": 0 * r["centred"] + 4},
         "more centred": lambda r: {"centred": 0 * r["centred"] + 6},
     },
     ("overlap", "overlap-uniform"): {
+        "with any inputs": lambda r: {"distance": 0 * r["distance"]},
+        "not without biases": lambda r: {"distance": 0.2 + r["distance"]},
+        "three inputs as two": put("distance", (0, 1), 0.02),
+        "with biases none share more than half": lambda r: {"above": 0 * r["above"]},
         "always a quarter": lambda r: {"square": around(0.25, 4000)},
         "less than a quarter": lambda r: {"square": 0.9 * r["square"]},
         "more than a quarter": lambda r: {"square": 0.5 - 0.9 * r["square"]},
         "not on a round cloud": lambda r: {"round": 2 * r["round"] ** 2},
     },
     ("relu_homogeneous", "relu-homogeneous"): {
+        "an offset never costs": lambda r: {"moved": np.repeat(r["centred"][:, None], 6, axis=1)},
+        "it always does": lambda r: {"centred": 0 * r["centred"], "moved": r["moved"] | True},
         "narrow data does no harm": put("all_or_none", (1, 0, 0), False),
         "wide data off centre does": put("all_or_none", (1, -1, 1), True),
         "scale matters without biases": put("all_or_none", (0, 4, 9), hits(0.62)),
         "the prediction is off": put("all_or_none", (0, slice(None), -1), False),
     },
     ("gradient_share", "gradient-share"): {
+        "any number of examples": lambda r: {"map": 0 * r["map"] + 1},
+        "not even one": put("map", 0, 0.5),
+        "training changes nothing": put("map", (0, 3), 0.0),
         "proportional": lambda r: {"incoming": r["h"]},
         "falling": lambda r: {"incoming": np.exp(-r["h"]) * (r["h"] > 0)},
         "nor is the outgoing": lambda r: {"outgoing": r["incoming"]},
         "the inactive learn": lambda r: {"incoming": r["incoming"].clip(0.001)},
     },
     ("same_weights", "same-weights"): {
-        "they meet": lambda r: {"after": 0 * r["after"] + [1.0, 2.0]},
-        "nearly": lambda r: {"after": 0.1 * r["before"]},
+        "small first weights do not help": put("map", (slice(None), 3), 1.0),
+        "they always meet": lambda r: {"map": 0.01 * r["map"]},
+        "nor do usual ones": put("map", (5, 3), 0.01),
+        "they meet": lambda r: {"after": 0.01 * r["after"] + [1.0, 2.0]},
+        "they move at random": lambda r: {"after": r["before"] + rng.normal(size=r["before"].shape)},
     },
     ("success_rate", "shifted-is-logistic"): {
         "the same wherever the data lies": lambda r: {"gap": r["gap"].clip(max=0)},

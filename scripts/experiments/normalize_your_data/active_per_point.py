@@ -10,25 +10,46 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent
-from experiments.trials import generator
-from unitgain.datasets import uniform_cloud
+from experiments.evidence import Claim, Map, mean_interval, number, percent
+from experiments.normalize_your_data._shared.circles import LEARNING_RATE, learn, many_circles
+from experiments.trials import generator, mlps
+from unitgain.datasets import Examples, uniform_cloud
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
 
 WIDTH, SHOWN = 10, 40
 CLOUDS = {"centred": (-1.0, 1.0), "shifted": (8.0, 10.0)}
+MOMENTS, OFFSETS = (0, 2, 5, 11, 22, 45), (0, 3, 10, 30)  # the map: steps of training
 
 
-def compute(*, networks=4000, points=100, seed=0, device="cpu"):
-    """Number of active units of WIDTH for every point, `centred` and `shifted`: (networks, points)."""
+def _mapped(networks: int, seed: int, device) -> torch.Tensor:
+    """Mean share of active units for a point of the circles, (moments, offsets, networks)."""
+    x, y = many_circles(seed, networks, 40, device=device)
+    data = Examples(torch.stack([x + offset for offset in OFFSETS]), y)
+    model = mlps((2, WIDTH, 1), (len(OFFSETS), networks), seed=seed, device=device)
+    kept = []
+
+    def keep(step: int) -> None:
+        if step in MOMENTS:
+            kept.append(activity(model, data.x)[0].share.mean(-1))
+
+    learn(model, data, steps=MOMENTS[-1], seed=seed, callback=keep)
+    return torch.stack(kept)
+
+
+def compute(*, networks=4000, points=100, mapped=1200, seed=0, device="cpu"):
+    """Number of active units of WIDTH for every point, `centred` and `shifted`: (networks, points).
+
+    The `map`, (moments, offsets, mapped): their mean share in the course of training.
+    """
     draws = generator(seed)
     uniform = {"weight": "uniform", "bias": "uniform", "generator": draws, "device": device}
     model = MLP((2, WIDTH, 1), replicas=(networks,), **uniform)
     clouds = {
         name: uniform_cloud(points, *ends, generator=draws, device=device) for name, ends in CLOUDS.items()
     }
-    return {name: activity(model, x)[0].count.to(torch.int16) for name, x in clouds.items()}
+    counts = {name: activity(model, x)[0].count.to(torch.int16) for name, x in clouds.items()}
+    return counts | {"map": _mapped(mapped, seed, device)}
 
 
 def draw(result) -> Figure:
@@ -66,8 +87,9 @@ def caption(result) -> str:
     centred, shifted = result["centred"], result["shifted"]
     within = {name: result[name].std(axis=1).mean() for name in CLOUDS}
     return (
-        f"**Counting active units hides the problem: on average {centred.mean():.2f} of {WIDTH} are active "
-        f"on centred data and {shifted.mean():.2f} at U(8, 10).** What changes is that they are the same "
+        "**Counting active units of a fresh network hides the problem: on average "
+        f"{centred.mean():.2f} of {WIDTH} are active on centred data and {shifted.mean():.2f} at "
+        "U(8, 10).** What changes is that they are the same "
         "units for every point: within a network the count varies from point to point by "
         f"{within['centred']:.2f} (standard deviation) centred, by {within['shifted']:.2f} shifted. "
         f"{len(centred):,} networks, {centred.shape[1]} points each, weights and biases U(−1, 1)."
@@ -86,15 +108,34 @@ def claims(result) -> Iterator[Claim]:
     share = {name: result[name].mean(axis=1) / WIDTH for name in CLOUDS}  # one independent number a network
     lows, highs = zip(*map(mean_interval, share.values()), strict=True)
     frozen = {name: float((result[name].std(axis=1) == 0).mean()) for name in CLOUDS}
+    late = dict(zip(OFFSETS, result["map"][-1].mean(-1), strict=True))
     yield Claim.of_mean(
         share["shifted"],
         id="count-stays-half",
         statement="Even far from 0, about half of the neurons are active for a point",
         sources=("Galletti, Tuning neural networks, part I",),
-        verdict="confirmed",
-        measure="mean share of active units for a point of U(8, 10)²",
-        holds=min(lows) > 0.48 and max(highs) < 0.52,
-        finding=f"The count is the wrong thing to watch: at U(8, 10) {percent(frozen['shifted'])} of the "
-        "networks have exactly the same number of active units for every point, against "
-        f"{percent(frozen['centred'])} centred (mean share centred {number(share['centred'].mean())}).",
+        verdict="depends",
+        measure="mean share of active units for a point of U(8, 10)², fresh network",
+        units="networks, all on the same points",
+        map=Map.of_means(
+            result["map"][1:] - result["map"][:1],
+            axes={
+                "steps of training": MOMENTS[1:],
+                "middle of the circles": [f"[{m}, {m}]" for m in OFFSETS],
+            },
+            above=-0.1,
+            below=0.1,
+            measure="mean share of active units for a point of the circles, minus the fresh network's (½)",
+            units="networks, each with its own circles and weights",
+        ),
+        holds=min(lows) > 0.48
+        and max(highs) < 0.52
+        and frozen["shifted"] > frozen["centred"] + 0.2
+        and late[10] < late[0] - 0.05,
+        finding="As long as the network is fresh: weights are as likely $w$ as $-w$. There the count is the "
+        f"wrong thing to watch: at U(8, 10) {percent(frozen['shifted'])} of the networks have exactly the "
+        f"same number of active units for every point, against {percent(frozen['centred'])} centred (mean "
+        f"share centred {number(share['centred'].mean())}). Training on data far from 0 then switches units "
+        f"off for good: after {MOMENTS[-1]} steps of Adam at learning rate {LEARNING_RATE} "
+        f"{percent(late[10])} are active at [10, 10], {percent(late[0])} on centred circles.",
     )

@@ -7,16 +7,41 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, percent, wilson
+from experiments.evidence import Claim, Map, mean_interval, percent, wilson
 from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
-from unitgain.initializers import uniform_
+from unitgain.initializers import normal_, uniform_
+
+BIASES = (0.0, 0.05, 0.1, 0.2, 0.4, 1.0)  # the map: half-widths of the biases
+DATA = {"2, U(−1, 1)": 2, "20, U(−1, 1)": 20, "2, normal": 2, "2, log-normal": 2, "20, log-normal": 20}
 
 
-def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
+def _cloud(name: str, points: int, draws: torch.Generator) -> torch.Tensor:
+    """Points (points, inputs) of mean 0; normal and log-normal ones of standard deviation 1."""
+    shape = (points, DATA[name])
+    if "U" in name:
+        x = uniform_cloud(points, -1, 1, features=shape[1], generator=draws)
+        return x - x.mean(0)
+    x = normal_(torch.empty(shape), generator=draws)
+    x = x.exp() if "log" in name else x
+    return (x - x.mean(0)) / x.std(0)
+
+
+def _mapped(points: int, mapped: int, seed: int, device) -> torch.Tensor:
+    """Share of the data that activates a neuron: (biases, data, mapped)."""
+    draws = generator(seed, "fresh")
+    rows = []
+    for name, inputs in DATA.items():
+        w, b = (uniform_(torch.empty(mapped, k), generator=draws).to(device) for k in (inputs, 1))
+        z = w @ _cloud(name, points, draws).to(device).T
+        rows.append(torch.stack([(z > -bias * b).float().mean(1) for bias in BIASES]))
+    return torch.stack(rows, dim=1)
+
+
+def compute(*, neurons=20_000, points=500, mapped=2_000, seed=0, device="cpu"):
     """Share of data U(-1, 1)² that activates neurons with weights U(-1, 1), (neurons,).
 
-    With `zero_bias`, and with `random_bias` from U(-1, 1).
+    With `zero_bias`, and with `random_bias` from U(-1, 1). The `map` (biases, data, mapped): on other data.
     """
     draws = generator(seed)
     w, b = (uniform_(torch.empty(neurons, k), generator=draws).to(device) for k in (2, 1))
@@ -25,6 +50,7 @@ def compute(*, neurons=20_000, points=500, seed=0, device="cpu"):
     return {
         "zero_bias": (z > 0).float().mean(1),
         "random_bias": (z + b > 0).float().mean(1),
+        "map": _mapped(4 * points, mapped, seed, device),
         "points": torch.tensor(points),
     }
 
@@ -85,18 +111,40 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     zero, random = result["zero_bias"], result["random_bias"]
     low, high = mean_interval(zero)
-    spread_low, _ = wilson(_extreme(random))
-    yield Claim.of_mean(
-        zero,
+    half = np.abs(result["map"] - 0.5) < 0.1
+    near, extreme = (
+        dict(zip(DATA, hits.mean(-1).T, strict=True)) for hits in (half, _extreme(result["map"]))
+    )
+    square, wide, normal, skewed, skewed_wide = DATA
+    yield Claim.of_fraction(
+        np.abs(zero - 0.5) < 0.1,
         id="half-active",
         statement="A neuron of a fresh network is active on about half of centred data",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="mean share of U(−1, 1)² that activates a neuron with weights U(−1, 1) and bias 0",
-        # With zero bias every neuron is near one half; with biases as wide as the weights a tenth or more
-        # are all-or-none.
-        holds=low > 0.49 and high < 0.51 and bool((np.abs(zero - 0.5) < 0.1).all()) and spread_low > 0.1,
-        finding="With zero biases every one of the neurons is within ten points of one half. With biases "
-        f"from U(−1, 1) only the average is: {percent(_extreme(random).mean(), 1)} of the neurons are "
-        "all-or-none even on centred data.",
+        measure="share of neurons active on 40 to 60 % of U(−1, 1)², weights U(−1, 1), bias 0",
+        units="neurons, all on the same points",
+        map=Map.of_fractions(
+            half,
+            axes={
+                "half-width of the biases (of the weights: 1)": BIASES,
+                "inputs and their data": tuple(DATA),
+            },
+            above=0.75,
+            measure="share of neurons active on 40 to 60 % of the data",
+            units="neurons, all of a row on the same points",
+        ),
+        holds=low > 0.49
+        and high < 0.51
+        and bool((np.abs(zero - 0.5) < 0.1).all())
+        and wilson(_extreme(random))[0] > 0.1
+        and extreme[wide][-1] < 0.01
+        and near[skewed][0] < 0.5,
+        finding="Without biases, and if the data lies alike on both sides of 0: each such neuron is within "
+        f"ten points of one half. Of skewed data, centred as it is, only {percent(near[skewed][0])} of the "
+        f"neurons with two inputs see about half, and {percent(near[skewed_wide][0])} of those with twenty. "
+        "Biases as wide as the weights leave "
+        f"{percent(extreme[square][-1])} all-or-none on U(−1, 1)², {percent(extreme[normal][-1])} on two "
+        f"normal inputs, {percent(extreme[wide][-1])} on twenty: more inputs make a larger sum, beside which "
+        "the bias is small.",
     )

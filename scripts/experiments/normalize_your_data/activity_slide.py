@@ -11,20 +11,38 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, percent, wilson
+from experiments.evidence import Claim, Map, percent, wilson
 from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
 from unitgain.initializers import uniform_
 
 SHIFTS = np.linspace(0, 9, 46)  # U(-1, 1) … U(8, 10)
 BINS = np.linspace(0, 1, 26)
+OFFSETS = (1.0, 1.7, 3.0, 6.0, 12.0, 25.0)  # the map: in half-widths of the data
+SHIFTED = {"2, both": (2, 2), "20, all": (20, 20), "20, one": (20, 1), "100, one": (100, 1)}
 
 
-def compute(*, neurons=10_000, points=500, seed=0, device="cpu"):
+def _extreme(share: torch.Tensor) -> torch.Tensor:
+    return (share < 0.01) | (share > 0.99)
+
+
+def _mapped(points: int, mapped: int, seed: int, device) -> torch.Tensor:
+    """Extreme neurons (offsets, rows, mapped), where some of the inputs are off centre by OFFSETS."""
+    draws = generator(seed, "fresh")
+    rows = []
+    for inputs, shifted in SHIFTED.values():
+        w, b = (uniform_(torch.empty(mapped, k), generator=draws).to(device) for k in (inputs, 1))
+        z = w @ uniform_cloud(points, -1, 1, features=inputs, generator=draws, device=device).T + b
+        move = w[:, :shifted].sum(1, keepdim=True)
+        rows.append(torch.stack([_extreme((z > -offset * move).float().mean(1)) for offset in OFFSETS]))
+    return torch.stack(rows, dim=1)
+
+
+def compute(*, neurons=10_000, points=500, mapped=2_000, seed=0, device="cpu"):
     """Histograms `counts` (shifts, bins) of the share of the data that activates a neuron.
 
-    Also the `extreme` neurons (shifts, neurons), active on < 1 % or > 99 % of the data, and the `dead` ones
-    at the last shift (neurons,).
+    Also the `extreme` neurons (shifts, neurons), active on < 1 % or > 99 % of the data, the `dead` ones at
+    the last shift (neurons,), and the extreme ones of the `map` (offsets, rows, mapped).
     """
     draws = generator(seed)
     w, b = (uniform_(torch.empty(neurons, k), generator=draws).to(device) for k in (2, 1))
@@ -35,8 +53,9 @@ def compute(*, neurons=10_000, points=500, seed=0, device="cpu"):
     share = torch.stack([(z > -move).float().mean(1) for move in moves])
     return {
         "counts": np.stack([np.histogram(row, BINS)[0] for row in share.cpu().numpy()]),
-        "extreme": (share < 0.01) | (share > 0.99),
+        "extreme": _extreme(share),
         "dead": share[-1] == 0,
+        "map": _mapped(points, mapped, seed, device),
         "points": torch.tensor(points),
     }
 
@@ -96,14 +115,33 @@ def claims(result) -> Iterator[Claim]:
     shares = [stop.mean() for stop in stops]
     listed = ", ".join(map(percent, shares))
     of_rise = [percent((share - shares[0]) / (shares[-1] - shares[0])) for share in shares]
+    row = dict(zip(SHIFTED, result["map"].mean(-1).T, strict=True))
     yield Claim.of_fraction(
         extreme[-1],
         id="all-or-none",
         statement="As the data shifts away from 0, each neuron is active on nearly all or nearly none of it",
         sources=("Galletti, Tuning neural networks, part I",),
-        verdict="confirmed",
-        measure="share of neurons active on < 1 % or > 99 % of U(8, 10)²",
-        holds=rising and wilson(extreme[-1])[0] > 0.8,
-        finding=f"On U(−1, 1), U(0, 2), U(2, 4), U(5, 7), U(8, 10): {listed}. The rise is steep at first: "
-        f"{of_rise[1]} of it comes with a shift of one half-width of the data, {of_rise[2]} with three.",
+        verdict="depends",
+        measure="share of neurons active on < 1 % or > 99 % of U(8, 10)², weights and biases U(−1, 1)",
+        units="neurons, all on the same points",
+        map=Map.of_fractions(
+            result["map"],
+            axes={
+                "offset (of the half-width: 1)": OFFSETS,
+                "inputs, and how many of them are off": tuple(SHIFTED),
+            },
+            above=0.5,
+            measure="share of neurons active on < 1 % or > 99 % of the data",
+            units="neurons, all of a row on the same points",
+        ),
+        holds=rising and wilson(extreme[-1])[0] > 0.8 and _wide_data_hides_an_offset(row),
+        finding=f"On U(−1, 1), U(0, 2), U(2, 4), U(5, 7), U(8, 10): {listed}. A shift of one half-width of "
+        f"the data brings {of_rise[1]} of that rise, three bring {of_rise[2]}. Each input that is off centre "
+        "adds to the shift, each other one only to the spread: if a single one of 100 inputs is off by "
+        f"{OFFSETS[-1]:g} half-widths, {percent(row['100, one'][-1])} of the neurons see all or nothing; if "
+        f"all of 20 are, {percent(row['20, all'][-1])}.",
     )
+
+
+def _wide_data_hides_an_offset(row: dict[str, np.ndarray]) -> bool:
+    return (row["100, one"] < row["20, one"] + 0.05).all() and (row["20, one"] < row["20, all"] + 0.05).all()

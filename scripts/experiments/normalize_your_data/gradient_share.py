@@ -1,43 +1,74 @@
 """Is the gradient of a neuron's weights proportional to its activation?  Chapter: normalize-your-data."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, long_table, mean_interval, number
-from experiments.trials import generator
-from unitgain.datasets import uniform_cloud
+from experiments.evidence import Claim, Map, long_table, mean_interval, number
+from experiments.normalize_your_data._shared.circles import many_circles
+from experiments.trials import descend, generator
+from unitgain.datasets import Examples, uniform_cloud
+from unitgain.initializers import uniform_
 from unitgain.models import MLP
 from unitgain.training import binary_cross_entropy
 
 WIDTH = 64
+BATCHES = (1, 2, 4, 8, 16, 32)  # the map: examples that a gradient is the mean of
+SMALL, STEPS, LEARNING_RATE = 0.1, 100, 1.0  # first weights of those that are trained
+ROWS = ("outgoing, fresh", "incoming, fresh", "outgoing, trained", "incoming, trained")
+PROPORTIONAL = 0.9  # the correlation from which on it counts as that
 
 
-def compute(*, networks=400, seed=0, device="cpu"):
-    """Activations `h`, gradient sizes `incoming` and `outgoing`, one example a network: (networks, WIDTH)."""
+def _sizes(model: MLP, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Mean activations `h` over the examples, gradient sizes `incoming` and `outgoing`: (networks, WIDTH)."""
+    model.zero_grad()
+    binary_cross_entropy(model(x), y).sum().backward()
+    hidden, out = model.layers
+    incoming = torch.cat([hidden.weight.grad, hidden.bias.grad], dim=-1).norm(dim=-1)
+    h = model.hidden(x)[0].detach().mean(1)
+    return {"h": h, "incoming": incoming, "outgoing": out.weight.grad.abs().squeeze(1)}
+
+
+def _mapped(networks: int, seed: int, device) -> np.ndarray:
+    """Correlations with the activation, (examples, rows, networks), on circles that take turns."""
+    draws = generator(seed, "fresh")
+    x, y = many_circles(seed, networks, max(BATCHES), device=device)
+    cells = []
+    for scale, steps in ((1, 0), (SMALL, STEPS)):
+        rule = partial(uniform_, low=-scale, high=scale)
+        model = MLP((2, WIDTH, 1), replicas=networks, weight=rule, bias=rule, generator=draws, device=device)
+        if steps:
+            descend(
+                model, Examples(x, y), LEARNING_RATE, seed=seed, epochs=steps, loss="binary_cross_entropy"
+            )
+        batches = [_sizes(model, x[:, :n], y[:, :n]) for n in BATCHES]
+        cells += [[_correlations(batch, key) for batch in batches] for key in ("outgoing", "incoming")]
+    return np.array(cells).swapaxes(0, 1)
+
+
+def compute(*, networks=400, mapped=100, seed=0, device="cpu"):
+    """Activations `h`, gradient sizes `incoming` and `outgoing`, one example a network: (networks, WIDTH).
+
+    The `map`, (examples, rows, mapped): their correlations over the active units.
+    """
     draws = generator(seed)
     uniform = {"weight": "uniform", "bias": "uniform", "generator": draws, "device": device}
     model = MLP((2, WIDTH, 1), replicas=(networks,), **uniform)
     x = uniform_cloud(networks, -1, 1, generator=draws, device=device).unsqueeze(1)  # (networks, 1, 2)
-    y = torch.ones(networks, 1, device=device)
-    binary_cross_entropy(model(x), y).sum().backward()
-    hidden, out = model.layers
-    incoming = torch.cat([hidden.weight.grad, hidden.bias.grad], dim=-1).norm(dim=-1)
     return {
-        "h": model.hidden(x)[0].detach().squeeze(1),
-        "incoming": incoming,
-        "outgoing": out.weight.grad.abs().squeeze(1),
+        **_sizes(model, x, torch.ones(networks, 1, device=device)),
+        "map": _mapped(mapped, seed, device),
     }
 
 
-def _correlations(result, key: str) -> np.ndarray:
+def _correlations(sizes, key: str) -> np.ndarray:
     """Correlation of `key` with the activation over the active units of each network."""
-    return np.array(
-        [np.corrcoef(h[h > 0], g[h > 0])[0, 1] for h, g in zip(result["h"], result[key], strict=True)]
-    )
+    pairs = zip(np.asarray(sizes["h"]), np.asarray(sizes[key]), strict=True)
+    return np.array([np.corrcoef(h[h > 0], size[h > 0])[0, 1] for h, size in pairs])
 
 
 def draw(result) -> Figure:
@@ -67,7 +98,8 @@ def draw(result) -> Figure:
 
 def table(result) -> dict:
     networks, units = map(np.arange, result["h"].shape)
-    return long_table({"network": networks, "unit": units}, **result)
+    sizes = {key: result[key] for key in ("h", "incoming", "outgoing")}
+    return long_table({"network": networks, "unit": units}, **sizes)
 
 
 def caption(result) -> str:
@@ -92,20 +124,33 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     incoming, outgoing = _correlations(result, "incoming"), _correlations(result, "outgoing")
     low, high = mean_interval(incoming)
+    mean = dict(zip(ROWS, result["map"].mean(-1).T, strict=True))
     yield Claim.of_mean(
         incoming,
         id="gradient-share",
         statement="The gradient that nudges a neuron's weights is proportional to its activation",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="correlation, over a layer's active units, of activation and size of the incoming weights' "
-        "gradient",
+        measure="correlation, over a fresh layer's active units, of activation and size of the incoming "
+        "weights' gradient, one example (proportional: 1)",
+        units="networks, each with its own weights and example",
+        map=Map.of_means(
+            result["map"],
+            axes={"examples, of both classes in turn": BATCHES, "weights": ROWS},
+            above=PROPORTIONAL,
+            measure="correlation of mean activation and size of the mean gradient over the active units",
+            units="networks, each with its own weights and circles",
+        ),
         holds=low > -0.1
         and high < 0.1
         and outgoing.min() > 0.999
-        and result["incoming"][result["h"] == 0].max() == 0,
-        finding=r"On which weights. The incoming weights' gradient is $\delta\, v\, f'(z)\, x$: input, "
-        r"error, outgoing weight "
-        r"and slope. It is the outgoing weight whose gradient is $\delta\, h$ (smallest correlation "
-        f"{outgoing.min():.4f}). What survives of the statement: no activation, no gradient, for both.",
+        and result["incoming"][result["h"] == 0].max() == 0
+        and mean[ROWS[3]][0] > mean[ROWS[1]][0] + 0.1,
+        finding=r"On which weights, and on how many examples. The incoming weights' gradient is "
+        r"$\delta\, v\, f'(z)\, x$: input, error, outgoing weight and slope. It is the outgoing weight whose "
+        rf"gradient is $\delta\, h$ (smallest correlation {outgoing.min():.4f}), and only for one example: "
+        "over one of each class the errors have opposite signs, and the correlation is "
+        f"{number(mean[ROWS[0]][1], 2)}. Training makes units with large outgoing weights large themselves, "
+        f"which lifts the incoming weights' correlation to {number(mean[ROWS[3]][0], 2)} after {STEPS} steps "
+        "from small weights. What survives of the statement: no activation, no gradient, for both.",
     )

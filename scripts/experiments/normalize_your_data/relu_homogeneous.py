@@ -7,29 +7,45 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, long_table, percent, wilson
+from experiments.evidence import Claim, Map, long_table, percent, wilson
 from experiments.trials import generator
 from unitgain.datasets import uniform_cloud
 from unitgain.initializers import uniform_
 
 SPREADS = (0.01, 0.1, 1.0, 10.0, 100.0)  # half-widths of the cloud
 RATIOS = np.array([0.0, 0.03, 0.1, 0.2, 0.4, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 9.0])  # offset / spread
+MAP_RATIOS, MAP_SPREADS = (0.1, 0.35, 0.7, 1.5, 3.0, 9.0), (0.1, 0.3, 0.6, 1.0, 10.0, 100.0)
 
 
-def compute(*, neurons=2_000, points=200, seed=0, device="cpu"):
-    """Which neurons are `all_or_none`, active on < 1 % or > 99 % of the data.
+def _all_or_none(w, b, x, ratios) -> torch.Tensor:
+    """Neurons active on < 1 % or > 99 % of the points `x`, moved by each ratio: (ratios, neurons)."""
+    share = torch.stack([(w @ (x + ratio).T + b > 0).float().mean(1) for ratio in ratios])
+    return (share < 0.01) | (share > 0.99)
 
-    Axes: bias off or on, spreads, ratios, neurons.
+
+def compute(*, neurons=2_000, points=500, mapped=2_000, seed=0, device="cpu"):
+    """Which neurons are `all_or_none`: active on < 1 % or > 99 % of the data.
+
+    Axes: bias off or on, spreads, ratios, neurons. With biases, `centred` (map's spreads, mapped) and `moved`
+    (map's spreads, map's ratios, mapped): each spread has its own neurons and data.
     """
-    draws = generator(seed)
-    w, b = (uniform_(torch.empty(neurons, k), generator=draws).to(device) for k in (2, 1))
-    x = uniform_cloud(points, -1, 1, generator=draws, device=device).T
-    rows = []
-    for bias in (torch.zeros_like(b), b):
-        for spread in SPREADS:
-            share = torch.stack([(w @ (spread * (x + ratio)) + bias > 0).float().mean(1) for ratio in RATIOS])
-            rows.append((share < 0.01) | (share > 0.99))
-    return {"all_or_none": torch.stack(rows).unflatten(0, (2, len(SPREADS)))}
+
+    def drawn(draws, neurons):
+        w, b = (uniform_(torch.empty(neurons, k), generator=draws).to(device) for k in (2, 1))
+        return w, b, uniform_cloud(points, -1, 1, generator=draws, device=device)
+
+    w, b, x = drawn(generator(seed), neurons)
+    rows = [_all_or_none(w, bias / spread, x, RATIOS) for bias in (0 * b, b) for spread in SPREADS]
+    fresh, more = generator(seed, "fresh"), []
+    for spread in MAP_SPREADS:
+        w, b, x = drawn(fresh, mapped)
+        more.append(_all_or_none(w, b / spread, x, (0, *MAP_RATIOS)))
+    more = torch.stack(more)
+    return {
+        "all_or_none": torch.stack(rows).unflatten(0, (2, len(SPREADS))),
+        "centred": more[:, 0],
+        "moved": more[:, 1:],
+    }
 
 
 def predicted(ratio: np.ndarray) -> np.ndarray:
@@ -76,7 +92,7 @@ def table(result) -> dict:
 
 def _off(result) -> float:
     """Largest distance of a bias-free curve from the prediction, away from the jump at 1."""
-    away = np.abs(RATIOS - 1) > 0.05
+    away = np.abs(RATIOS - 1) > 0.16
     return float(np.abs(result["all_or_none"][0].mean(-1) - predicted(RATIOS))[:, away].max())
 
 
@@ -85,7 +101,7 @@ def caption(result) -> str:
     return (
         "**What matters is the offset relative to the spread, and the spread relative to the biases: "
         f"without biases five half-widths give one curve, within {100 * _off(result):.1f} points of the "
-        "prediction.** With biases U(−1, 1), perfectly centred data of half-width 0.01 leaves "
+        "prediction away from its jump.** With biases U(−1, 1), centred data of half-width 0.01 leaves "
         f"{percent(share[1, 0, 0])} of the neurons all-or-none. {result['all_or_none'].shape[-1]:,} neurons, "
         "weights U(−1, 1); all or nothing counts from 99 %, which is why the circles lie above the line."
     )
@@ -102,19 +118,34 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     hits = result["all_or_none"]
     collapse = float(np.abs(hits[0].mean(-1) - hits[0, 2].mean(-1)).max())
-    narrow_centred = hits[1, 0, 0]  # half-width 0.01 at offset 0
+    narrow_centred, wide_centred = hits[1, [0, -1], 0]
     wide_offset = hits[1, -1, 1]  # half-width 100 at offset 3
-    low, _ = wilson(narrow_centred)
-    yield Claim.of_fraction(
-        narrow_centred,
+    more = np.subtract(result["moved"], result["centred"][:, None], dtype=np.float64)
+    yield Claim.of_difference(
+        hits[1, 2, -1],
+        hits[1, 2, 0],
         id="relu-homogeneous",
         statement="ReLU assumes that its input is centred around zero",
         sources=("Why normalizing inputs matters for dense neural networks (post)",),
         verdict="depends",
-        measure="share of all-or-none neurons on centred data of half-width 0.01 with biases U(−1, 1)",
-        holds=low > 0.9 and wilson(wide_offset)[1] < 0.1 and collapse < 0.01 and _off(result) < 0.05,
-        finding="ReLU is positively homogeneous: without biases scale is irrelevant and only offset / spread "
-        f"counts (largest difference between two curves {percent(collapse, 1)}). Data of half-width 100 at "
-        f"an offset of 3 leaves {percent(wide_offset.mean(), 1)} all-or-none, uncentred as it is; centred "
-        "data much narrower than the biases leaves nearly all.",
+        measure="share of all-or-none neurons on U(8, 10)² minus that on U(−1, 1)², weights and biases "
+        "U(−1, 1)",
+        units="neurons, all on the same points",
+        map=Map.of_means(
+            more.swapaxes(0, 1),
+            axes={"offset (of the half-width: 1)": MAP_RATIOS, "half-width of the data": MAP_SPREADS},
+            above=0.25,
+            measure="share of all-or-none neurons minus that on the same data, centred",
+            units="neurons, all of a row on the same points",
+        ),
+        holds=wilson(narrow_centred)[0] > 0.9
+        and max(wilson(wide_offset)[1], wilson(wide_centred)[1]) < 0.1
+        and collapse < 0.01
+        and _off(result) < 0.08,
+        finding="An offset costs neurons where it exceeds the spread, and the spread is not small beside the "
+        "biases. ReLU is positively homogeneous: without biases only offset / spread counts (largest "
+        f"difference between the curves of five half-widths {percent(collapse, 1)}). At half-width 100 an "
+        f"offset of 3 leaves {percent(wide_offset.mean(), 1)} all-or-none, so large a variance alone "
+        f"{percent(wide_centred.mean(), 1)}. At half-width 0.01 {percent(narrow_centred.mean())} are "
+        "all-or-none on centred data.",
     )
