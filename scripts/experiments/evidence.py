@@ -165,7 +165,8 @@ def _map(
         np.reshape([interval(row, level=level) for row in rows], (*values.shape[:-1], 2)), -1, 0
     )
     low, high = np.minimum(low, estimates), np.maximum(high, estimates)  # rounding may not part them
-    return Map(measure, dict(axes), estimates, low, high, values.shape[-1], (above, below), units)
+    axes = {name: tuple(values) for name, values in axes.items()}
+    return Map(measure, axes, estimates, low, high, values.shape[-1], (above, below), units)
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,8 @@ def alt(result) -> str:
     return (
         "Steps to learn against the offset of the inputs, log scale. With one example a step the medians are "
         + ", ".join(f"{m:.0f}" for m in median[:, 0])
-        + " at offsets of 0, 0.5, 1, 1.7 and 3 standard deviations; with all examples "
+        + f" at offsets of {', '.join(f'{offset:.2g}' for offset in OFFSETS)} standard deviations; with all "
+        + "examples "
         + ", ".join(f"{m:.0f}" for m in median[:, -1])
         + "."
     )

@@ -125,7 +125,7 @@ def alt(result) -> str:
     old, new = ([f"{mean:.2f}" for mean in _by_layer(result, name)[0]] for name in RULES)
     return (
         "Left, the histograms of singular values of the fifth layer: with Glorot's weights they reach from "
-        "0 to almost 2, with the older rule to 1.15. Right, their means over five layers rise: "
+        "0 to almost 2, with the older rule hardly beyond 1. Right, their means over five layers rise: "
         f"{', '.join(new)} with Glorot's weights, {', '.join(old)} with the older rule."
     )
 

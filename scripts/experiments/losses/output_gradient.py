@@ -10,6 +10,8 @@ from unitgain.training import binary_cross_entropy, squared_error
 
 SHOWN = 60
 
+WORST = 0.9  # outputs above, where 0 is right
+
 
 def compute(*, points=2_000, seed=0, device="cpu"):
     """Gradients with respect to the weighted input z of a sigmoid output whose right answer is 0.
@@ -63,12 +65,12 @@ def _off(result) -> float:
 
 
 def caption(result) -> str:
-    worst = result["output"] > 0.9
+    worst = result["output"] > WORST
     squared, cross = result["gradient"][:, worst].mean(1)
     return (
-        "**The squared error pushes hardest at an output of ⅔ and lets go of the worst ones: above 0.9 its "
-        f"gradient is {squared:.2f} on average, the cross-entropy's {cross:.2f}.** Lines: the formulas; "
-        f"marks: automatic differentiation, on {len(result['output']):,} random outputs the same to "
+        "**The squared error pushes hardest at an output of ⅔ and lets go of the worst ones: above "
+        f"{WORST} its gradient is {squared:.2f} on average, the cross-entropy's {cross:.2f}.** Lines: the "
+        f"formulas; marks: automatic differentiation, on {len(result['output']):,} random outputs the same to "
         f"{_off(result):.0e}; some are drawn."
     )
 

@@ -27,6 +27,8 @@ OPTIMIZERS = {  # how, and how many times the rate for the squared error
 }
 LONG = 10  # times as many steps: it stalls
 
+OUTPUTS = 0.7, 0.9, 0.99, 0.999  # on the axis
+
 
 def _mapped(neurons: int, seed: int, device) -> torch.Tensor:
     """Steps until a ≤ ½ (losses, starts, optimizers, neurons): each neuron has its own inputs, once."""
@@ -111,13 +113,13 @@ def draw(result) -> Figure:
         ax.plot(result["z"][shown], steps[shown], mark, color=colours[key], ms=4.5, mew=0)
         ax.text(*at, name, color=colours[key], ha="right")
     ax.text(7.9, 42, "lines: predicted", ha="right")
-    ticks = np.log([0.7 / 0.3, 0.9 / 0.1, 0.99 / 0.01, 0.999 / 0.001])
+    ticks = np.array(OUTPUTS)
     ax.set(
         yscale="log",
         xlabel="output at the start, where 0 is right (logit scale)",
         ylabel="steps until it is below ½ (log)",
-        xticks=ticks,
-        xticklabels=["0.7", "0.9", "0.99", "0.999"],
+        xticks=np.log(ticks / (1 - ticks)),
+        xticklabels=[f"{tick:g}" for tick in ticks],
     )
     return fig
 
@@ -161,7 +163,8 @@ def caption(result) -> str:
 def alt(result) -> str:
     return (
         "Steps to correct a wrong output against that output, log scale. The squared error's steps rise a "
-        "hundredfold towards an output of 0.999; the cross-entropy's stay below "
+        "hundredfold towards an output of "
+        f"{OUTPUTS[-1]}; the cross-entropy's stay below "
         f"{int(result['steps'][1].max()) + 1}."
     )
 

@@ -18,6 +18,8 @@ from unitgain.initializers import normal_, uniform_
 BIASES, INPUTS = (0.0, 0.12, 0.25, 0.5, 1.0), (2, 3, 20)  # the map: where is it uniform?
 SAME = 0.05  # the largest Kolmogorov–Smirnov distance at which two distributions count as the same
 
+HALF = 0.5  # the largest share that two neurons have in common, without biases
+
 
 def _both(w: torch.Tensor, x: torch.Tensor, b: torch.Tensor | float = 0.0) -> torch.Tensor:
     """Share of the points `x` (points, inputs) that activates both neurons of a pair: (pairs,)."""
@@ -98,8 +100,8 @@ def caption(result) -> str:
     return (
         "**With two inputs and no bias, two fresh neurons share anything from none to half of centred data, "
         f"each amount about equally likely: mean {number(square.mean())}, standard deviation "
-        f"{number(square.std())}, where U(0, ½) has 0.25 and 0.144.** {len(square):,} pairs of neurons with "
-        "weights U(−1, 1), data U(−1, 1)²."
+        f"{number(square.std())}, where U(0, ½) has {number(HALF / 2)} and {number(HALF / 12**0.5)}.** "
+        f"{len(square):,} pairs of neurons with weights U(−1, 1), data U(−1, 1)²."
     )
 
 

@@ -32,7 +32,8 @@ EPOCHS = 10
 FOUR = 4.0  # times the weights, for sigmoids, whose slope at 0 is a quarter of tanh's
 EVERY = 10  # steps between two looks at the validation error
 LOOK = 400  # validation examples looked at
-TARGET = 0.12  # half the squared error of the outputs; ten outputs of 0.1 have 0.45
+CHANCE = 0.1
+TARGET = 0.12  # half the squared error of the outputs
 
 
 class Rung(NamedTuple):
@@ -202,7 +203,7 @@ def caption(result) -> str:
         f"{at_the_edge(result['validation']).sum()} of {2 * len(RUNGS)} rows the best rate is the lowest or "
         "highest tried. The error is half "
         f"the squared error of the outputs on validation digits, looked at every {EVERY} steps; "
-        "ten outputs of 0.1 have 0.45."
+        f"ten outputs of {CHANCE} have {(9 * CHANCE**2 + (1 - CHANCE) ** 2) / 2:.2f}."
     )
 
 
