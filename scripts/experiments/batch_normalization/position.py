@@ -65,9 +65,7 @@ ACTIVATIONS = {"ReLU": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
 WORSE = 0.05  # of accuracy
 
 
-def _networks(
-    sizes, replicas: tuple[int, ...], seed: int, device, arms=ARMS, activation="relu"
-) -> nn.Module:
+def _networks(sizes, replicas: tuple[int, ...], seed: int, device, arms=ARMS, activation="relu") -> nn.Module:
     """Networks (arms, *replicas), which take inputs (arms, *replicas, n, features)."""
 
     def where(arm: str, units: int, **options) -> Each:
@@ -223,9 +221,9 @@ def claims(result) -> Iterator[Claim]:
             measure="accuracy on circles, normalized before the activation minus after it",
             units="networks, each with its own data and weights",
         ),
-        finding=f"After the activation is too late once the data has left what the activation tells apart: "
+        finding="After the activation is too late once the data has left what it tells apart: "
         f"{percent(right[BEFORE])} before a ReLU and {percent(right[AFTER])} after it at [10, 10]. That "
-        f"costs, in points at offset {OFFSETS[at]:g}: {by_activation}; tanh, which the source shows, and the sigmoid "
-        "bend over a range of weighted inputs, a ReLU at one. Elsewhere before minus after is, in points "
-        f"with ReLUs: {listed}.",
+        f"costs, in points at offset {OFFSETS[at]:g}: {by_activation}; tanh, which the source shows, and the "
+        "sigmoid bend over a range of weighted inputs, a ReLU at one. Elsewhere before minus after is, in "
+        f"points with ReLUs: {listed}.",
     )
