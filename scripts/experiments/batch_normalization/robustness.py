@@ -27,7 +27,7 @@ TRIED = (0.01, 0.1, 1.0)  # rates for each σ
 HE = math.sqrt(2 / SIZES[1])  # He's σ between the hidden layers
 STEPS, BATCH = 150, 32
 GOOD = 0.8  # accuracy of a network that trains
-HIDDEN = (1, 2, 3, 5)  # the map: layers
+HIDDEN = (1, 2, 5)  # the map: layers
 WAYS = {"SGD": (SGD, (0.1, 1.0)), "Adam": (Adam, (0.003, 0.03))}  # and the rates tried
 SPREADS = (1e-3, 1e-2, 0.1, 1.0, 10.0)  # σ, a decade apart
 MORE = 0.5  # decades
@@ -41,7 +41,10 @@ def _gained(parts: Split, way: str, hidden: int, networks: int, seed: int, devic
     model = side_by_side(kinds, sizes, replicas=replicas, **options)
     for layer in model.layers:
         layer.weight.data *= torch.tensor(SPREADS, device=device).view(-1, 1, 1, 1, 1)
-    rate, how = torch.tensor(rates)[:, None], {"steps": STEPS, "batch": BATCH, "optimizer": optimizer}
+    rate, how = (
+        torch.tensor(rates)[:, None],
+        {"steps": STEPS, "batch": BATCH, "optimizer": optimizer},
+    )
     descend(model, parts.train, rate, seed=seed, **how)
     model.eval()
     return torch.stack([score(model, parts.validation), score(model, parts.train)])
