@@ -21,9 +21,9 @@ from unitgain.models import MLP
 SIZES = (64, 32, 32, CLASSES)
 RATE, BATCH = 0.3, 32
 STEPS = 300
-SERVED = (2, 4, 8, 18, 40, 128)  # images that are predicted together
+SERVED = (2, 4, 9, 20, 40, 128)  # images that are predicted together
 SHOWN = (1, 2, 5, 10)  # different digits that they may show
-ROUNDS = 512  # images of each kind that are served to a network
+ROUNDS = 1024  # images of each kind that are served to a network
 WORSE = 0.06  # of accuracy
 MOMENTUMS = (0.1, 0.01)
 MOMENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # batches seen
