@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, between, mean_interval, number
+from experiments.evidence import Claim, Map, between, mean_interval, number
 from experiments.trials import generator, mlps, standardized
 from unitgain.datasets import digits
 from unitgain.layers import BatchNorm
@@ -16,13 +16,22 @@ from unitgain.models import MLP
 WIDTH, HIDDEN = 100, 4
 POSITIONS = {"before": "weighted inputs", "after": "a ReLU's outputs"}
 PLACES = ("A pixel", "A unit's weighted input", "A unit's output")
+LAYERS = (1, 2, 4, 10)  # the map: is there a layer whose shape it changes?
+FED = {  # the inputs and the place of the normalization
+    "digits, before ReLU": ("digits", "before"),
+    "digits, after ReLU": ("digits", "after"),
+    "normal inputs, before ReLU": ("normal", "before"),
+}
+TAKEN = 0.5  # of the skew
 SMALLEST = 1e-6  # variance of a unit that is not taken for constant
 
 
-def compute(*, networks=20, seed=0, device="cpu"):
+def compute(*, networks=20, mapped=6, seed=0, device="cpu"):
     """`skew` and excess `kurtosis` (positions, in and out, networks, units) of the last hidden layer's
     normalization over all images, before training; `mean` and `var` of what comes out (positions, networks,
     units); what varies at all is `alive` (positions, networks, units).
+
+    `shapes`: the median |skew| of the units that vary (in and out, LAYERS, FED, mapped).
 
     `example` (in and out, places, images): what a pixel, a weighted input and an output become. `normal`:
     the mean |skew| of as many normal numbers.
@@ -35,7 +44,7 @@ def compute(*, networks=20, seed=0, device="cpu"):
     for position in POSITIONS:
         kind = {"normalization": "batch", "position": position, "weight": "he_normal"}
         model = mlps((64, *[WIDTH] * HIDDEN, 10), networks, seed=seed, device=device, **kind)
-        ways = _around(model, x)
+        ways = _around(model, x)[-1]
         skew, kurtosis = zip(*map(_shape, ways), strict=True)
         found["skew"].append(torch.stack(skew))
         found["kurtosis"].append(torch.stack(kurtosis))
@@ -44,21 +53,38 @@ def compute(*, networks=20, seed=0, device="cpu"):
         found["alive"].append(ways[0].var(-1) > SMALLEST)
         unit = _typical(skew[0][0])
         examples.append(tuple(way[0, unit] for way in ways))
+    fed = {"digits": x, "normal": torch.randn(x.shape, generator=generator(seed, "data")).to(device)}
+    shapes = [_shapes(fed[name], position, mapped, seed) for name, position in FED.values()]
     normal = torch.randn(200, len(x), generator=generator(seed), dtype=torch.float64)
     return {
         **{key: torch.stack(rows) for key, rows in found.items()},
         "example": torch.stack([torch.stack([way.double() for way in one]) for one in examples], 1).detach(),
         "normal": _shape(normal)[0].abs().mean(),
+        "shapes": torch.stack(shapes, 2),
     }
 
 
+def _shapes(x: torch.Tensor, position: str, networks: int, seed: int) -> torch.Tensor:
+    """Median |skew| before and after the normalizations of LAYERS: (in and out, layers, networks)."""
+    sizes = (x.shape[-1], *[WIDTH] * max(LAYERS), 10)
+    kind = {"normalization": "batch", "position": position, "weight": "he_normal"}
+    around = _around(mlps(sizes, networks, seed=seed, device=x.device, **kind), x)
+    skews = torch.stack([torch.stack([_shape(way)[0].abs() for way in around[i - 1]]) for i in LAYERS], 1)
+    return torch.where(skews > 0, skews, torch.nan).nanmedian(-1).values
+
+
 @torch.no_grad()
-def _around(model: MLP, x: torch.Tensor) -> list[torch.Tensor]:
-    """What the last normalization receives, and what it passes on: (networks, units, images) each."""
-    seen: list[torch.Tensor] = []
-    model.normalizations[-1].register_forward_hook(lambda _, arriving, out: seen.extend((*arriving, out)))
+def _around(model: MLP, x: torch.Tensor) -> list[list[torch.Tensor]]:
+    """What each normalization receives, and what it passes on: (networks, units, images) each."""
+    seen: list[list[torch.Tensor]] = []
+
+    def keep(_, arriving, out) -> None:
+        seen.append([arriving[0].double(), out.double()])
+
+    for norm in model.normalizations:
+        norm.register_forward_hook(keep)
     model(x)
-    return [one.double() for one in seen]
+    return seen
 
 
 def _shape(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -164,9 +190,10 @@ def alt(result) -> str:
 
 def claims(result) -> Iterator[Claim]:
     before, after = _typical_skew(result)
-    low, _ = mean_interval(before)
     alive = result["alive"]
     mean, var = np.abs(result["mean"][alive]).max(), np.abs(result["var"][alive] - 1).max()
+    arriving, leaving = result["shapes"]
+    noise = leaving[0, list(FED).index("normal inputs, before ReLU")].mean()
     yield Claim.of_mean(
         before,
         id="bn-gaussian",
@@ -176,13 +203,22 @@ def claims(result) -> Iterator[Claim]:
         verdict="refuted",
         measure="median |skewness| of a layer's units behind batch normalization, before training; mean over "
         "networks",
-        holds=low > 5 * result["normal"]
-        and mean_interval(after)[0] > low
+        units="networks, each with its own weights; all images",
+        map=Map.of_ratios(
+            leaving,
+            arriving,
+            axes={"hidden layer": LAYERS, "inputs, and where it stands": tuple(FED)},
+            below=TAKEN,
+            measure="median |skewness| behind batch normalization over that before it",
+            units="networks, each with its own weights; the same inputs",
+        ),
+        holds=mean_interval(before)[0] > 5 * result["normal"]
         and _changed(result) < 1e-3
         and mean < 1e-3
         and var < 0.05,
         finding="Mean and variance become 0 and 1; the shape stays. Every unit keeps its skew and kurtosis, "
         f"to {number(_changed(result), 1)}; a normal distribution would show a |skew| of "
         f"{number(result['normal'], 1)} on as many images. Behind a ReLU, half of whose outputs are 0, the "
-        f"typical skew is {number(after.mean(), 2)}.",
+        f"typical skew is {number(after.mean(), 2)}. Only what arrives normal leaves as normal: on normal "
+        f"inputs the first layer's weighted inputs show {number(noise, 1)}.",
     )
