@@ -105,7 +105,7 @@ def _lost(networks: int, seed: int, device) -> torch.Tensor:
     return torch.stack(rows, 1)
 
 
-def compute(*, networks=10, mapped=16, seed=0, device="cpu"):
+def compute(*, networks=10, mapped=10, seed=0, device="cpu"):
     """`accuracy` on fresh examples, in evaluation mode: (tasks, arms, networks), each with data of its own.
 
     `extreme` is the share of first-layer ReLUs, before training, that are on for more than 99 % or less than

@@ -52,8 +52,8 @@ def caption(result) -> str:
         f"{large} with randn, {glorot} with Glorot's and {he} with He's.** Each curve is the histogram of "
         "one layer, the first on top, scaled to equal height; over the panels the root mean square in the "
         f"last layer, thin lines: predicted. With tanh, randn drives {percent(_saturated(result))} of the "
-        f"last activations beyond ±{AXES[0].bins[-2]:.2f}. {result['rms'].shape[-1]} networks of {ladder.WIDTH} units a layer, "
-        "inputs N(0, 1). Only PyTorch's default has biases; they keep its activations from falling further."
+        f"last activations beyond ±{AXES[0].bins[-2]:.2f}. {result['rms'].shape[-1]} networks of "
+        f"{ladder.WIDTH} units a layer, inputs N(0, 1). Only PyTorch's default has biases; they keep its activations from falling further."
     )
 
 

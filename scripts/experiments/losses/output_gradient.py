@@ -70,8 +70,8 @@ def caption(result) -> str:
     return (
         "**The squared error pushes hardest at an output of ⅔ and lets go of the worst ones: above "
         f"{WORST} its gradient is {squared:.2f} on average, the cross-entropy's {cross:.2f}.** Lines: the "
-        f"formulas; marks: automatic differentiation, on {len(result['output']):,} random outputs the same to "
-        f"{_off(result):.0e}; some are drawn."
+        f"formulas; marks: automatic differentiation, on {len(result['output']):,} random outputs the same "
+        f"to {_off(result):.0e}; some are drawn."
     )
 
 

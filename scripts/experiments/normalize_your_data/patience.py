@@ -55,7 +55,7 @@ def _sigmoids(networks: int, moments: int, seed: int, device) -> torch.Tensor:
     return torch.stack([learned[units, min(steps, longest)] for units, steps in PATIENCE.values()], dim=1)
 
 
-def compute(*, networks=100, mapped=60, moments=7, seed=0, device="cpu"):
+def compute(*, networks=60, mapped=40, moments=7, seed=0, device="cpu"):
     """Which networks have `learned` by the first of MOMENTS: (activations, raw or not, moments, networks).
 
     For the map, which `sigmoids` have: (OFFSETS, PATIENCE, networks).
