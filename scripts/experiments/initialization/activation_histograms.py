@@ -53,7 +53,8 @@ def caption(result) -> str:
         "one layer, the first on top, scaled to equal height; over the panels the root mean square in the "
         f"last layer, thin lines: predicted. With tanh, randn drives {percent(_saturated(result))} of the "
         f"last activations beyond ±{AXES[0].bins[-2]:.2f}. {result['rms'].shape[-1]} networks of "
-        f"{ladder.WIDTH} units a layer, inputs N(0, 1). Only PyTorch's default has biases; they keep its activations from falling further."
+        f"{ladder.WIDTH} units a layer, inputs N(0, 1). Only PyTorch's default has biases; they keep its "
+        "activations from falling further."
     )
 
 
