@@ -375,6 +375,7 @@ def test_a_card_and_its_row():
     assert '<span class="ug-number">−0.500</span> [−0.600, −0.400], n = 12,345 | share | one set-up |' in row
     assert row.count("|") == 7
     made = mapped([ON, OFF, OPEN], {"offset": [1, 2, 3]})
+    assert "0.00 [−0.380, 0.380]" in cards.card(claim(estimate=-2e-7, interval=[-0.38, 0.38]))
     summary = cards.summary([claim(), claim(), claim(map=made), claim(interval=None)])
     assert summary.startswith(
         "4 claims measured: 0 confirmed, 4 depend on a condition, 0 refuted. Tried on a map"
@@ -413,13 +414,13 @@ OFFSETS, KINDS = [1, 3, 10, 100], ["ReLU", "tanh", "SELU", "GELU"]
         (
             [[ON, ON, ON], [ON, OFF, ON], [OFF, OFF, ON], [OFF, OFF, ON]],
             {"offset": OFFSETS, "units": [2, 8, 32]},
-            "Along offset: holds up to 3, fails from 10 (2); holds up to 1, fails from 3 (8); "
-            "holds throughout (32).",
+            "Along offset: holds up to 3, fails from 10 (units 2); holds up to 1, fails from 3 (units 8); "
+            "holds throughout (units 32).",
         ),
         (
             [[ON, ON], [ON, ON], [OFF, OFF], [OFF, OFF]],
             {"offset": OFFSETS, "units": [2, 8]},
-            "Along offset: holds up to 3, fails from 10 (2, 8).",
+            "Along offset: holds up to 3, fails from 10 (units 2, 8).",
         ),
     ],
 )
@@ -445,6 +446,20 @@ def test_a_map_is_a_table_in_marks_and_words():
         assert part in card
     assert maps.words(made).replace("|", "&#124;") in cards.ledger([claim(map=made)])
     assert "| exact |" in cards.ledger([claim(exact=True, interval=None, within=1e-12)])
+
+
+@pytest.mark.parametrize(
+    ("estimates", "side", "shown"),
+    [
+        ([0.4, 0.26, -0.0013], [None, 0.1], ["0.40", "0.26", "0.00"]),
+        ([0.85, 0.94, 1.0], [None, 0.9], ["0.85", "0.94", "1.00"]),
+        ([2.5, 12, 31], [None, 5], ["2", "12", "31"]),
+        ([2e-9, 0.013, 9.4], [None, 1e-3], ["2.0 × 10⁻⁹", "0.013", "9.4"]),
+    ],
+)
+def test_the_numbers_of_a_map_have_as_many_decimals_as_its_bound_needs(estimates, side, shown):
+    made = mapped([ON] * 3, {"offset": [1, 2, 3]}, estimate=estimates, side=side)
+    assert re.findall(r"</span> (.*?)</td>", maps.strip(made)) == shown
 
 
 @pytest.mark.parametrize(

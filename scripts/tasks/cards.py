@@ -80,10 +80,13 @@ def measured(claim: Mapping) -> str:
         rounding = "" if claim["within"] is None else f", rounding: {number(claim['within'], 1)}"
         return f"≤ {number(claim['estimate'], 2)}{rounding}"
     low, high = claim["interval"]
+    estimate = claim["estimate"]
+    if abs(estimate) < 1e-3 * (high - low):
+        estimate = 0.0  # but for rounding
     digits = next(
         (d for d in range(3, 7) if number(low, d) != number(high, d)), 3
     )  # 0.500 [0.500, 0.500] says less
-    return f"{number(claim['estimate'], digits)} {between((low, high), digits)}"
+    return f"{number(estimate, digits)} {between((low, high), digits)}"
 
 
 def _icon(verdict: str) -> str:

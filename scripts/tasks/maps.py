@@ -73,12 +73,10 @@ def _rows(made: Mapping, key: str) -> list:
 
 def _places(made: Mapping) -> int | None:
     """Decimals that give the largest number two digits and the bound one; None if the numbers span more."""
-    numbers = np.abs(made["estimate"])
-    if numbers.min() > 0 and numbers.max() > 300 * numbers.min():
+    numbers, ends = np.abs(made["estimate"]), [abs(end) for end in made["side"] if end]
+    if np.min(made["estimate"]) > 0 and numbers.max() > max(300 * numbers.min(), 30 * max(ends, default=0)):
         return None
-    ends = [abs(end) for end in made["side"] if end]
-    digits = [2 - len(f"{numbers.max():.0f}") if numbers.max() >= 1 else 1 - _exponent(numbers.max())]
-    return max(0, *digits, *(-_exponent(end) for end in ends))
+    return max(0, 1 - _exponent(numbers.max() / 2), *(-_exponent(end) for end in ends))
 
 
 def _exponent(value: float) -> int:
@@ -115,7 +113,8 @@ def words(made: Mapping) -> str:
     where: dict[str, list[str]] = {}
     for value, row in zip(rows, _rows(made, "cells"), strict=True):
         where.setdefault(_along(columns, row), []).append(shown(value))
-    parts = [text + (f" ({', '.join(values)})" if rest else "") for text, values in where.items()]
+    name = f"{rest[0][0]} " if rest and not isinstance(rows[0], str) else ""
+    parts = [text + (f" ({name}{', '.join(values)})" if rest else "") for text, values in where.items()]
     return f"Along {across}: {'; '.join(parts)}."
 
 
