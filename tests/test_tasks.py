@@ -422,6 +422,11 @@ OFFSETS, KINDS = [1, 3, 10, 100], ["ReLU", "tanh", "SELU", "GELU"]
             {"offset": OFFSETS, "units": [2, 8]},
             "Along offset: holds up to 3, fails from 10 (units 2, 8).",
         ),
+        (
+            [[ON, ON], [ON, ON], [OFF, OFF], [OFF, OFF]],
+            {"offset": OFFSETS, "start": ["He, layer 1", "He, layer 3"]},
+            "Along offset: holds up to 3, fails from 10 (He, layer 1 / He, layer 3).",
+        ),
     ],
 )
 def test_a_map_in_words(states, axes, says):

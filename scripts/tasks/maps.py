@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,7 +114,8 @@ def words(made: Mapping) -> str:
     for value, row in zip(rows, _rows(made, "cells"), strict=True):
         where.setdefault(_along(columns, row), []).append(shown(value))
     name = f"{rest[0][0]} " if rest and not isinstance(rows[0], str) else ""
-    parts = [text + (f" ({name}{', '.join(values)})" if rest else "") for text, values in where.items()]
+    between = " / " if any("," in str(row) for row in rows) else ", "
+    parts = [text + (f" ({name}{between.join(values)})" if rest else "") for text, values in where.items()]
     return f"Along {across}: {'; '.join(parts)}."
 
 
@@ -144,6 +145,8 @@ def _along(columns: list, states: list[str]) -> str:
     return ", ".join(texts)
 
 
-def _listed(words: Iterable[str]) -> str:
+def _listed(words: Sequence[str]) -> str:
     *others, last = words
+    if any("," in word for word in words):
+        return " / ".join(words)
     return f"{', '.join(others)} and {last}" if others else last
