@@ -89,7 +89,7 @@ def caption(result) -> str:
     return (
         "**Counting active units of a fresh network hides the problem: on average "
         f"{centred.mean():.2f} of {WIDTH} are active on centred data and {shifted.mean():.2f} at "
-        "U(8, 10).** What changes is that they are the same "
+        "U(8, 10).** What changes is that they are nearly the same "
         "units for every point: within a network the count varies from point to point by "
         f"{within['centred']:.2f} (standard deviation) centred, by {within['shifted']:.2f} shifted. "
         f"{len(centred):,} networks, {centred.shape[1]} points each, weights and biases U(−1, 1)."
@@ -132,10 +132,11 @@ def claims(result) -> Iterator[Claim]:
         and max(highs) < 0.52
         and frozen["shifted"] > frozen["centred"] + 0.2
         and late[10] < late[0] - 0.05,
-        finding="As long as the network is fresh: weights are as likely $w$ as $-w$. There the count is the "
-        f"wrong thing to watch: at U(8, 10) {percent(frozen['shifted'])} of the networks have exactly the "
-        f"same number of active units for every point, against {percent(frozen['centred'])} centred (mean "
-        f"share centred {number(share['centred'].mean())}). Training on data far from 0 then switches units "
-        f"off for good: after {MOMENTS[-1]} steps of Adam at learning rate {LEARNING_RATE} "
-        f"{percent(late[10])} are active at [10, 10], {percent(late[0])} on centred circles.",
+        finding="Only before training: weights are as likely $w$ as $-w$. Training changes it if the data "
+        f"lies far from 0: after {MOMENTS[-1]} steps of Adam at learning rate {LEARNING_RATE} "
+        f"{percent(late[10])} are active at [10, 10], {percent(late[0])} on centred circles. And before "
+        "training the count does not show whether units tell points apart: at U(8, 10) "
+        f"{percent(frozen['shifted'])} of the networks have exactly the same number of active units for "
+        f"every point, centred {percent(frozen['centred'])} (mean share centred "
+        f"{number(share['centred'].mean())}).",
     )

@@ -92,8 +92,8 @@ def _extreme(share: np.ndarray) -> np.ndarray:
 def caption(result) -> str:
     zero, random = result["zero_bias"], result["random_bias"]
     return (
-        f"**Centred data activates a fresh neuron on half of its points: {percent(zero.mean(), 1)} ± "
-        f"{percent(zero.std(), 1)} with zero biases.** With biases drawn from U(−1, 1) the mean stays at "
+        f"**On U(−1, 1)² a fresh neuron without a bias is active for half of the points: "
+        f"{percent(zero.mean(), 1)} ± {percent(zero.std(), 1)}.** With biases from U(−1, 1) the mean is "
         f"{percent(random.mean(), 1)}, but single neurons scatter by ± {percent(random.std(), 1)}, and "
         f"{percent(_extreme(random).mean(), 1)} are already on for more than 99 % of the points or fewer "
         f"than 1 %. ±: standard deviation over {len(zero):,} neurons; weights U(−1, 1), {result['points']} "
@@ -140,11 +140,10 @@ def claims(result) -> Iterator[Claim]:
         and wilson(_extreme(random))[0] > 0.1
         and extreme[wide][-1] < 0.01
         and near[skewed][0] < 0.5,
-        finding="Without biases, and if the data lies alike on both sides of 0: each such neuron is within "
-        f"ten points of one half. Of skewed data, centred as it is, only {percent(near[skewed][0])} of the "
-        f"neurons with two inputs see about half, and {percent(near[skewed_wide][0])} of those with twenty. "
-        "Biases as wide as the weights leave "
+        finding="It turns with the biases. Biases as wide as the weights leave "
         f"{percent(extreme[square][-1])} all-or-none on U(−1, 1)², {percent(extreme[normal][-1])} on two "
         f"normal inputs, {percent(extreme[wide][-1])} on twenty: more inputs make a larger sum, beside which "
-        "the bias is small.",
+        "the bias is small. Without biases each neuron is within ten points of one half if the data lies "
+        f"alike on both sides of 0. If it is skewed, {percent(near[skewed][0])} of the neurons with two "
+        f"inputs see about half, and {percent(near[skewed_wide][0])} of those with twenty.",
     )

@@ -146,11 +146,11 @@ def claims(result) -> Iterator[Claim]:
         and outgoing.min() > 0.999
         and result["incoming"][result["h"] == 0].max() == 0
         and mean[ROWS[3]][0] > mean[ROWS[1]][0] + 0.1,
-        finding=r"On which weights, and on how many examples. The incoming weights' gradient is "
-        r"$\delta\, v\, f'(z)\, x$: input, error, outgoing weight and slope. It is the outgoing weight whose "
-        rf"gradient is $\delta\, h$ (smallest correlation {outgoing.min():.4f}), and only for one example: "
-        "over one of each class the errors have opposite signs, and the correlation is "
-        f"{number(mean[ROWS[0]][1], 2)}. Training makes units with large outgoing weights large themselves, "
-        f"which lifts the incoming weights' correlation to {number(mean[ROWS[3]][0], 2)} after {STEPS} steps "
-        "from small weights. What survives of the statement: no activation, no gradient, for both.",
+        finding=r"For the outgoing weight, and for one example: its gradient is $\delta\, h$ (smallest "
+        f"correlation {outgoing.min():.4f}). Over one example of each class the errors have opposite signs, "
+        f"and the correlation is {number(mean[ROWS[0]][1], 2)}. The incoming weights' gradient is "
+        r"$\delta\, v\, f'(z)\, x$: error, outgoing weight, slope and input. Training from small weights "
+        "makes units with large outgoing weights large themselves, which lifts its correlation with "
+        f"the activation to {number(mean[ROWS[3]][0], 2)} after {STEPS} steps. For both: no "
+        "activation, no gradient.",
     )

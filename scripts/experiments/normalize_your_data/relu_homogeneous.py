@@ -143,9 +143,9 @@ def claims(result) -> Iterator[Claim]:
         and collapse < 0.01
         and _off(result) < 0.08,
         finding="An offset costs neurons where it exceeds the spread, and the spread is not small beside the "
-        "biases. ReLU is positively homogeneous: without biases only offset / spread counts (largest "
-        f"difference between the curves of five half-widths {percent(collapse, 1)}). At half-width 100 an "
-        f"offset of 3 leaves {percent(wide_offset.mean(), 1)} all-or-none, so large a variance alone "
-        f"{percent(wide_centred.mean(), 1)}. At half-width 0.01 {percent(narrow_centred.mean())} are "
-        "all-or-none on centred data.",
+        "biases. Large data alone costs none: at half-width 100 "
+        f"{percent(wide_centred.mean(), 1)} are all-or-none centred, and {percent(wide_offset.mean(), 1)} at "
+        f"an offset of 3. At half-width 0.01 {percent(narrow_centred.mean())} are so on centred data. "
+        "ReLU is positively homogeneous: without biases only offset / spread counts (largest difference "
+        f"between the curves of five half-widths {percent(collapse, 1)}).",
     )

@@ -182,12 +182,11 @@ def claims(result) -> Iterator[Claim]:
             units="networks with two such units or more, each with its own points and weights",
         ),
         holds=pairs["parallel"].mean() > 0.8 and pairs["apart"].mean() > 0.5 and line[usual] > 0.5,
-        finding="Not where networks start and train as usual. Gradient descent moves each unit in proportion "
-        f"to its own outgoing weight: by {number(pairs['moved'].mean())} on average, mostly along one line "
-        f"(mean |cos| of two units' moves {number(pairs['parallel'].mean())}), some forward and some back, "
-        f"and they end {number(pairs['after'].mean())} apart where they began "
-        f"{number(pairs['before'].mean())} apart. Adam moves all by steps of one size. If those outgrow "
-        "small first weights, and one class is so much the larger that it pulls all units one way, they do "
-        f"become the same: {number(line[small], 2)} of their size apart if they start at {SCALES[small]:g} "
-        f"times Glorot's weights, {number(line[usual], 2)} if they start at these.",
+        finding="Not from the usual first weights. Gradient descent moves each unit in proportion to its own "
+        f"outgoing weight, mostly along one line (mean |cos| {number(pairs['parallel'].mean())}), some "
+        f"forward and some back: pairs that began {number(pairs['before'].mean())} apart end "
+        f"{number(pairs['after'].mean())} apart. They do become the same if Adam's steps, of one size for "
+        "all, outgrow small first weights, and one class is so much the larger that it pulls all units one "
+        f"way: {number(line[small], 2)} of their size apart from {SCALES[small]:g} times Glorot's weights, "
+        f"{number(line[usual], 2)} from these.",
     )

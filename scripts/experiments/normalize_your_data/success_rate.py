@@ -155,8 +155,8 @@ def caption(result) -> str:
         f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 succeed, and {percent(standardized, 1)} "
         "on the same data standardized; of the ReLU, tanh and sigmoid networks with 8 units "
         f"{_range(wide_raw)}, and {_range(wide_standardized)}.** Success: accuracy above "
-        f"{percent(LEARNED)} on fresh points after {STEPS} steps of Adam; the best of as many logistic "
-        f"regressions reaches {percent(result['logistic'].max())} at best. {result['logistic'].size:,} "
+        f"{percent(LEARNED)} on fresh points after {STEPS} steps of Adam; of as many logistic "
+        f"regressions the best reaches {percent(result['logistic'].max())}. {result['logistic'].size:,} "
         "networks a point, each with data and first weights of its own; bars and bands: 95 % intervals "
         "(Wilson)."
     )
@@ -194,9 +194,10 @@ def claims(result) -> Iterator[Claim]:
             units=units,
         ),
         holds=logistic.max() < LEARNED and np.median(result["standardized"][0, 0]) - np.median(shifted) > 0.2,
-        finding=f"At [10, 10] the median accuracy is {np.median(shifted):.3f}, against "
-        f"{np.median(logistic):.3f} for logistic regression and "
-        f"{np.median(result['standardized'][0, 0]):.3f} for the same networks on standardized data. Closer "
-        f"to 0 they do better: after {LONGER[-1]} steps the mean lead is {signed(gap[near, -1])} points at "
-        f"[{FARTHER[near]:g}, {FARTHER[near]:g}], {signed(gap[far, -1])} at [10, 10].",
+        finding=f"It turns with the offset: after {LONGER[-1]} steps the network leads by a mean of "
+        f"{signed(gap[near, -1])} points at [{FARTHER[near]:g}, {FARTHER[near]:g}], by "
+        f"{signed(gap[far, -1])} at [10, 10]. There, after {STEPS} steps, its median accuracy is "
+        f"{np.median(shifted):.3f}, that of logistic regression {np.median(logistic):.3f}, and that "
+        "of the same networks on standardized data "
+        f"{np.median(result['standardized'][0, 0]):.3f}.",
     )

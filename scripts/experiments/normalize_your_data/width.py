@@ -148,11 +148,11 @@ def claims(result) -> Iterator[Claim]:
         ),
         holds=mean_interval(centred[3] - shifted[3])[0] > HELPS / 2
         and np.median(centred[2]) > np.median(shifted[3]),
-        finding=f"32 units in one layer gain {gain[near, 1]:.2f} at [10, 10] and {gain[far, 1]:.2f} at "
-        f"[{OFFSETS[far]:g}, {OFFSETS[far]:g}]: among many units some happen to switch inside the data, and "
-        f"the farther out, the fewer. Two layers of 8 gain {gain[near, 2]:.2f} at [10, 10]. Normalizing buys "
-        f"more: centred, 8 units reach a median of {np.median(centred[2]):.3f}, 32 units at [10, 10] "
-        f"{np.median(shifted[3]):.3f}.",
+        finding=f"It turns with the distance: 32 units in one layer gain {gain[near, 1]:.2f} at [10, 10] and "
+        f"{gain[far, 1]:.2f} at [{OFFSETS[far]:g}, {OFFSETS[far]:g}]. Among many units some happen to switch "
+        f"inside the data, and the farther out, the fewer. Two layers of 8 gain {gain[near, 2]:.2f} at "
+        f"[10, 10]. Normalizing buys more: centred, 8 units reach a median of {np.median(centred[2]):.3f}, "
+        f"32 units at [10, 10] {np.median(shifted[3]):.3f}.",
     )
     enclosed = centred[0] > ENCLOSED
     best = result["best"].mean(-1)
@@ -178,10 +178,10 @@ def claims(result) -> Iterator[Claim]:
         and best[:, 0].max() < 0.99
         and centred[1].max() > 0.99
         and median_interval(centred[2])[0] > 0.99,
-        finding="What two ReLUs mark off has an open side, and the ring crosses it. What that costs depends "
-        f"on how far out the ring lies: the best of {STARTS} networks gets {percent(best[here, 0])} right "
-        f"where the outer radius is {RADII[here]:g} times the inner, as everywhere else in this chapter, "
-        f"{percent(best[there, 0])} at {RADII[there]:g} times and {percent(best[-1, 0])} at "
+        finding="It turns with the distance of the ring, and with a third ReLU. What two ReLUs mark off has "
+        f"an open side, which the ring crosses: the best of {STARTS} networks gets "
+        f"{percent(best[here, 0])} right where the outer radius is {RADII[here]:g} times the inner, as in "
+        f"this chapter, {percent(best[there, 0])} at {RADII[there]:g} times, {percent(best[-1, 0])} at "
         f"{RADII[-1]:g} times. Three ReLUs can close it: at {RADII[here]:g} times their best get "
         f"{percent(best[here, 1])}, those of eight {percent(best[here, 2])}.",
     )
