@@ -216,10 +216,9 @@ def claims(result) -> Iterator[Claim]:
         and abs(learned[-1].mean() / theory[1] - 1) < 0.05
         and of_learned[0] > 10 * high
         and slower[0] > 100,
-        finding=f"Predicted is {theory[0]:.0f}. It grows with the square of the offset and with the number "
-        "of "
-        f"features; a single feature whose bias is right has one weight and nothing to condition. Centred, "
-        f"it is {held[0].mean():.2f} (predicted: 1), so the "
-        f"offset costs {number(times, 2)} times the steps. A bias that is learned too makes it worse: "
+        finding="It grows with the square of the offset and with the number of features, so that many "
+        "features bear only a small one. A single feature whose bias is right has one weight and nothing to "
+        f"condition. Predicted is {theory[0]:.0f}; centred, it is {held[0].mean():.2f} (predicted: 1), so "
+        f"the offset costs {number(times, 2)} times the steps. A bias that is learned too makes it worse: "
         f"{number(learned[-1].mean())} {between(of_learned)}, predicted {theory[1]:,.0f}.",
     )

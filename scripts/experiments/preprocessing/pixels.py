@@ -189,11 +189,11 @@ def claims(result) -> Iterator[Claim]:
         holds=min(mean_interval(row)[0] for row in share[:2, RAW]) > 0.9
         and max(mean_interval(row)[1] for row in share[:2, DIVIDED:].reshape(-1, share.shape[-1])) < 0.2
         and min(mean_interval(row)[0] for row in cost[:2]) > 0.1,
-        finding=f"With sigmoids {percent(share[1, RAW].mean())}. Small first weights avoid it as well: more "
-        f"than half are saturated from {least[0]:g} times those of Glorot's rule on with tanh, from "
-        f"{least[1]:g} with sigmoids. Divided by 255 it is "
-        f"{percent(share[0, DIVIDED].mean())} and {percent(share[1, DIVIDED].mean())}, standardized with "
-        f"one mean and one standard deviation, as in the book, {percent(share[0, WHOLE].mean())} and "
+        finding="Unless the first weights are small: more than half are saturated from "
+        f"{least[0]:g} times those of Glorot's rule on with tanh, from {least[1]:g} with sigmoids. At "
+        f"Glorot's own, sigmoids have {percent(share[1, RAW].mean())}. Divided by 255 it is "
+        f"{percent(share[0, DIVIDED].mean())} and {percent(share[1, DIVIDED].mean())}; standardized with one "
+        f"mean and one standard deviation, as in the book, {percent(share[0, WHOLE].mean())} and "
         f"{percent(share[1, WHOLE].mean())}: here a division is enough. Raw pixels cost tanh "
         f"{_points(cost[0])} of accuracy, sigmoids {_points(cost[1])}, and ReLU, off no more often than "
         f"before, {_points(cost[2])}.",

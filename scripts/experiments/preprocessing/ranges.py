@@ -209,8 +209,8 @@ def claims(result) -> Iterator[Claim]:
         and max(held[1:].max(), learned[2].max()) < 1.5
         and learned[1].max() < 4,
         finding=f"On [0, 1] it is {number(learned[0, two].mean())}, predicted "
-        f"{number(predicted(FEATURES)[1, 0, two])}, and it grows with the number of features: "
-        f"{FEATURES[-1]} of them have {number(learned[0, -1].mean())}. The range from −1 to 1 leaves at most "
+        f"{number(predicted(FEATURES)[1, 0, two])}, and it grows with the number of features: with "
+        f"{FEATURES[-1]} it is {number(learned[0, -1].mean())}. The range from −1 to 1 leaves at most "
         f"{number(learned[1].max(), 2)}, standardizing at most {number(learned[2].max(), 2)}. Networks learn "
         f"on [0, 1] too, but take at least {number(times.min(), 2)} times the steps, and at least "
         f"{number(times[:, -1].min(), 2)} times with Adam: its rate for each weight does not undo an offset "

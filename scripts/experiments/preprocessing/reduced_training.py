@@ -200,9 +200,9 @@ def claims(result) -> Iterator[Claim]:
             units=units,
         ),
         holds=mean_interval(lag[-1, 0])[1] < -10 and training[ENOUGH] < 0.1,
-        finding=f"About as well is within {number(-AS_WELL, 1)} points. With {COUNTS[-1]} components it is "
-        f"{_points(lag[-1, -1])}; {COUNTS[FEW]} are too few, {_points(lag[-1, FEW])}. A pass in training "
-        f"takes {percent(training[ENOUGH])} of the multiply-adds with {COUNTS[ENOUGH]}. Answering takes "
-        f"{percent(answering[ENOUGH])} if a new image is projected first, and all of them folded into the "
-        "first layer.",
+        finding=f"It turns with the number of components; about as well is within {number(-AS_WELL, 1)} "
+        f"points. With {ROWS[-1]} digits {COUNTS[-1]} give {_points(lag[-1, -1])}, and {COUNTS[FEW]} are too "
+        f"few, {_points(lag[-1, FEW])}. A pass in training takes {percent(training[ENOUGH])} of the "
+        f"multiply-adds with {COUNTS[ENOUGH]}. Answering takes {percent(answering[ENOUGH])} if a new image "
+        "is projected first, and no fewer than on pixels if the projection is folded into the first layer.",
     )

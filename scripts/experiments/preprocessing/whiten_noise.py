@@ -213,12 +213,11 @@ def claims(result) -> Iterator[Claim]:
         and mean_interval(steeper[0])[0] > 30
         and mean_interval(steeper[-1])[1] < mean_interval(steeper[0])[0] / 4
         and _off(result) < 0.05,
-        finding=f"It is {percent(share[0].mean(), 2)} of the raw patches. Where all directions are as loud, "
-        f"there is nothing to exaggerate: on independent columns the share grows "
-        f"{number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. The last direction's "
-        "noise is "
-        f"multiplied by {number(steeper[0].mean())} times as much as the first one's, and by "
-        f"{number(steeper[-1].mean())} times with the largest epsilon. 1/√(λ + ε) predicts each to within "
+        finding="Where directions differ in variance, and the noise is weaker than the data. It is "
+        f"{percent(share[0].mean(), 2)} of the raw patches. On independent columns, all as loud, its share "
+        f"grows {number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. The last "
+        f"direction's noise is multiplied by {number(steeper[0].mean())} times as much as the first one's, "
+        f"by {number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts each to within "
         f"{percent(_off(result), 1)}. An epsilon has the squared unit of the data: beside the smallest "
         f"variance here, {number((result['predicted'][0, -1] ** -2).mean())}, the $10^{{-5}}$ of the notes "
         "is nothing.",

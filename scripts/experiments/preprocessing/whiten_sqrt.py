@@ -136,8 +136,8 @@ def claims(result) -> Iterator[Claim]:
         units=f"tables, {len(result['mixed'])} of them mixed at random, the others patches of two "
         "photographs",
         holds=mean_interval(ratio)[0] > 10 and np.allclose(ratio, _ratio(result["before"])),
-        finding="The notes' code takes the root, and is right. Their words are a slip of naming: they divide "
-        'by "the eigenvalues", and a comment calls so the roots of the covariance\'s singular values, which '
-        "are its eigenvalues. Divided by those themselves, patches are no whiter than before: the largest "
-        f"variance is {number(ratio.mean())} times the smallest, and was so, in reverse order.",
+        finding="The notes' code takes the root, and is right. Their words are a slip of naming: the text "
+        'divides by "the eigenvalues", and a comment in the code gives their name to the roots. Divided by '
+        f"the eigenvalues themselves, patches are no whiter than before: the largest variance is "
+        f"{number(ratio.mean())} times the smallest, as it was, but in reverse order.",
     )
