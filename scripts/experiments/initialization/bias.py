@@ -167,10 +167,10 @@ def claims(result) -> Iterator[Claim]:
         and adds[1].max() < 0.02
         and without[-1, 0].mean() < 0.6
         and (where.cells[0, -1], where.cells[-1, 0]) == ("holds", "holds"),
-        finding="With He's weights the bias changes next to nothing. It raises the share of active pairs "
-        f"from {percent(none[0], 1)} to {percent(small[0], 1)}, as weighted inputs spread over more than ±1. "
-        f"And on at least one of {COUNTS[-1]} examples {percent(some[0, -1].mean())} of the first layer's "
-        f"units fire with it, {percent(without[0, -1].mean())} without. With weights 0.01 · randn the signal "
-        f"is soon smaller than the bias: in layer {LAYERS}, {percent(some[-1, 0].mean())} of the units fire "
-        f"on any one example, {percent(without[-1, 0].mean())} without.",
+        finding=f"With He's weights it changes next to nothing: on at least one of {COUNTS[-1]} examples "
+        f"{percent(some[0, -1].mean())} of the first layer's units fire with it, "
+        f"{percent(without[0, -1].mean())} without, and the share of active pairs rises from "
+        f"{percent(none[0], 1)} to {percent(small[0], 1)}. It matters where the signal is smaller than "
+        f"the bias: with weights 0.01 · randn, {percent(some[-1, 0].mean())} of the units of layer "
+        f"{LAYERS} fire on any one example, {percent(without[-1, 0].mean())} without.",
     )

@@ -236,15 +236,14 @@ def _selu(result) -> Claim:
         and np.abs(mean.mean()) < 0.02
         and np.abs(settled - 1).max() < 0.1
         and told[raw, hundred] > told[raw, ten],
-        finding=f"For inputs of mean 0 it does: the mean is {number(mean.mean(), 1)} "
-        f"{between(mean_interval(mean), 1)}, and from input variances 10 and 0.1 the layers after the "
-        f"{SETTLED}th have variance {number(settled[0])} and {number(settled[2])}. But inputs of mean "
-        f"{shown(OFFSETS[raw])} look alike: in layer 10 a unit's variance over the examples is "
-        f"{number(told[raw, ten], 2)}, in layer 100 {number(told[raw, hundred], 2)}. The theorem asks that "
-        f"the weights of a unit add up to 0; random ones do not. Made to, they leave "
-        f"{number(told[raw, centred], 2)} in layer 10. And it needs width: of "
-        f"{[*ROWS.values()][narrow][1]} units, with inputs of mean {shown(OFFSETS[0])}, layer 100 has "
-        f"{number(told[0, narrow], 2)}.",
+        finding="In wide layers, for inputs of mean 0: from variances 10 and 0.1 the layers after the "
+        f"{SETTLED}th have variance {number(settled[0])} and {number(settled[2])}, and the mean is "
+        f"{number(mean.mean(), 1)} {between(mean_interval(mean), 1)}. But inputs of mean "
+        f"{shown(OFFSETS[raw])} look alike at first: a unit's variance over them is "
+        f"{number(told[raw, ten], 2)} in layer 10, {number(told[raw, hundred], 2)} in layer 100. With "
+        f"weights that add up to 0 in each unit, as the theorem asks, {number(told[raw, centred], 2)} is "
+        f"left in layer 10. And layers of {[*ROWS.values()][narrow][1]} units are too narrow: layer 100 "
+        f"has {number(told[0, narrow], 2)}.",
     )
 
 
@@ -272,11 +271,11 @@ def _lecun(result) -> Claim:
         and normal < 0.8
         and abs(normal / first.mean() - 1) < 0.05
         and _variance(result, LECUN, DEPTH) < 0.6,
-        finding=f"At 1 the function is {number(at_1, 5)}, as designed, and so variance 1 passes if all "
-        "weighted inputs are 1 or −1. Random weights make them normal. The variance is then the mean of "
-        f"f(z)² and not f(1)²: large z lose more than small ones gain, and {number(first.mean(), 2)} is "
-        f"left. Layer after layer it settles at {number(_variance(result, LECUN, DEPTH))}, the variance that "
-        f"does pass. To keep variance 1, multiply the weights by the gain, {number(gain('lecun_tanh'))}.",
+        finding=f"At 1 the function is {number(at_1, 5)}, as designed: variance 1 passes if all weighted "
+        "inputs are 1 or −1. Random weights make them normal; then large ones lose more than small ones "
+        f"gain, and {number(first.mean(), 2)} is left. Layer after layer the variance settles at "
+        f"{number(_variance(result, LECUN, DEPTH))}, which does pass. To keep variance 1, multiply the "
+        f"weights by the gain, {number(gain('lecun_tanh'))}.",
     )
 
 
@@ -306,9 +305,9 @@ def _tanh(result) -> Claim:
         holds=mean_interval(last)[1] < 0.02
         and _off(result, TANH) < 0.3
         and np.abs(left[:, 0] / rule[:, 0] - 1).max() < 0.2,
-        finding=f"While the signal is small, tanh is linear: from input variance {small:g}, layer {deep} "
-        f"still has {percent(left[-2, 0])} of it. From variance 1 it falls as 1/(2 · layer): at layers "
-        f"{', '.join(map(str, depths))} it is {listed}, where the rule says {expected}. From a variance q, "
-        "half is lost after about 1/(2q) layers. That is slow, unlike the exponential fall of too small "
-        "weights: the smaller the signal, the more linear is tanh.",
+        finding="From a variance q, half is lost after about 1/(2q) layers: the smaller the signal, the "
+        f"more linear is tanh. From {small:g}, layer {deep} still has {percent(left[-2, 0])} of it. From "
+        f"1 the variance falls as 1/(2 · layer): at layers {', '.join(map(str, depths))} it is {listed}, "
+        f"where the rule says {expected}. That is slow: weights that are too small shrink it "
+        "exponentially.",
     )

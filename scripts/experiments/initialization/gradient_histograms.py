@@ -144,11 +144,10 @@ def claims(result) -> Iterator[Claim]:
         and abs(keras - math.sqrt(0.5)) < 0.05
         and abs(wide[0] - 2) < 0.2
         and abs(2 * wide[2] / wide[1] - 1) < 0.1,
-        finding=f"Between layers of equal width, measured {estimate:.3f}; 1/√6 is {SIXTH:.3f}. In general it "
-        "is that times the root of outputs over inputs, and half of that for a convolution with stride 2. "
-        f"With four times as many outputs: {wide[0]:.2f} times 1/√6 for nn.Linear, {wide[1]:.2f} for "
-        f"nn.Conv2d, {wide[2]:.2f} with stride 2. All draw U(−1/√n, 1/√n), of variance 1/(3n), the rule that "
-        "Glorot and Bengio found wanting. Keras's default, Glorot's uniform weights and biases of 0, "
-        "multiplies by "
-        f"{keras:.3f}, predicted {math.sqrt(0.5):.3f}; He's weights by {he:.3f}.",
+        finding=f"Between layers of equal width they do: measured {estimate:.3f}; 1/√6 is {SIXTH:.3f}. "
+        "Otherwise it is 1/√6 times the root of outputs over inputs, and half of that for a convolution "
+        f"with stride 2. With four times as many outputs it is {wide[0]:.2f} times 1/√6 for nn.Linear, "
+        f"{wide[1]:.2f} for nn.Conv2d, {wide[2]:.2f} with stride 2. Keras's default, Glorot's uniform "
+        f"weights and biases of 0, multiplies by {keras:.3f}, predicted {math.sqrt(0.5):.3f}; He's "
+        f"weights by {he:.3f}.",
     )

@@ -206,9 +206,9 @@ def claims(result) -> Iterator[Claim]:
         holds=off < 1e-9 and low > 10 and abs(measured / predicted - 1) < CLOSE,
         finding=f"With orthogonal weights every singular value is 1 to within {number(off, 1)}, at every "
         f"depth. With Gaussian ones the largest is 10 to the power {number(decades.mean())} "
-        f"{between((low, high))} times the smallest after {DEPTHS[-1]} layers. The product itself, in "
-        f"float64, shows a power of {number(seen, 2)} only: rounding hides the small values, and the product "
-        f"of the inverses brings them out. Few inputs to wide layers are another matter: from "
-        f"{INPUTS[0]} inputs to {WIDTH} units, {LAYERS[-2]} Gaussian layers leave directions within a factor "
-        f"of {number(few[0, -2], 2)}; from {INPUTS[-3]}, {LAYERS[0]} layers do not, {number(few[-3, 0], 2)}.",
+        f"{between((low, high))} times the smallest after {DEPTHS[-1]} layers; the product in float64 "
+        f"shows a power of {number(seen, 2)} only, as rounding hides the small ones. Few inputs to wide "
+        f"layers are spread less: from {INPUTS[0]} inputs to {WIDTH} units, {LAYERS[-2]} Gaussian layers "
+        f"leave directions within a factor of {number(few[0, -2], 2)}; from {INPUTS[-3]}, {LAYERS[0]} "
+        f"layers spread them by {number(few[-3, 0], 2)}.",
     )

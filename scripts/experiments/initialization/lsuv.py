@@ -217,10 +217,10 @@ def claims(result) -> Iterator[Claim]:
         and tight[2] > tight[4],
         finding=f"It depends on how closely a batch can know the variance. Within {shown(TOLERANCES[0])}, "
         f"ReLU networks take {number(tight[0], 2)} with batches of {BATCHES['relu'][0]} and "
-        f"{number(tight[2], 2)} with {BATCHES['relu'][2]}, counted up to {MOST}; tanh, which bounds what an "
-        f"example can add, takes {number(tight[3], 2)} and {number(tight[4], 2)}. On one batch one is "
-        "enough, exactly: biases are 0, so a layer's outputs are proportional to its weights. On digits it "
-        f"has not seen, variances then lie within {percent(_off(result, 'fresh'))} of 1. Variance 1 is not "
-        f"all: of a sigmoid's last layer {number(_left(result, 'sigmoid'), 1)} of it tells digits apart, of "
-        f"tanh's {number(_left(result, 'tanh'), 2)}.",
+        f"{number(tight[2], 2)} with {BATCHES['relu'][2]}, counted up to {MOST}; tanh, whose outputs are "
+        f"bounded, takes {number(tight[3], 2)} and {number(tight[4], 2)}. If one batch serves all layers, "
+        "one rescaling is enough, exactly; on new digits the variances then lie within "
+        f"{percent(_off(result, 'fresh'))} of 1. Variance 1 is not all: in a sigmoid's last layer "
+        f"{number(_left(result, 'sigmoid'), 1)} of it tells digits apart, in tanh's "
+        f"{number(_left(result, 'tanh'), 2)}.",
     )

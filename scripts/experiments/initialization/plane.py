@@ -194,11 +194,11 @@ def claims(result) -> Iterator[Claim]:
         and high < (1 + CLOSE) * theory
         and ends[0][1] < 1 < ends[2][0]
         and np.abs(rows.mean(-1) / expected - 1).max() < CLOSE,
-        finding=f"The theory's critical variance is {number(theory)}. At {named} it says that a layer "
-        f"multiplies the squared gradient by {', '.join(number(e) for e in expected)}; measured "
-        f"{', '.join(number(row.mean()) for row in rows)}, in networks of {WIDTH} units a layer. At "
-        f"{WEIGHTS[NAMED[0]]:g} the interval is {between(ends[0])}, at {WEIGHTS[NAMED[-1]]:g} "
-        f"{between(ends[-1])}. The theory is that of infinite width: at {WIDTHS[1]} units the measured "
-        f"critical variance is {number(narrow[1], 2)} times the theory's, at {WIDTHS[-1]} it is "
-        f"{number(narrow[-1])} times.",
+        finding=f"In wide layers: with {WIDTHS[-1]} units the measured critical variance is "
+        f"{number(narrow[-1])} times the theory's, with {WIDTHS[1]} units {number(narrow[1], 2)} times. "
+        f"In layers of {WIDTH} units and at weight variances of {named} the theory, whose critical "
+        f"variance is {number(theory)}, says that a layer multiplies the squared gradient by "
+        f"{', '.join(number(e) for e in expected)}; measured "
+        f"{', '.join(number(row.mean()) for row in rows)}. At {WEIGHTS[NAMED[0]]:g} the interval is "
+        f"{between(ends[0])}, at {WEIGHTS[NAMED[-1]]:g} {between(ends[-1])}.",
     )

@@ -191,10 +191,9 @@ def claims(result) -> Iterator[Claim]:
             units="networks, each with its own weights",
         ),
         holds=high < 0.1 and wide > 1 and measured[NARROW, -1, 1] > 1 and _off(result) < 0.05,
-        finding="Unless the layers are few or wide. A layer multiplies the signal by σ√(n/2) with ReLU, by "
-        "σ√n where the activation is linear near 0, as tanh is. At 100 units with ReLU that is "
-        f"{estimate:.3f}, which leaves "
-        f"{_left_of_the_signal(result, 100)} after {DEPTH} layers; at 25,600 units by "
+        finding="Unless the layers are few or wide. A layer multiplies the signal by σ√(n/2) with ReLU, "
+        f"by σ√n where the activation is linear near 0, as tanh is. For 100 ReLUs that is {estimate:.3f}, "
+        f"which leaves {_left_of_the_signal(result, 100)} after {DEPTH} layers; for 25,600 it is "
         f"{measured[WIDE, 0, 0]:.2f}. With randn instead, 100 units multiply it by "
         f"{number(measured[NARROW, -1, 0])}.",
     )

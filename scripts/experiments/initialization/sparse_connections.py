@@ -224,11 +224,11 @@ def claims(result) -> Iterator[Claim]:
         and abs(result["few"][-1].mean() * INPUTS[-1] / FEW - 1) < 0.5
         and np.ptp(result["connections"][0]) == 0
         and lag[1] < 5,
-        finding="It does if the ten are counted for each unit. torch.nn.init.sparse_ counts them for each "
-        f"input: its units get {_spread(result, 1)}, and over the same range of inputs the variance grows "
-        f"{number(theirs.mean())}-fold. Nor does it where only {FEW} inputs of an example are not 0, as with "
-        f"the words of a text: with {INPUTS[-1]:,} inputs {number(result['few'][-1].mean(), 2)} of the "
-        f"variance is left, as most units miss them. Sparse networks end {number(_lag(result).mean(), 2)} "
-        f"points {between(lag, 2)} of accuracy behind full ones. The count alone is no rule: the weights "
-        "also need variance 1/10, for ReLU 2/10, not that of “a small Gaussian”.",
+        finding="It does if ten are counted for each unit and the inputs are not mostly 0. "
+        f"torch.nn.init.sparse_ counts ten for each input: its units get {_spread(result, 1)}, and over "
+        f"the same range of inputs the variance grows {number(theirs.mean())}-fold. Where only {FEW} of "
+        f"{INPUTS[-1]:,} inputs are not 0, as with the words of a text, most units miss them, and "
+        f"{number(result['few'][-1].mean(), 2)} of the variance is left. The weights need variance 1/10, "
+        f"for ReLU 2/10. On the digits sparse networks end {number(_lag(result).mean(), 2)} points "
+        f"{between(lag, 2)} of accuracy behind full ones.",
     )

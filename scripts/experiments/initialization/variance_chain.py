@@ -252,12 +252,12 @@ def claims(result) -> Iterator[Claim]:
         and one[1] > 0.997
         and third[1] < 0.75
         and abs(half - math.sqrt(0.5)) < 0.01,
-        finding="They keep the mean square, which is the variance if the inputs have mean 0; behind inputs "
-        f"of mean {OFFSETS[-2]:g} and standard deviation 1 the variance of the sums is "
-        f"{result['variance'][-2].mean():.2f}. Through linear layers, measured {linear:.3f} a layer. With "
-        f"ReLU the same weights multiply by {half:.3f}, "
-        f"predicted 1/√2 = {math.sqrt(0.5):.3f}, so that after {DEPTH} layers {number(half**DEPTH, 2)} is "
-        "left: the rule is for layers without activation, or with one that is linear near 0 as tanh.",
+        finding="They keep the mean square, which is the variance if the inputs have mean 0: behind "
+        f"inputs of mean {OFFSETS[-2]:g} and standard deviation 1 the variance of the sums is "
+        f"{result['variance'][-2].mean():.2f}. A linear layer multiplies the signal by {linear:.3f}. One "
+        f"of ReLUs multiplies it by {half:.3f}, predicted 1/√2 = {math.sqrt(0.5):.3f}, and after {DEPTH} "
+        f"of them {number(half**DEPTH, 2)} is left: the rule is for layers without activation, or with "
+        "one that is linear near 0, as tanh is.",
     )
     yield Claim(
         id="he",
@@ -289,12 +289,11 @@ def claims(result) -> Iterator[Claim]:
         and middle[1] < middle[0] < 1
         and 0.75 < measured / predicted < 1.33
         and 0.75 < rms(result["gradient"][1, :, 0])[0] < 1.33,
-        finding=f"On average over the networks: measured {he:.3f} a layer. Among deep, narrow networks a few "
-        "large signals carry that average, and the median network keeps less, the less the deeper it is for "
-        f"its width. With {WIDTHS[3]} units it keeps {middle[0]:.2f} of the signal through {DEPTHS[2]} "
-        f"layers, {middle[1]:.2f} through {DEPTHS[-1]}. He's example has ten convolutions of 64 to 512 "
-        f"channels: by his equation 14 the gradient shrinks 1/{number(predicted, 5)} from the tenth to the "
-        "second with "
-        f"weights of size 0.01; measured 1/{number(measured, 3)}. With his weights "
-        f"{rms(result['gradient'][1, :, 0])[0]:.2f} of it is left.",
+        finding=f"On average over the networks it holds: measured {he:.3f} a layer. Where they are narrow "
+        "and deep, a few large signals carry that average, and the median network keeps less: with "
+        f"{WIDTHS[3]} units {middle[0]:.2f} of the signal through {DEPTHS[2]} layers, {middle[1]:.2f} "
+        f"through {DEPTHS[-1]}. In He's example, ten convolutions with weights of size 0.01, the gradient "
+        f"shrinks from the tenth to the second to 1/{number(predicted, 5)} by his equation 14, to "
+        f"1/{number(measured, 3)} as measured. With his weights {rms(result['gradient'][1, :, 0])[0]:.2f} "
+        "of it is left.",
     )

@@ -204,11 +204,10 @@ def claims(result) -> Iterator[Claim]:
         and np.median(moved[ALIKE], -1).min() > 0.1
         and wilson(apart[ALIKE] < SAME)[0] > 0.95
         and wilson(apart[RANDOM] > SAME)[0] > 0.9,
-        finding=f"In {same.sum()} of {same.size}, if the biases start equal, too. With tanh and ReLU every "
-        "gradient but the last bias's is then exactly 0, and nothing else has moved after "
-        f"{len(result['path'][0]) - 1} steps. With a sigmoid the weights move, all units alike, so a layer's "
-        "weights stay of rank 1; so they do from weights of 0.5 with tanh. What is random elsewhere breaks "
-        "the symmetry: the biases of nn.Linear do for all three functions, dropout for sigmoids only. "
-        f"Accuracy from 0: {percent(right[0])} with tanh, {percent(right[1])} with a sigmoid; from random "
-        f"weights {percent(right[RANDOM])}.",
+        finding=f"In {same.sum()} of {same.size}, if the biases start equal, too. Random biases, as "
+        "nn.Linear's, break the symmetry for all three functions; dropout does for sigmoids only. From "
+        "weights and biases of 0, tanh and ReLU have a gradient of exactly 0 for all but the last bias, "
+        f"and nothing else has moved after {len(result['path'][0]) - 1} steps; a sigmoid's weights move, "
+        f"all units alike. Accuracy from 0: {percent(right[0])} with tanh, {percent(right[1])} with a "
+        f"sigmoid; from random weights {percent(right[RANDOM])}.",
     )
