@@ -245,8 +245,9 @@ def claims(result) -> Iterator[Claim]:
         ),
         holds=np.abs(result["gap"] / result["expected"] - 1)[:, :4].max() < 0.15
         and mean_interval(refitted[-1] - kept[-1])[0] > 0.1,
-        finding=f"It depends on the company. {SERVED[-1]} images of all digits at a time lose {few} points; "
-        f"{SERVED[-1]} images of one digit lose {one}, down to "
+        finding="It depends on which images are predicted together. "
+        f"{SERVED[-1]} images of all digits at a time lose {few} points; {SERVED[-1]} images of one digit "
+        f"lose {one}, down to "
         f"{percent(result['served'][-1, 0].mean())}. Evaluation mode has its own conditions: the running "
         "statistics must have arrived, and the data must be as in training: after a drift the accuracy is "
         f"{percent(kept[-1].mean())}, refitted {percent(refitted[-1].mean())}.",

@@ -221,9 +221,9 @@ def claims(result) -> Iterator[Claim]:
             measure="accuracy on circles, normalized before the activation minus after it",
             units="networks, each with its own data and weights",
         ),
-        finding="After the activation is too late once the data has left what it tells apart: "
-        f"{percent(right[BEFORE])} before a ReLU and {percent(right[AFTER])} after it at [10, 10]. That "
-        f"costs, in points at offset {OFFSETS[at]:g}: {by_activation}; tanh, which the source shows, and the "
-        "sigmoid bend over a range of weighted inputs, a ReLU at one. Elsewhere before minus after is, in "
-        f"points with ReLUs: {listed}.",
+        finding="After a ReLU is too late once the data has left what the units tell apart: at [10, 10] "
+        f"the accuracy is {percent(right[BEFORE])} before and {percent(right[AFTER])} after it. Before "
+        f"minus after at offset {OFFSETS[at]:g}, in points: {by_activation}; a ReLU bends at one weighted "
+        "input, tanh, which the source shows, and the sigmoid over a range of them. In the other tasks, "
+        f"with ReLUs: {listed}.",
     )

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts
-from experiments.evidence import between, mean_interval, percent
+from experiments.evidence import between, mean_interval, number, percent
 from experiments.trials import descend, generators, score, stacked
 from unitgain.datasets import Examples
 from unitgain.initializers import uniform_
@@ -149,7 +149,7 @@ def table(result) -> dict:
 
 def _with_interval(shares: np.ndarray) -> str:
     low, high = mean_interval(shares)
-    return f"{percent(shares.mean())} {between((100 * low, 100 * high), 2)}"
+    return f"{number(100 * shares.mean(), 2)}\u00a0% {between((100 * low, 100 * high), 2)}"
 
 
 def caption(result) -> str:
