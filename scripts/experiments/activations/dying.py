@@ -214,6 +214,7 @@ def claims(result) -> Iterator[Claim]:
         finding=f"It takes inputs off centre, which push all of a unit's examples the same way. On pixels "
         f"from 0 to 1 {percent(share[-1].mean())} are dead at rate {RATES[-1]:g}; at rate {RATES[best]:g}, "
         f"where the accuracy is best, it is {percent(share[best, 1::2].mean())} {between(proper, 2)}, before "
-        f"training {percent(result['born'][0].mean())}. On standardized pixels rates that are too high kill "
-        f"{percent(result['most'][0].max())} at most: there the network fails in other ways.",
+        f"training {percent(result['born'][0].mean())}. On standardized pixels at most "
+        f"{percent(result['most'][0].max())} die at any rate tried: too high a rate "
+        "breaks the network in other ways.",
     )

@@ -232,16 +232,12 @@ def claims(result) -> Iterator[Claim]:
         and slow[0] > 3
         and of_whole[0] > slow[1]
         and ratio(result["fixed"][1, -1], result["fixed"][0, -1])[1][1] < of_whole[0] / 2,
-        finding=(
-            f"The zig-zag is real: with one example a step {percent(one_sign[1, 0].mean())} of the gradients "
-            f"have one sign (centred: {percent(one_sign[0, 0].mean())}), and {percent(turn[1, 0].mean())} of "
-            f"the steps turn back against the one before ({percent(turn[0, 0].mean())}). With all {EXAMPLES} "
-            f"in a step and a quarter of the best rate, {percent(result['slow_turn'][1, -1].mean())} turn "
-            f"back. But batches save ever fewer steps the further out the inputs lie: at an offset of "
-            f"{FURTHER[0]:g} all {EXAMPLES} take {number(made.estimate[0, 1], 2)} times the steps of one "
-            f"example, at {FURTHER[-1]:g} {number(made.estimate[-1, 1], 2)} times. So against centred inputs "
-            f"the cost is higher with batches: {number(whole, 2)} times the steps where all inputs are "
-            f"positive. Most of it lies with the bias: held at its right value, it leaves {fixed[0]}, "
-            f"{fixed[1]} and {fixed[2]} times the steps with 1, 8 and all {EXAMPLES}."
-        ),
+        finding="Batches soften it close to centre, and ever less further out: at an offset of "
+        f"{FURTHER[0]:g} all {EXAMPLES} take {number(made.estimate[0, 1], 2)} times the steps of one "
+        f"example, at {FURTHER[-1]:g} {number(made.estimate[-1, 1], 2)} times. The zig-zag is real: with "
+        f"one example a step {percent(one_sign[1, 0].mean())} of the gradients have one sign (centred: "
+        f"{percent(one_sign[0, 0].mean())}), and {percent(turn[1, 0].mean())} of the steps turn back "
+        f"({percent(turn[0, 0].mean())}). With all {EXAMPLES} positive inputs cost {number(whole, 2)} "
+        "times the steps of centred ones, mostly by the bias: held at its right value, it leaves "
+        f"{fixed[0]}, {fixed[1]} and {fixed[2]} times with 1, 8 and all {EXAMPLES}.",
     )

@@ -312,15 +312,13 @@ def claims(result) -> Iterator[Claim]:
             units=f"regressions of {ROWS} rows, each with its own data; the order of the rows is the same",
         ),
         holds=ratio(one, batch)[1][1] < 0.5 and updates[0] > 10,
-        finding=(
-            f"On the digits it is quicker in examples processed, {number(few, 2)} passes instead of "
-            f"{number(passes, 2)}, and slower in updates, {many:,.0f} instead of {number(passes, 2)}. Which "
-            "counts depends on how many examples the machine passes in the time of one. On noisy regressions "
-            f"with {ROWS} rows, one at a time, stochastic descent takes "
-            f"{number(ratio(by_the_clock[0, 0], 1)[0], 2)} times the time of batch descent to {LEFT[0]:g} of "
-            f"the loss, but {number(ratio(by_the_clock[0, -1], 1)[0], 2)} times to {LEFT[-1]:g}: the nearer "
-            "the least loss, the smaller the rate that its noise allows."
-        ),
+        finding="It depends on what you count and how near you want to come. On the digits it takes "
+        f"fewer passes over the examples, {number(few, 2)} instead of {number(passes, 2)}, and more "
+        f"updates, {many:,.0f} instead of {number(passes, 2)}. On a machine that passes one example at a "
+        f"time, on noisy regressions with {ROWS} rows, it takes "
+        f"{number(ratio(by_the_clock[0, 0], 1)[0], 2)} times the time of batch descent to {LEFT[0]:g} of "
+        f"the loss, but {number(ratio(by_the_clock[0, -1], 1)[0], 2)} times to {LEFT[-1]:g}: the nearer "
+        "the least loss, the smaller the rate that its noise allows.",
     )
     whole, piece, _ = _kilobytes(result)
     other = result["pieces"][:, list(NORMALIZATIONS).index("batch")]

@@ -218,11 +218,12 @@ def claims(result) -> Iterator[Claim]:
             units=units,
         ),
         holds=wilson(always)[0] > 0.95,
-        finding=f"Of a quadratic with all examples a step it is sharp: after {STEPS} steps the median "
-        f"distance, by the first one, is {number(near[0], 2)} at {2 * BELOW:g}/λ and {number(far[0], 2)} at "
-        f"{2 * ABOVE:g}/λ. With momentum {MOMENTA[-1]:g} the limit is {2 * (1 + MOMENTA[-1]):g}/λ: "
-        f"{number(near[-1], 2)} below and {number(far[-1], 2)} above it. Single examples bear only "
-        f"{number(limit['linear'][0], 2)} of it, with momentum {number(limit['linear, β = 0.9'][0], 2)}. "
-        "A network leaves the place where λ was measured: all examples a step, one of 16 sigmoids bears "
-        f"{number(limit['16 sigmoids'][-1], 2)} times that rate.",
+        finding=f"For a quadratic with all examples a step it is sharp: after {STEPS} steps the median "
+        f"distance, by the first one, is {number(near[0], 2)} at {2 * BELOW:g}/λ and {number(far[0], 2)} "
+        f"at {2 * ABOVE:g}/λ. With momentum {MOMENTA[-1]:g} the limit is {2 * (1 + MOMENTA[-1]):g}/λ: "
+        f"{number(near[-1], 2)} below and {number(far[-1], 2)} above it. With one example a step the loss "
+        f"falls only up to {number(limit['linear'][0], 2)} times the limit, with momentum "
+        f"{number(limit['linear, β = 0.9'][0], 2)} times. A network leaves the place where λ was "
+        "measured: with all examples a step, one of 16 sigmoids bears "
+        f"{number(limit['16 sigmoids'][-1], 2)} times the limit.",
     )

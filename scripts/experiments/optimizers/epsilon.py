@@ -192,13 +192,11 @@ def claims(result) -> Iterator[Claim]:
             units=units,
         ),
         holds=off < 1e-3 and abs(plain) < 1e-3 and result["tiny"][0] > 50 * result["tiny"][1],
-        finding=(
-            f"It stands there in Keras's RMSprop; PyTorch and Adam's paper add it outside. A gradient that "
-            f"stays at 10⁻² gets the same step, to {percent(plain, 3)}; one that stays at 10⁻⁶ a step of "
-            f"{outside} learning rates with 10⁻⁸ outside and {inside} inside. In networks trained on the "
-            f"digits few gradients stay small: with ε = 10⁻⁸ the place matters to {share[1e-8]} of the "
-            f"weights after {DRAWN} steps, with Keras's 10⁻⁷ to {share[1e-7]}. In RMSprop's first step, when "
-            f"S is small, it is {percent(_other(result, 1e-8, 1).mean())} and "
-            f"{percent(_other(result, 1e-7, 1).mean())}."
-        ),
+        finding="It depends on how small ε and the gradients are. A gradient that stays at 10⁻² gets the "
+        f"same step, to {percent(plain, 3)}; one that stays at 10⁻⁶ a step of {outside} learning rates "
+        f"with ε = 10⁻⁸ outside and {inside} inside. In networks trained on the digits ε's place matters "
+        f"to {share[1e-8]} of the weights after {DRAWN} steps, with 10⁻⁷ to {share[1e-7]}; in RMSprop's "
+        f"first step, when S is small, to {percent(_other(result, 1e-8, 1).mean())} and "
+        f"{percent(_other(result, 1e-7, 1).mean())}. Keras's RMSprop has its 10⁻⁷ inside, PyTorch and "
+        "Adam's paper have ε outside.",
     )

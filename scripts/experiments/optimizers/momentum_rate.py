@@ -191,11 +191,11 @@ def claims(result) -> Iterator[Claim]:
             units=units,
         ),
         holds=off.max() < 0.01 and first > NEAR and best > usual,
-        finding="The factor holds in the long run, as the sources say; it does not count the first steps. "
-        f"From rest, at κ = {CONDITIONS[AT]}, a tenth takes {number(first, 2)} times the steps that it "
-        f"predicts, {10.0 ** -POWERS[DRAWN]:g} takes {number(longer[DRAWN, AT].mean(), 2)} times as many, 32 "
-        f"powers of ten {number(later, 2)} times: the distance shrinks like t times the factor to the power "
-        f"t. At κ = {CONDITIONS[-1]:,} a tenth takes {best:.0f} steps, but {usual:.0f} with β = {USUAL:g}: "
-        "the best β is not the best for a short run. Far out no quadratic is further off the factor than "
-        f"{percent(off.max(), 1)}, with momentum or without.",
+        finding="The factor holds in the long run, as the sources say; it does not count the first "
+        f"steps. From rest, at κ = {CONDITIONS[AT]}, a tenth of the distance takes {number(first, 2)} "
+        f"times the steps that it predicts, {10.0 ** -POWERS[DRAWN]:g} "
+        f"{number(longer[DRAWN, AT].mean(), 2)} times, 32 powers of ten {number(later, 2)} times. So the "
+        f"best β is not the best for a short run: at κ = {CONDITIONS[-1]:,} a tenth takes {best:.0f} "
+        f"steps, but {usual:.0f} with β = {USUAL:g}. Far out no quadratic is further off the factor than "
+        f"{percent(off.max(), 1)}.",
     )

@@ -342,14 +342,14 @@ def claims(result) -> Iterator[Claim]:
         and apart(mean_interval(passes[0]), mean_interval(steps[0]))
         and apart(mean_interval(passes[1]), mean_interval(steps[1]))
         and _off(result) < 0.05,
-        finding="It depends on the range that is searched. Over four powers of ten the rate leads with both "
-        f"optimizers ({_percent(shares[adam], 'rate')} with Adam). Over one power of ten with good rates the "
+        finding="It depends on the range that is searched. Over four powers of ten the rate leads with "
+        f"both optimizers ({_percent(shares[adam], 'rate')} with Adam). Over one, of good rates, the "
         f"batch size leads ({_percent(shares['sgd', 'near'], 'batch')} and "
-        f"{_percent(shares['adam', 'near'], 'batch')}): in a fixed number of passes it decides how many "
-        f"steps there are. Over two powers the share of SGD's rate less the next is "
-        f"{signed(100 * passes[1].mean(), 0)} points, and {signed(100 * steps[1].mean(), 0)} where all batch "
-        f"sizes take {STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: above a "
-        f"rate of {_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden layers get "
-        f"most digits wrong, {percent(shallow.mean())} of those with {DEPTHS[0]}. β₁, β₂ and ε can be left "
-        f"alone, as the list says: each takes part in {percent(max(least, 0), 1)} at most.",
+        f"{_percent(shares['adam', 'near'], 'batch')}), as with a fixed number of passes it sets the "
+        "number of steps. Over two, the share of SGD's rate less the next is "
+        f"{signed(100 * passes[1].mean(), 0)} points, and {signed(100 * steps[1].mean(), 0)} where all "
+        f"batch sizes take {STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: "
+        f"above a rate of {_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden "
+        f"layers get most digits wrong, {percent(shallow.mean())} with {DEPTHS[0]}. β₁, β₂ and ε can be "
+        f"left alone: each takes part in {percent(max(least, 0), 1)} at most.",
     )

@@ -260,13 +260,12 @@ def claims(result) -> Iterator[Claim]:
         holds=abs(hits.mean() - expected) < 0.12
         and apart(mean_interval(few[at]), mean_interval(many[at]))
         and mean_interval(many[at])[1] < SURE,
-        finding=f"They try one: the formula gives {expected:.3f}, whatever the number of hyper-parameters, "
-        f"and {hits.sum()} of our {len(hits)} searches did. It counts trials and knows no landscape. To find "
-        "it among the sixty takes validation examples: the network that validates best is one of the best "
-        f"{percent(TOP)} in {percent(np.mean(many[at]))} of the searches on {result['examples']} examples "
-        f"and in {percent(np.mean(few[at]))} on {FEW}; one of the best {percent(BEST[at + 2])} in "
-        f"{percent(np.mean(many[at + 2]))} and {percent(np.mean(few[at + 2]))}. And the best are those of "
-        "the ranges that you have drawn from: too wide a range makes them worse. In ours the best "
-        f"{percent(TOP)} begin at an accuracy of "
+        finding=f"They try one: the formula gives {expected:.3f}, whatever the number of "
+        f"hyper-parameters, and {hits.sum()} of our {len(hits)} searches did. To find it among the sixty "
+        f"takes validation examples: the network that validates best is one of the best {percent(TOP)} in "
+        f"{percent(np.mean(many[at]))} of the searches on {result['examples']} examples and in "
+        f"{percent(np.mean(few[at]))} on {FEW}; one of the best {percent(BEST[at + 2])} in "
+        f"{percent(np.mean(many[at + 2]))} and {percent(np.mean(few[at + 2]))}. And they are the best of "
+        f"the ranges searched: in ours the best {percent(TOP)} begin at an accuracy of "
         f"{number(np.quantile(result['fresh'][..., :RANDOM], 1 - TOP), 3)}.",
     )
