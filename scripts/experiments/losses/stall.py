@@ -200,11 +200,11 @@ def claims(result) -> Iterator[Claim]:
         map=made,
         holds=result["steps"][1].max() < 100 and plain[0] < 6 and adam.max() < 2,
         finding=(
-            f"With gradient descent it does: {number(plain[-1], 2)} times the steps from an output of "
-            f"{_output(STARTS[-1]):.3f}. From one just above ½ it is {number(plain[0], 2)} times, because "
-            "the squared error's gradient carries the factor a (1 − a) ≤ ¼; a higher rate makes up for that. "
-            "From a saturated output the factor is nearly 0. Adam divides the gradient by its own size, and "
-            f"the factor with it: the squared error takes {number(adam.max(), 2)} times the steps at most. "
-            f"The cross-entropy never needed more than {int(result['steps'][1].max())} steps in the figure."
+            f"With gradient descent, from a saturated output: {number(plain[-1], 2)} times the steps from "
+            f"{_output(STARTS[-1]):.3f}, where the factor a (1 − a) of the squared error's gradient is "
+            f"nearly 0. From just above ½ it is near ¼, which costs {number(plain[0], 2)} times the steps; a "
+            "higher rate makes up for that. Adam divides the gradient by its own size, and the factor with "
+            f"it: {number(adam.max(), 2)} times at most. The cross-entropy never needed more than "
+            f"{int(result['steps'][1].max())} steps in the figure."
         ),
     )

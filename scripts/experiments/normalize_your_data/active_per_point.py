@@ -132,11 +132,10 @@ def claims(result) -> Iterator[Claim]:
         and max(highs) < 0.52
         and frozen["shifted"] > frozen["centred"] + 0.2
         and late[10] < late[0] - 0.05,
-        finding="Only before training: weights are as likely $w$ as $-w$. Training changes it if the data "
-        f"lies far from 0: after {MOMENTS[-1]} steps of Adam at learning rate {LEARNING_RATE} "
-        f"{percent(late[10])} are active at [10, 10], {percent(late[0])} on centred circles. And before "
-        "training the count does not show whether units tell points apart: at U(8, 10) "
-        f"{percent(frozen['shifted'])} of the networks have exactly the same number of active units for "
-        f"every point, centred {percent(frozen['centred'])} (mean share centred "
+        finding="Only before training: weights are as likely $w$ as $-w$. After "
+        f"{MOMENTS[-1]} steps of Adam at learning rate {LEARNING_RATE} {percent(late[10])} are active at "
+        f"[10, 10], {percent(late[0])} on centred circles. And even before, the count does not show whether "
+        f"units tell points apart: at U(8, 10) {percent(frozen['shifted'])} of the networks have the same "
+        f"number of active units for every point, centred {percent(frozen['centred'])} (mean share centred "
         f"{number(share['centred'].mean())}).",
     )

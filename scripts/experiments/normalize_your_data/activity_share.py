@@ -140,10 +140,10 @@ def claims(result) -> Iterator[Claim]:
         and wilson(_extreme(random))[0] > 0.1
         and extreme[wide][-1] < 0.01
         and near[skewed][0] < 0.5,
-        finding="It turns with the biases. Biases as wide as the weights leave "
+        finding="It turns with the biases and with the inputs. Biases as wide as the weights leave "
         f"{percent(extreme[square][-1])} all-or-none on U(−1, 1)², {percent(extreme[normal][-1])} on two "
-        f"normal inputs, {percent(extreme[wide][-1])} on twenty: more inputs make a larger sum, beside which "
-        "the bias is small. Without biases each neuron is within ten points of one half if the data lies "
-        f"alike on both sides of 0. If it is skewed, {percent(near[skewed][0])} of the neurons with two "
-        f"inputs see about half, and {percent(near[skewed_wide][0])} of those with twenty.",
+        f"normal inputs, {percent(extreme[wide][-1])} on twenty, whose sum is larger. Without biases each "
+        "neuron is within ten points of one half where the data lies alike on both sides of 0; on skewed "
+        f"data {percent(near[skewed][0])} of the neurons with two inputs see about half, "
+        f"{percent(near[skewed_wide][0])} with twenty.",
     )

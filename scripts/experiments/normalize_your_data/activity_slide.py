@@ -135,12 +135,11 @@ def claims(result) -> Iterator[Claim]:
             units="neurons, all of a row on the same points",
         ),
         holds=rising and wilson(extreme[-1])[0] > 0.8 and _wide_data_hides_an_offset(row),
-        finding="Most are, once the offset is large beside the spread of all inputs. An input that is off "
-        f"centre adds to the shift, any other one only to the spread: at {OFFSETS[-1]:g} half-widths "
-        f"{percent(row['100, one'][-1])} of the neurons see all or nothing if one of 100 inputs is off, "
-        f"{percent(row['20, all'][-1])} if all of 20 are. With two inputs on U(−1, 1), "
-        f"U(0, 2), U(2, 4), U(5, 7), U(8, 10) it is {listed}: a shift of one half-width brings {of_rise[1]} "
-        f"of the rise, three bring {of_rise[2]}.",
+        finding="Most are, once the offset outgrows the spread of all inputs together: at "
+        f"{OFFSETS[-1]:g} half-widths {percent(row['100, one'][-1])} of the neurons see all or nothing if "
+        f"one of 100 inputs is off centre, {percent(row['20, all'][-1])} if all of 20 are. With two inputs "
+        f"on U(−1, 1), U(0, 2), U(2, 4), U(5, 7), U(8, 10) it is {listed}: a shift of one half-width brings "
+        f"{of_rise[1]} of the rise, three bring {of_rise[2]}.",
     )
 
 

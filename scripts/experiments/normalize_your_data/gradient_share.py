@@ -147,10 +147,9 @@ def claims(result) -> Iterator[Claim]:
         and result["incoming"][result["h"] == 0].max() == 0
         and mean[ROWS[3]][0] > mean[ROWS[1]][0] + 0.1,
         finding=r"For the outgoing weight, and for one example: its gradient is $\delta\, h$ (smallest "
-        f"correlation {outgoing.min():.4f}). Over one example of each class the errors have opposite signs, "
-        f"and the correlation is {number(mean[ROWS[0]][1], 2)}. The incoming weights' gradient is "
+        f"correlation {outgoing.min():.4f}). Over one of each class the errors have opposite signs: "
+        f"{number(mean[ROWS[0]][1], 2)}. The incoming weights' gradient is "
         r"$\delta\, v\, f'(z)\, x$: error, outgoing weight, slope and input. Training from small weights "
-        "makes units with large outgoing weights large themselves, which lifts its correlation with "
-        f"the activation to {number(mean[ROWS[3]][0], 2)} after {STEPS} steps. For both: no "
-        "activation, no gradient.",
+        "makes units with large outgoing weights large themselves, which lifts its correlation with the "
+        f"activation to {number(mean[ROWS[3]][0], 2)}. For both: no activation, no gradient.",
     )

@@ -182,11 +182,11 @@ def claims(result) -> Iterator[Claim]:
             units="networks with two such units or more, each with its own points and weights",
         ),
         holds=pairs["parallel"].mean() > 0.8 and pairs["apart"].mean() > 0.5 and line[usual] > 0.5,
-        finding="Not from the usual first weights. Gradient descent moves each unit in proportion to its own "
-        f"outgoing weight, mostly along one line (mean |cos| {number(pairs['parallel'].mean())}), some "
-        f"forward and some back: pairs that began {number(pairs['before'].mean())} apart end "
-        f"{number(pairs['after'].mean())} apart. They do become the same if Adam's steps, of one size for "
-        "all, outgrow small first weights, and one class is so much the larger that it pulls all units one "
-        f"way: {number(line[small], 2)} of their size apart from {SCALES[small]:g} times Glorot's weights, "
+        finding="Not from the usual first weights. Gradient descent moves the units mostly along one line "
+        f"(mean |cos| {number(pairs['parallel'].mean())}), each by its own outgoing weight, some forward and "
+        f"some back: pairs that began {number(pairs['before'].mean())} apart end "
+        f"{number(pairs['after'].mean())} apart. They do become the same if Adam's equal steps outgrow small "
+        "first weights, and one class is so large that it pulls all units one way: "
+        f"{number(line[small], 2)} of their size apart from {SCALES[small]:g} times Glorot's weights, "
         f"{number(line[usual], 2)} from these.",
     )

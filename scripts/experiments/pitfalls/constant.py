@@ -180,11 +180,12 @@ def claims(result) -> Iterator[Claim]:
         and mean_interval(accuracy[NAIVE])[1] < 0.2
         and mean_interval(accuracy[GUARD])[0] > 0.7
         and mean_interval(lit[GUARD] - lit[EPS])[0] > 0.2,
-        finding=f"{result['always']} of the digits' 64 pixels are constant in all images, and in "
-        f"{TRAINING} of them {number(result['constants'].mean(), 2)} on average. One 0 / 0 in the inputs is "
-        "enough, since every unit adds it up. With 1 in the place of a standard deviation of 0, the accuracy "
-        f"is {percent(accuracy[GUARD].mean(), 1)}. Adding 10⁻⁸ instead costs "
+        finding="If it holds a whole number. Of columns of equal fractions "
+        f"{percent(result['columns'][-1].mean(-1).min())} to {percent(result['columns'][-1].mean(-1).max())} "
+        "become NaN: rounding leaves the others a tiny standard deviation. In "
+        f"{TRAINING} of the digits {number(result['constants'].mean(), 2)} of 64 pixels are constant on "
+        f"average, {result['always']} in all; one is enough, since every unit adds it up. Divided by 1 "
+        f"there, the accuracy is {percent(accuracy[GUARD].mean(), 1)}; adding 10⁻⁸ instead costs "
         f"{100 * (lit[GUARD] - lit[EPS]).mean():.0f} points "
-        f"{between(mean_interval(100 * (lit[GUARD] - lit[EPS])), 2)} on the images in which such a pixel "
-        "wakes up.",
+        f"{between(mean_interval(100 * (lit[GUARD] - lit[EPS])), 2)} where such a pixel wakes up.",
     )

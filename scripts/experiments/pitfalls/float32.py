@@ -206,9 +206,9 @@ def claims(result) -> Iterator[Claim]:
         and (result["variance"][0, FAR] < 0).any()
         and 0.2 < growth.min() <= growth.max() < 5
         and errors[-1].max() < UNIT,
-        finding="Both terms are as large as the squared mean, and so is the rounding of their difference: "
-        f"{percent(wrong[FAR - 2].mean())} of the columns are that wrong at a mean of 100, "
-        f"{percent(wrong[FAR - 1].mean())} at 1,000. "
+        finding=f"It turns with the mean: {percent(wrong[FAR - 2].mean())} of the columns are that wrong at "
+        f"100 standard deviations, {percent(wrong[FAR - 1].mean())} at 1,000. Both terms are as large as the "
+        "squared mean, and so is the rounding of their difference. "
         f"{percent((result['variance'][0, FAR] < 0).mean())} of the variances at 10⁴ are negative, and their "
         f"root is NaN. The library's statistics stay within {number(errors[-1].max(), 1)} up to 10⁷.",
     )

@@ -211,7 +211,8 @@ def caption(result) -> str:
     return (
         f"**With {AT} rows, columns chosen by the labels of all of them change the reported score by "
         f"{changes[0]} points, standardization by {changes[1]}, whitening by "
-        f"{changes[2]}; with {SIZES[0]} rows, whitening on {FEW} components does by {signed(few.mean())}.** "
+        f"{changes[2]}; with {SIZES[0]} rows, whitening on {FEW} components changes it by "
+        f"{signed(few.mean())}.** "
         "Scaling and whitening: nearest neighbour on random splits of the digits, a "
         f"quarter for the test, {len(scaled):,} at {AT} rows ({len(whitened)} of them whitened, {COMPONENTS} "
         f"components or as many as there are, and {FEW}); true score: other digits. Labels: nearest class "
@@ -290,13 +291,13 @@ def claims(result) -> Iterator[Claim]:
         and mean_interval(labels)[0] > 10
         and mean_interval(whitened)[1] < -1
         and mean_interval(few)[0] > 1,
-        finding="It depends on what the statistics have seen. Scaling by all rows flatters the score by "
+        finding="It depends on what the statistics have seen. Columns chosen by the labels of all "
+        f"{AT} rows report {number(50 + labels.mean(), 3)} % where the truth is 50 %, "
+        f"{between(mean_interval(labels))} points too much. Scaling flatters by "
         f"{number(scaled[worst].mean(), 2)} points at worst, with {worst[1]} rows, and from 500 rows on by "
         f"{number(max(v.mean() for (_, n, _), v in scaled.items() if n >= 500), 1)} or less. Subtracting a "
-        "mean, the notes' own example, leaks nothing to either classifier: all rows move alike. Whitening "
-        f"by all of {AT} rows makes the score too *low* with {COMPONENTS} components, by "
-        f"{number(-whitened.mean(), 2)} points; with {FEW} components of {SIZES[0]} rows it is too high, by "
-        f"{number(few.mean(), 2)}. Columns "
-        f"chosen by the labels of all {AT} rows report {number(50 + labels.mean(), 3)} % where the truth is "
-        f"50 %: {between(mean_interval(labels))} points too much.",
+        "mean, the notes' own example, leaks nothing: all rows move alike. Whitening "
+        f"{AT} rows to {COMPONENTS} components makes the score too *low*, by "
+        f"{number(-whitened.mean(), 2)} points; {SIZES[0]} rows to {FEW}, too high, by "
+        f"{number(few.mean(), 2)}.",
     )

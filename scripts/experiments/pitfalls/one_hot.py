@@ -114,7 +114,7 @@ def caption(result) -> str:
         f"{between(mean_interval(costs), 2)}: {percent(adam[1, once])} of their unseen rows are right, "
         f"{percent(adam[0, once])} with 0 and 1, {percent(adam[2, once])} without the column.** Such a "
         f"category is the number {number(result['largest'].mean(), 2)} in its column. Columns of 0 and 1 lag "
-        f"only with plain SGD at a small rate: seen {_name(GROUPS[some])} times they reach "
+        f"far behind only with plain SGD at a small rate: seen {_name(GROUPS[some])} times they reach "
         f"{percent(slow[0, some])}, at the larger rate {percent(fast[0, some])}, standardized "
         f"{percent(slow[1, some])} and {percent(fast[1, some])}. {result['accuracy'].shape[-1]} tables of "
         f"{result['rows']:,} rows, {CATEGORIES} categories beside {NUMBERS} numbers, {EPOCHS} full-batch "

@@ -191,10 +191,9 @@ def claims(result) -> Iterator[Claim]:
         and min(mean_interval(row)[0] for row in cost[:2]) > 0.1,
         finding="Unless the first weights are small: more than half are saturated from "
         f"{least[0]:g} times those of Glorot's rule on with tanh, from {least[1]:g} with sigmoids. At "
-        f"Glorot's own, sigmoids have {percent(share[1, RAW].mean())}. Divided by 255 it is "
-        f"{percent(share[0, DIVIDED].mean())} and {percent(share[1, DIVIDED].mean())}; standardized with one "
-        f"mean and one standard deviation, as in the book, {percent(share[0, WHOLE].mean())} and "
-        f"{percent(share[1, WHOLE].mean())}: here a division is enough. Raw pixels cost tanh "
-        f"{_points(cost[0])} of accuracy, sigmoids {_points(cost[1])}, and ReLU, off no more often than "
-        f"before, {_points(cost[2])}.",
+        f"Glorot's own, sigmoids have {percent(share[1, RAW].mean())}. Division by 255 leaves "
+        f"{percent(share[0, DIVIDED].mean())} and {percent(share[1, DIVIDED].mean())}, standardizing by one "
+        f"mean and deviation, as in the book, {percent(share[0, WHOLE].mean())} and "
+        f"{percent(share[1, WHOLE].mean())}. Raw pixels cost tanh {_points(cost[0])} of accuracy, sigmoids "
+        f"{_points(cost[1])}, and ReLU, off no more often than before, {_points(cost[2])}.",
     )

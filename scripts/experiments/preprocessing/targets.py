@@ -291,11 +291,11 @@ def claims(result) -> Iterator[Claim]:
         and _ends(descent)[1] < 0.15
         and _ends(linear)[1] < 0.05
         and _ends(_pair_lost(result, "sgd"))[0] > 0,
-        finding="It turns with the rate and with the size of the targets. On the map Adam's default rate "
-        f"loses more than {NEEDED:g} at standard deviations {_wide(result)}: large targets it does not "
-        "reach, small ones drown in what the network answers at first. At gradient descent's best rate "
-        f"the difference on this table is {_more(descent)}, for a linear neuron {_more(linear)}: the unit "
-        f"only moves the network's best rate, from {number(rates[NETWORK, STANDARDIZED], 1)} to "
+        finding="It turns with the rate and with the size of the targets. Adam's default rate loses more "
+        f"than {NEEDED:g} at standard deviations {_wide(result)}: large targets it does not reach, small "
+        "ones drown in what the network answers at first. At gradient descent's best rate the difference "
+        f"here is {_more(descent)}, for a linear neuron {_more(linear)}: the unit only moves the network's "
+        f"best rate, from {number(rates[NETWORK, STANDARDIZED], 1)} to "
         f"{number(rates[NETWORK, MEASURED], 1)}. Two targets share one rate: blood sugar in mmol/l beside "
         f"the progress loses {_more(_pair_lost(result, 'sgd'))} even then.",
     )

@@ -213,12 +213,12 @@ def claims(result) -> Iterator[Claim]:
         and mean_interval(steeper[0])[0] > 30
         and mean_interval(steeper[-1])[1] < mean_interval(steeper[0])[0] / 4
         and _off(result) < 0.05,
-        finding="Where directions differ in variance, and the noise is weaker than the data. It is "
-        f"{percent(share[0].mean(), 2)} of the raw patches. On independent columns, all as loud, its share "
-        f"grows {number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. The last "
-        f"direction's noise is multiplied by {number(steeper[0].mean())} times as much as the first one's, "
-        f"by {number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts each to within "
-        f"{percent(_off(result), 1)}. An epsilon has the squared unit of the data: beside the smallest "
+        finding="Where directions differ in variance, and the noise is weaker than the data. Raw, its share "
+        f"is {percent(share[0].mean(), 2)}. On independent columns, all equally loud, it grows "
+        f"{number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. In the last direction "
+        f"noise is multiplied by {number(steeper[0].mean())} times as much as in the first, by "
+        f"{number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts each to within "
+        f"{percent(_off(result), 1)}. An epsilon has the data's squared unit: beside the smallest "
         f"variance here, {number((result['predicted'][0, -1] ** -2).mean())}, the $10^{{-5}}$ of the notes "
         "is nothing.",
     )

@@ -193,8 +193,8 @@ def claims(result) -> Iterator[Claim]:
         finding="It turns with width, because terms of one size add up over the units. With one unit a "
         "layer, the article's chain, the gradient shrinks in "
         f"{percent(min(shrunk[1][i].mean() for i in bent), 1)} or more of the networks, whatever the "
-        f"activation. With 10 it shrinks in {percent(shrunk[10][_of('tanh')].mean())} of the tanh and "
-        f"{percent(shrunk[10][_of('relu')].mean(), 1)} of the ReLU networks, with 400 in "
-        f"{percent(max(shrunk[400][i].mean() for i in bent))} for every activation: there it explodes. A "
-        f"sigmoid holds on longest: its typical factors a layer are {factors} at widths 1, 10, 100 and 400.",
+        f"activation; with 10, in {percent(shrunk[10][_of('tanh')].mean())} of the tanh and "
+        f"{percent(shrunk[10][_of('relu')].mean(), 1)} of the ReLU networks; with 400, in "
+        f"{percent(max(shrunk[400][i].mean() for i in bent))}: it explodes. Sigmoids need the most width: "
+        f"their typical factors a layer are {factors} at widths 1, 10, 100 and 400.",
     )
