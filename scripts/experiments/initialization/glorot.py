@@ -249,10 +249,10 @@ def claims(result) -> Iterator[Claim]:
         and min(factors["tanh"][1], factors["4 (sigmoid − ½)"][1]) > 0.85
         and mean_interval(other[-1, deep])[0] > 0.8
         and mean_interval(other[-1, -1])[0] > 0.5,
-        finding=f"Tanh yes: its layers keep {percent(factors['tanh'][0], 1)} of what differs between two "
-        f"inputs. A sigmoid layer keeps {percent(factors['sigmoid'][0], 1)}, because its slope is ¼ at most "
-        "and Glorot's rule supposes 1. One or two hidden layers bear that. With four, after "
-        f"{STEPS} steps, Glorot's weights reach {percent(glorot[-1, deep].mean())}; four times them, with "
-        f"biases that take out the ½ of the layer before, reach {percent(other[-1, deep].mean())}, and with "
-        f"{deepest} layers {percent(other[-1, -1].mean())}.",
+        finding=f"For tanh, yes: its layers keep {percent(factors['tanh'][0], 1)} of what differs between "
+        f"two inputs. A sigmoid layer keeps {percent(factors['sigmoid'][0], 1)}, because its slope is ¼ "
+        "at most and Glorot's rule supposes 1. One or two hidden layers bear that. With four, after "
+        f"{STEPS} steps, Glorot's weights reach {percent(glorot[-1, deep].mean())}; weights four times as "
+        "large, with biases that take out the ½ of the layer before, reach "
+        f"{percent(other[-1, deep].mean())}, and with {deepest} layers {percent(other[-1, -1].mean())}.",
     )
