@@ -177,9 +177,9 @@ def claims(result) -> Iterator[Claim]:
         ),
         holds=mean_interval(wild)[0] > 2 * chance and abs(np.log(2) + above[0, -1].mean() - entropy) < 0.05,
         finding=(
-            "It holds for small logits, however many the classes and however rare one of them; PyTorch's own "
-            "weights have the gain 1/√3. Larger weights break it: on the ten digits Glorot's give "
-            f"{start['glorot_uniform'].mean():.2f}, He's {start['he_normal'].mean():.2f}, N(0, 1) "
+            f"It holds for small logits, with 2, {CLASSES} or {MANY} classes, equally frequent or not; "
+            "PyTorch's own weights have the gain 1/√3. Larger weights break it: on the ten digits Glorot's "
+            f"give {start['glorot_uniform'].mean():.2f}, He's {start['he_normal'].mean():.2f}, N(0, 1) "
             f"{number(wild.mean(), 3)}. So do inputs that are not normalized: {signed(unscaled, 2)} nats "
             "with PyTorch's gain. With last biases ln p a network starts at the entropy of the class "
             f"frequencies instead: {np.log(2) + above[0, -1].mean():.2f} for classes of 10 and 90 %."

@@ -138,9 +138,9 @@ def claims(result) -> Iterator[Claim]:
         and (distance[0, 1:] > SAME).all()
         and mean_interval(result["above"][-1, 0])[0] > 0.1
         and above[0].max() < SAME,
-        finding="With two inputs and biases that are small beside the weights, for a round cloud as for the "
-        f"article's square one (distance {number(_distance(result['round']))}). With more inputs most pairs "
-        f"of weights are nearly at right angles, and the shares gather near ¼: distance "
+        finding="With two inputs and biases that are small beside the weights; a round cloud gives the same "
+        f"as the article's square one (distance {number(_distance(result['round']))}). With more inputs most "
+        f"pairs of weights are nearly at right angles, and the shares gather near ¼: distance "
         f"{number(distance[0, 1], 2)} for three inputs, {number(distance[0, -1], 2)} for {INPUTS[-1]}. "
         f"Biases as wide as the weights let {percent(above[-1, 0])} of the pairs with two inputs share more "
         "than half.",
