@@ -118,15 +118,15 @@ def draw(result) -> Figure:
             below.plot(middle, 100 * row, color=colour, lw=0.8)
         mean = 100 * rows.mean(0)
         below.fill_between(middle, mean, color=colour, alpha=0.25, lw=0)
-        peak = mean.argmax()
-        below.text(middle[peak], mean[peak] * 1.08, text, color=colour, ha="center")
+        top = 104 * rows.max()  # above all networks' lines
+        below.text(middle[mean.argmax()], top, text, color=style.ink(), ha="center", va="bottom")
     below.set(
         xscale="log",
         xlim=(1e-10, 1),
         xlabel="size of the gradient (log)",
         ylabel="share of\ngradients",
         yticks=(),
-        ylim=(0, 130 * result["entries"].mean(1).max()),
+        ylim=(0, 130 * result["entries"].max()),
     )
     below.minorticks_off()
     return fig
