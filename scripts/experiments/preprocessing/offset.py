@@ -217,7 +217,7 @@ def claims(result) -> Iterator[Claim]:
         and of_learned[0] > 10 * high
         and slower[0] > 100,
         finding="It grows with the square of the offset and with the number of features, so that many "
-        "features bear only a small one. A single feature whose bias is right has one weight and nothing to "
+        "make even a small offset costly. A single feature whose bias is right has one weight and nothing to "
         f"condition. Predicted is {theory[0]:.0f}; centred, it is {held[0].mean():.2f} (predicted: 1), so "
         f"the offset costs {number(times, 2)} times the steps. A bias that is learned too makes it worse: "
         f"{number(learned[-1].mean())} {between(of_learned)}, predicted {theory[1]:,.0f}.",
