@@ -371,7 +371,15 @@ def test_splits_of_one_table_are_not_independent():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(3, "3"), (0.5, "0.5"), (-10.0, "−10"), (1e-6, "1.0 × 10⁻⁶"), (5000, "5,000"), ("a", "a")],
+    [
+        (3, "3"),
+        (0.5, "0.5"),
+        (-10.0, "−10"),
+        (1e-6, "1 × 10⁻⁶"),
+        (3.2e-8, "3.2 × 10⁻⁸"),
+        (5000, "5,000"),
+        ("a", "a"),
+    ],
 )
 def test_a_condition_is_shown_without_needless_digits(value, text):
     assert shown(value) == text

@@ -345,7 +345,9 @@ def shown(value: object) -> str:
     """A condition's value as readers see it: a word as it is, a number without needless digits."""
     if isinstance(value, str):
         return value
-    return f"{value:,.10g}".replace("-", "−") if 1e-3 <= abs(value) < 1e6 or value == 0 else number(value, 2)
+    if 1e-3 <= abs(value) < 1e6 or value == 0:
+        return f"{value:,.10g}".replace("-", "−")
+    return number(value, 1 if float(f"{value:.0e}") == value else 2)
 
 
 def percent(share: float, places: int = 0) -> str:

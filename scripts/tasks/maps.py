@@ -76,7 +76,7 @@ def _places(made: Mapping) -> int | None:
     numbers, ends = np.abs(made["estimate"]), [abs(end) for end in made["side"] if end]
     if np.min(made["estimate"]) > 0 and numbers.max() > max(300 * numbers.min(), 30 * max(ends, default=0)):
         return None
-    return max(0, 1 - _exponent(numbers.max() / 2), *(-_exponent(end) for end in ends))
+    return max(0, 1 - _exponent(numbers.max() / 2), *((end >= 1) - _exponent(end) for end in ends))
 
 
 def _exponent(value: float) -> int:
