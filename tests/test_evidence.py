@@ -1,28 +1,21 @@
-"""evidence.py: the intervals against scipy.stats, and by how often they hold the truth."""
+"""evidence.py, intervals.py, words.py: intervals against scipy.stats, and how often they hold the truth."""
 
 import math
 import re
 
 import numpy as np
 import pytest
-from experiments.evidence import (
-    VERDICTS,
-    Claim,
-    Map,
+from experiments.evidence import VERDICTS, Claim, Map
+from experiments.intervals import (
     apart,
-    between,
-    long_table,
     mean,
     mean_interval,
     median_interval,
-    number,
-    percent,
     ratio,
     resampled_interval,
-    shown,
-    signed,
     wilson,
 )
+from experiments.words import between, long_table, number, percent, shown, signed
 from scipy import stats
 
 FACTS = {

@@ -521,7 +521,7 @@ def test_claim_fails_on_a_doctored_result(one, claim, doctor):
 
 SCRIPTS = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "scripts/experiments").rglob("*.py")}
 GENERATORS = {"manual_seed", "Generator", "default_rng", "RandomState", "Random"}
-GROUND = {"experiments.style", "experiments.evidence", "experiments.trials"}
+GROUND = {f"experiments.{name}" for name in ("style", "evidence", "intervals", "words", "trials")}
 
 
 def tree(path):

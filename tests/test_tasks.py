@@ -34,7 +34,8 @@ def scheme(name):
 SHARE = '''
 """What share of the draws is above one half?  Chapter: one."""
 import numpy as np
-from experiments.evidence import Claim, Map, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import wilson
 from unitgain.draws import uniform
 
 N = 100
@@ -128,7 +129,8 @@ FILES = {
 def write_project(root: Path) -> Path:
     for name, text in FILES.items():
         files.write(root / name, text.lstrip("\n"))
-    shutil.copy(SCRIPTS / "experiments/evidence.py", root / "scripts/experiments")
+    for name in ("evidence", "intervals", "words"):
+        shutil.copy(SCRIPTS / f"experiments/{name}.py", root / "scripts/experiments")
     return root
 
 

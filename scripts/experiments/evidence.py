@@ -1,4 +1,4 @@
-"""What an experiment may assert: claims, the maps that decide them, and intervals (95 % unless told)."""
+"""What an experiment may assert: claims, and the maps that decide them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, ndtri, stdtrit
+
+from experiments.intervals import (
+    LEVEL,
+    Interval,
+    mean,
+    mean_interval,
+    median_interval,
+    ratio,
+    resampled_interval,
+    wilson,
+)
+from experiments.words import shown
 
 VERDICTS = ("confirmed", "depends", "refuted", "open", "not reproduced")
-LEVEL = 0.95
-Z95 = float(ndtri((1 + LEVEL) / 2))
 SHARP = 1.5  # a turning point is known to this factor where its bracket's ends differ by the square of it
-
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -263,120 +268,3 @@ class Claim:
     def of_identity(cls, errors: ArrayLike, **words) -> Claim:
         """An identity: the largest of the absolute `errors` (n,), `within` rounding. It has no interval."""
         return cls(estimate=float(np.abs(errors).max()), interval=None, n=np.size(errors), **words)
-
-
-def wilson(hits: ArrayLike, level: float = LEVEL) -> Interval:
-    """Wilson's score interval for the share of True in `hits`, shape (n,)."""
-    hits = np.asarray(hits, dtype=bool).ravel()
-    n, p, z = hits.size, float(hits.mean()), float(ndtri((1 + level) / 2))
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return min(p, middle - half), max(p, middle + half)  # rounding must not exclude p = 0 or 1
-
-
-def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
-    """Student's interval for the mean of independent `values`, shape (n,), n ≥ 2."""
-    return _students(values, 1, level)
-
-
-def resampled_interval(values: ArrayLike, *, test: float, training: float, level: float = LEVEL) -> Interval:
-    """The interval for the mean of `values`, shape (n,), each from a random split of the same data.
-
-    Such splits share most of their rows, so that more of them do not narrow the mean as independent ones
-    would: its variance is s² (1/n + test / training), where `test` and `training` are the rows, or shares, of
-    a split. (Nadeau & Bengio, *Inference for the generalization error*, 2003, section 3.)
-    """
-    return _students(values, 1 + np.size(values) * test / training, level)
-
-
-def _students(values: ArrayLike, inflation: float, level: float) -> Interval:
-    values = np.asarray(values, dtype=np.float64).ravel()
-    error = values.std(ddof=1) * math.sqrt(inflation / values.size)
-    half = stdtrit(values.size - 1, (1 + level) / 2) * error
-    return float(values.mean() - half), float(values.mean() + half)
-
-
-def median_interval(values: ArrayLike, level: float = LEVEL, *, strict: bool = False) -> Interval:
-    """The order statistics around the median of independent `values`, shape (n,): `level` or more.
-
-    Too few for the level (n < 6 for 95 %) give their whole range, or are refused if `strict`.
-    """
-    values = np.sort(np.asarray(values, dtype=np.float64).ravel())
-    n = values.size
-    k = int(np.searchsorted(bdtr(np.arange(n), n, 0.5), (1 - level) / 2))  # P(Binomial(n, ½) < k) ≤ that
-    if strict and k < 1:
-        raise ValueError(f"median_interval: values must be more for the level {level:.4g}, got {n}")
-    k = min(max(k, 1), (n + 1) // 2)
-    return float(values[k - 1]), float(values[n - k])
-
-
-def ratio(one: ArrayLike, other: ArrayLike, level: float = LEVEL) -> tuple[float, Interval]:
-    """The geometric mean of `one` / `other`, (n,) each, positive and paired, and Student's interval of it."""
-    log = np.log(np.divide(one, other, dtype=np.float64))
-    low, high = mean_interval(log, level)
-    return math.exp(mean(log)), (math.exp(low), math.exp(high))
-
-
-def mean(values: ArrayLike) -> float:
-    """The mean as a plain float, NaN refused."""
-    result = float(np.mean(np.asarray(values, dtype=np.float64)))
-    if math.isnan(result):
-        raise ValueError("mean: values must not contain NaN")
-    return result
-
-
-def apart(low_side: Interval, high_side: Interval) -> bool:
-    """Whether the whole of `low_side` lies below the whole of `high_side`."""
-    return low_side[1] < high_side[0]
-
-
-def number(value: float, digits: int = 3) -> str:
-    """`value` as readers see it: `digits` significant digits and a true minus sign."""
-    if not math.isfinite(value):
-        raise ValueError(f"number: value must be finite, got {value}")
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")  # rounded first: 0.9996 is 1.00, not 1.000
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}".replace("-", "−")
-    places = max(digits - 1 - int(exponent), 0)
-    return f"{value:,.{places}f}".replace("-", "−")
-
-
-def shown(value: object) -> str:
-    """A condition's value as readers see it: a word as it is, a number without needless digits."""
-    if isinstance(value, str):
-        return value
-    if 1e-3 <= abs(value) < 1e6 or value == 0:
-        return f"{value:,.10g}".replace("-", "−")
-    return number(value, 1 if float(f"{value:.0e}") == value else 2)
-
-
-def percent(share: float, places: int = 0) -> str:
-    """A share in [0, 1] as a percentage."""
-    return f"{100 * share:.{places}f}\u00a0%".replace("-", "−")  # never broken from its number
-
-
-def between(interval: Interval, digits: int = 3) -> str:
-    """An interval as "[low, high]"."""
-    return f"[{number(interval[0], digits)}, {number(interval[1], digits)}]"
-
-
-def signed(value: float, places: int = 1) -> str:
-    """A change as readers see it: with its sign, and no minus before a zero."""
-    return f"{round(value, places) + 0.0:+.{places}f}".replace("-", "−")
-
-
-def long_table(axes: Mapping[str, Sequence], **arrays: ArrayLike) -> dict[str, np.ndarray]:
-    """Columns of a table with a row for every combination of `axes`: names, their values, what was measured.
-
-    Every array has the axes' shape, in their order.
-    """
-    shape = tuple(map(len, axes.values()))
-    places = np.indices(shape).reshape(len(shape), -1)
-    columns = {name: np.asarray(values)[at] for (name, values), at in zip(axes.items(), places, strict=True)}
-    for name, array in arrays.items():
-        if np.shape(array) != shape:
-            raise ValueError(
-                f"long_table: {name} must have the shape of the axes {shape}, got {np.shape(array)}"
-            )
-        columns[name] = np.ravel(array)
-    return columns

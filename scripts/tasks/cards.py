@@ -74,7 +74,7 @@ def count(n: int) -> str:
 
 def measured(claim: Mapping) -> str:
     """The number of a claim with its 95 % interval; the error of an identity, which has none."""
-    from experiments.evidence import between, number
+    from experiments.words import between, number
 
     if claim["interval"] is None:
         rounding = "" if claim["within"] is None else f", rounding: {number(claim['within'], 1)}"

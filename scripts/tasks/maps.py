@@ -37,7 +37,7 @@ def _plain(value: object) -> object:
 
 def side(made: Mapping) -> str:
     """Where a cell's number must lie, in words."""
-    from experiments.evidence import shown
+    from experiments.words import shown
 
     least, most = (end if end is None else shown(float(f"{end:.3g}")) for end in made["side"])
     if least is None:
@@ -47,7 +47,7 @@ def side(made: Mapping) -> str:
 
 def strip(made: Mapping) -> str:
     """The cells as a table: the first axis to the right, the second down."""
-    from experiments.evidence import shown
+    from experiments.words import shown
 
     (across, columns), *rest = made["axes"].items()
     down, rows = rest[0] if rest else ("", [""])
@@ -84,7 +84,7 @@ def _exponent(value: float) -> int:
 
 
 def _cell(state: str, estimate: float, low: float, high: float, places: int | None) -> str:
-    from experiments.evidence import between, number, signed
+    from experiments.words import between, number, signed
 
     mark = f'<span aria-hidden="true">{MARKS[state]}</span><span class="ug-unseen">{state}</span>'
     title = f"{number(estimate)} {between((low, high))}"
@@ -104,7 +104,7 @@ def states(made: Mapping) -> list[str]:
 
 def words(made: Mapping) -> str:
     """Where it holds, where it turns and where it fails: one sentence that needs no table."""
-    from experiments.evidence import shown
+    from experiments.words import shown
 
     if len(seen := states(made)) == 1 and seen != ["open"]:
         return f"{seen[0].capitalize()} in all {np.size(made['estimate'])} cells."
@@ -120,7 +120,7 @@ def words(made: Mapping) -> str:
 
 
 def _along(columns: list, states: list[str]) -> str:
-    from experiments.evidence import shown
+    from experiments.words import shown
 
     if len(set(states)) == 1:
         return f"{'is open' if states[0] == 'open' else states[0]} throughout"

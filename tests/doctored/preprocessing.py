@@ -81,8 +81,8 @@ SOUND = {
         "before": BEFORE,
         "eigenvalue": 1 / BEFORE,
         "root": np.ones_like(BEFORE),
-        "off": np.full(20, 1e-13),
-        "mixed": np.full(20, 1e-11),
+        "off": np.full(20, 1e-16),
+        "mixed": np.full(20, 1e-16),
     },
     "digit_components": {
         "total_0": DIGITS[0],

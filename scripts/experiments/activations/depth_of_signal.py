@@ -9,8 +9,9 @@ from matplotlib.ticker import NullLocator
 
 from experiments import style
 from experiments.activations._shared.names import NAMES
-from experiments.evidence import long_table, mean_interval, number, percent
+from experiments.intervals import mean_interval
 from experiments.trials import generator
+from experiments.words import long_table, number, percent
 from unitgain.activations import activation, gain
 
 WIDTH, DEPTH = 256, 8

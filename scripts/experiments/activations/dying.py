@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.activations._shared.digits import BATCH, at_rates, digit_sets, unit_range
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import descend, mlps, standardized
+from experiments.words import between, long_table, percent
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
 from unitgain.training import accuracy

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.activations._shared.digits import BATCH, at_rates, digit_sets, unit_range
-from experiments.evidence import percent
 from experiments.trials import descend
+from experiments.words import percent
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
 from unitgain.plots import unit_states

@@ -11,8 +11,9 @@ from matplotlib.patches import Rectangle
 from experiments import style
 from experiments.activations._shared.digits import BATCH, digit_sets, unit_range
 from experiments.activations._shared.names import NAMES
-from experiments.evidence import long_table, mean_interval, percent
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generators, raw, score, standardized
+from experiments.words import long_table, percent
 from unitgain.initializers import glorot_normal_, he_normal_, normal_, uniform_
 from unitgain.models import MLP
 

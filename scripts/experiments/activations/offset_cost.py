@@ -19,16 +19,9 @@ from experiments.activations._shared.neuron import (
     problems,
     walk,
 )
-from experiments.evidence import (
-    Claim,
-    Map,
-    long_table,
-    mean_interval,
-    median_interval,
-    number,
-    percent,
-    ratio,
-)
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, median_interval, ratio
+from experiments.words import long_table, number, percent
 
 OFFSETS = (0.0, 0.5, 1.0, POSITIVE, 3.0)  # in standard deviations of the inputs
 BATCHES = (1, 8, None)  # None: all examples

@@ -7,8 +7,9 @@ from scipy.special import ndtri
 
 from experiments import style
 from experiments.activations._shared.names import NAMES
-from experiments.evidence import long_table, mean_interval, percent
+from experiments.intervals import mean_interval
 from experiments.trials import generator
+from experiments.words import long_table, percent
 from unitgain.activations import activation
 from unitgain.diagnostics import saturation
 

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.activations._shared.names import NAMES
-from experiments.evidence import Claim, number
+from experiments.evidence import Claim
 from experiments.trials import generator
+from experiments.words import number
 from unitgain.activations import activation, derivative, peak
 
 SLOPE = 0.25  # of the PReLU that is drawn: where He and colleagues start it

@@ -10,8 +10,10 @@ from torch import nn
 from experiments import style
 from experiments.activations._shared.digits import BATCH, at_rates, digit_sets
 from experiments.activations._shared.names import NAMES
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent, ratio
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, ratio
 from experiments.trials import descend, generators, mlps, score, standardized
+from experiments.words import between, long_table, number, percent
 from unitgain.activations import activation
 from unitgain.layers import Linear
 

@@ -11,8 +11,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, between, long_table, number, percent, ratio
+from experiments.evidence import Claim
+from experiments.intervals import ratio
 from experiments.trials import descend, generator, generators, standardized
+from experiments.words import between, long_table, number, percent
 from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
 

@@ -9,7 +9,7 @@ from matplotlib.patches import Circle
 
 from experiments import style
 from experiments.activations._shared.neuron import POSITIVE, SOLVED, best_rates, inputs, problems, walk
-from experiments.evidence import number, percent
+from experiments.words import number, percent
 
 STEPS = 120
 START = (0.5, -1.5, 0.0)  # error of the two weights and of the mean answer

@@ -8,8 +8,9 @@ from torch.nn.functional import batch_norm
 
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts
-from experiments.evidence import between, long_table, mean_interval, percent
+from experiments.intervals import mean_interval
 from experiments.trials import descend, mlps, score
+from experiments.words import between, long_table, percent
 from unitgain.models import MLP
 
 DEPTHS = (4, 8, 16, 32)

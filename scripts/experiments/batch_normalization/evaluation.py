@@ -13,8 +13,10 @@ from torch import Generator, Tensor
 
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generator, mlps, score, stacked
+from experiments.words import between, long_table, number, percent
 from unitgain.datasets import Examples
 from unitgain.models import MLP
 

@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator
+from experiments.words import between, long_table, number, percent
 from unitgain.layers import BatchNorm
 
 STEPS, WIDTH = 50, 128  # a step: one layer on the way back

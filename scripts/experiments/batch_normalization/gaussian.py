@@ -7,8 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, mean_interval, number
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator, mlps, standardized
+from experiments.words import between, number
 from unitgain.datasets import digits
 from unitgain.layers import BatchNorm
 from unitgain.models import MLP

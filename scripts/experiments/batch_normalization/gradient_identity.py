@@ -10,8 +10,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, between, long_table, mean_interval, number, percent
+from experiments.evidence import Claim
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generator, mlps, standardized
+from experiments.words import between, long_table, number, percent
 from unitgain.datasets import Examples, digits
 from unitgain.layers import BatchNorm
 from unitgain.models import MLP

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts, side_by_side
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent, ratio
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, ratio
 from experiments.trials import descend, generator
+from experiments.words import between, long_table, number, percent
 
 ARMS = "without", "without, noise", "batch norm", "batch norm, noise"
 PLAIN, NOISY_PLAIN, NORM, NOISY_NORM = range(4)

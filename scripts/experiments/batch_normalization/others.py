@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts, side_by_side
-from experiments.evidence import long_table, mean_interval, percent
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generators, score, stacked
+from experiments.words import long_table, percent
 from unitgain.datasets import Examples, Split, circles
 from unitgain.optimizers import Adam
 

@@ -14,8 +14,10 @@ from torch import nn
 
 from experiments import style
 from experiments.batch_normalization._shared.training import Each, side_by_side
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generators, score, stacked
+from experiments.words import between, long_table, number, percent
 from unitgain.datasets import Examples, circles, classification_table, digits, spirals, wild_scales
 from unitgain.diagnostics import activity
 from unitgain.optimizers import Adam

@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts, side_by_side
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import descend, score
+from experiments.words import between, long_table, number, percent
 from unitgain.datasets import Split
 from unitgain.optimizers import SGD, Adam
 

@@ -5,8 +5,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import between, mean_interval, number, percent
+from experiments.intervals import mean_interval
 from experiments.trials import descend, mlps, standardized
+from experiments.words import between, number, percent
 from unitgain.datasets import Examples, digits
 from unitgain.diagnostics import activity
 

@@ -14,8 +14,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from experiments import style
 from experiments.batch_normalization._shared.training import CLASSES, digit_parts
-from experiments.evidence import between, mean_interval, number, percent
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generators, score, stacked
+from experiments.words import between, number, percent
 from unitgain.datasets import Examples
 from unitgain.initializers import uniform_
 from unitgain.models import MLP

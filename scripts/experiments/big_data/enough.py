@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from experiments import style
-from experiments.evidence import long_table, mean_interval, percent
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generator, generators, score
+from experiments.words import long_table, percent
 from unitgain.datasets import Examples, mnist
 from unitgain.models import MLP
 from unitgain.optimizers import Adam

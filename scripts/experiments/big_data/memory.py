@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments import style
-from experiments.evidence import long_table, number
 from experiments.trials import generator
+from experiments.words import long_table, number
 from unitgain.transforms import PCA, StandardScaler
 
 FEATURES, CHUNK = 100, 4096

@@ -8,8 +8,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import median_interval, number, percent
+from experiments.intervals import median_interval
 from experiments.trials import generator
+from experiments.words import number, percent
 from unitgain.transforms import StandardScaler
 
 CHUNKS = 32

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from experiments.evidence import number, percent
 from experiments.initialization._shared import ladder
 from experiments.trials import generator
+from experiments.words import number, percent
 from unitgain.initializers import normal_
 
 AXES = (

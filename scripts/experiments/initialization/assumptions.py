@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import mean_interval, percent
+from experiments.intervals import mean_interval
 from experiments.trials import generator, standardized
+from experiments.words import percent
 from unitgain.datasets import digits
 from unitgain.initializers import normal_, uniform_
 

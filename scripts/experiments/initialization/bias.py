@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, mean_interval, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator, standardized
+from experiments.words import long_table, percent
 from unitgain.datasets import digits
 from unitgain.initializers import he_normal_, normal_
 

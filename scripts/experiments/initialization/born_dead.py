@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, long_table, number, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import wilson
 from experiments.trials import generator
+from experiments.words import between, long_table, number, percent
 from unitgain.initializers import he_normal_
 from unitgain.theory import born_dead_probability
 

@@ -10,8 +10,10 @@ from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent, shown
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator
+from experiments.words import between, long_table, number, percent, shown
 from unitgain.activations import ACTIVATIONS, gain
 from unitgain.initializers import lecun_normal_
 from unitgain.theory import variance_map

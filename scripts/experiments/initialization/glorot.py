@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
 from experiments.initialization._shared.networks import Depths, standardized_digits
 from experiments.initialization._shared.rms import rms
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generator, score
+from experiments.words import long_table, number, percent
 from unitgain.datasets import Examples
 from unitgain.initializers import glorot_normal_, glorot_uniform_, normal_
 from unitgain.optimizers import SGD

@@ -11,10 +11,11 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from experiments.evidence import Claim, Map, number
+from experiments.evidence import Claim, Map
 from experiments.initialization._shared import ladder
 from experiments.initialization._shared.rms import rms
 from experiments.trials import generator
+from experiments.words import number
 from unitgain.initializers import normal_
 
 AXES = (

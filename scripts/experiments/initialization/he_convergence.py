@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import long_table, number
 from experiments.initialization._shared.networks import BATCH, CLASSES, Depths, each, standardized_digits
 from experiments.trials import descend, generators
+from experiments.words import long_table, number
 from unitgain.initializers import glorot_normal_, he_normal_
 from unitgain.optimizers import SGD
 

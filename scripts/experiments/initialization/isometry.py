@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator
+from experiments.words import between, long_table, number, percent
 from unitgain.activations import ACTIVATIONS, derivative
 from unitgain.initializers import lecun_normal_, orthogonal_
 

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, mean_interval, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator
+from experiments.words import long_table, percent
 from unitgain.initializers import glorot_uniform_, normal_, uniform_
 
 WIDTH, LAYERS = 200, 5

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, number, percent, shown
+from experiments.evidence import Claim, Map
 from experiments.initialization._shared.networks import standardized_digits
 from experiments.trials import generator
+from experiments.words import long_table, number, percent, shown
 from unitgain.activations import ACTIVATIONS
 from unitgain.initializers import glorot_normal_, initialize, lsuv_, normal_, orthogonal_
 from unitgain.models import MLP

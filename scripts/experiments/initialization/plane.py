@@ -11,8 +11,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent, shown
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator
+from experiments.words import between, long_table, number, percent, shown
 from unitgain.activations import derivative
 from unitgain.theory import chi, critical_weight_var, variance_fixed_point
 

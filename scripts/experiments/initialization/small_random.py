@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, number, percent
+from experiments.evidence import Claim, Map
 from experiments.initialization._shared.rms import rms
 from experiments.trials import generator
+from experiments.words import long_table, number, percent
 from unitgain.theory import signal_factor
 
 SIZES = {0.01: "0.01 · randn", 0.1: "0.1 · randn", 1.0: "randn"}

@@ -13,9 +13,11 @@ from matplotlib.ticker import NullLocator
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
 from experiments.initialization._shared.networks import BATCH, CLASSES, each, standardized_digits
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generator, score
+from experiments.words import between, long_table, number, percent
 from unitgain.initializers import Initializer, he_normal_, normal_, sparse_
 from unitgain.models import MLP
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import long_table, number, percent
 from experiments.initialization._shared.networks import BATCH, Depths, standardized_digits
 from experiments.trials import descend, generator, score
+from experiments.words import long_table, number, percent
 from unitgain.datasets import Examples
 from unitgain.initializers import normal_
 from unitgain.theory import critical_weight_var, depth_scales

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments import style
-from experiments.evidence import Claim, Map, number, percent
+from experiments.evidence import Claim, Map
 from experiments.initialization._shared.rms import rms
 from experiments.trials import generator
+from experiments.words import number, percent
 from unitgain.activations import activation
 from unitgain.initializers import he_normal_, lecun_normal_, normal_
 from unitgain.theory import gradient_factor, signal_factor

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import long_table, percent
 from experiments.initialization._shared.networks import BATCH, CLASSES, by_part, standardized_digits
 from experiments.trials import descend, generators, score
+from experiments.words import long_table, percent
 from unitgain.activations import activation, gain
 from unitgain.datasets import Examples
 from unitgain.diagnostics import observe

@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, percent, wilson
+from experiments.evidence import Claim, Map
 from experiments.initialization._shared.networks import by_part, each
+from experiments.intervals import wilson
 from experiments.trials import descend, generator, generators, score, stacked
+from experiments.words import percent
 from unitgain.activations import activation
 from unitgain.datasets import Examples, circles
 from unitgain.initializers import constant_, glorot_uniform_, uniform_, zeros_

@@ -8,8 +8,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, number, signed
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator, generators, mlps, standardized
+from experiments.words import number, signed
 from unitgain.datasets import Examples, digits
 from unitgain.initializers import lecun_uniform_
 from unitgain.models import MLP

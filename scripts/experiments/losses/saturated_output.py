@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import number
 from experiments.trials import generator
+from experiments.words import number
 from unitgain.activations import derivative
 from unitgain.optimizers import sgd_rule
 

@@ -5,8 +5,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import between, mean_interval, number
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generator, generators, score, splits, standardized
+from experiments.words import between, number
 from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
 from unitgain.training import cross_entropy

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from scipy.integrate import quad
 
 from experiments import style
-from experiments.evidence import Claim, Map, number
+from experiments.evidence import Claim, Map
 from experiments.trials import generator
+from experiments.words import number
 from unitgain.optimizers import SGD, Adam
 
 RATE = 0.15

@@ -5,8 +5,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import long_table, median_interval, number
+from experiments.intervals import median_interval
 from experiments.trials import descend, generators, standardized
+from experiments.words import long_table, number
 from unitgain.datasets import Examples, diabetes
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam

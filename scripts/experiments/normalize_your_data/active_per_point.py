@@ -10,9 +10,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.normalize_your_data._shared.circles import LEARNING_RATE, learn, many_circles
 from experiments.trials import generator, mlps
+from experiments.words import number, percent
 from unitgain.datasets import Examples, uniform_cloud
 from unitgain.diagnostics import activity
 from unitgain.models import MLP

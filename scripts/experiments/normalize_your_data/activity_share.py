@@ -7,8 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, wilson
 from experiments.trials import generator
+from experiments.words import percent
 from unitgain.datasets import uniform_cloud
 from unitgain.initializers import normal_, uniform_
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.evidence import percent
 from experiments.normalize_your_data._shared.circles import (
     animate_boundary,
     film,
@@ -17,6 +16,7 @@ from experiments.normalize_your_data._shared.circles import (
     relu,
     states,
 )
+from experiments.words import percent
 
 CENTER = 10.0
 table = film_table

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from experiments.evidence import percent
 from experiments.normalize_your_data._shared.circles import (
     animate_boundary,
     film,
@@ -12,6 +11,7 @@ from experiments.normalize_your_data._shared.circles import (
     film_table,
     sigmoid,
 )
+from experiments.words import percent
 
 CENTER = 10.0
 table = film_table

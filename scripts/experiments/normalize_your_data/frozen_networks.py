@@ -8,8 +8,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import percent, wilson
+from experiments.intervals import wilson
 from experiments.trials import generator
+from experiments.words import percent
 from unitgain.datasets import uniform_cloud
 from unitgain.diagnostics import activity
 from unitgain.models import MLP

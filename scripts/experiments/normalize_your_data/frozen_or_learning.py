@@ -10,7 +10,6 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import percent
 from experiments.normalize_your_data._shared.circles import (
     POINTS,
     STEPS,
@@ -22,6 +21,7 @@ from experiments.normalize_your_data._shared.circles import (
     relu,
 )
 from experiments.trials import generator, standardized
+from experiments.words import percent
 from unitgain.datasets import circles
 from unitgain.plots import boundary, grid, scatter
 

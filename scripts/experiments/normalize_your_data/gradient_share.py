@@ -8,9 +8,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, mean_interval, number
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.normalize_your_data._shared.circles import many_circles
 from experiments.trials import descend, generator
+from experiments.words import long_table, number
 from unitgain.datasets import Examples, uniform_cloud
 from unitgain.initializers import uniform_
 from unitgain.models import MLP

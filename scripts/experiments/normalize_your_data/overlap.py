@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from scipy.stats import kstest
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import generator
+from experiments.words import number, percent
 from unitgain.initializers import normal_, uniform_
 
 BIASES, INPUTS = (0.0, 0.12, 0.25, 0.5, 1.0), (2, 3, 20)  # the map: where is it uniform?

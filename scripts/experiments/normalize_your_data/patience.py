@@ -7,7 +7,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import wilson
 from experiments.normalize_your_data._shared.circles import (
     LEARNING_RATE,
     both_standardized,
@@ -15,6 +16,7 @@ from experiments.normalize_your_data._shared.circles import (
     many_circles,
 )
 from experiments.trials import generators, mlps, score, stacked
+from experiments.words import percent
 from unitgain.activations import activation
 from unitgain.datasets import Examples
 from unitgain.models import MLP

@@ -7,8 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import wilson
 from experiments.trials import generator
+from experiments.words import long_table, percent
 from unitgain.datasets import uniform_cloud
 from unitgain.initializers import uniform_
 

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, number
+from experiments.evidence import Claim, Map
 from experiments.normalize_your_data._shared.circles import frame_of, many_circles
 from experiments.trials import descend, mlps
+from experiments.words import number
 from unitgain.datasets import Examples
 from unitgain.diagnostics import activity
 from unitgain.optimizers import SGD, Adam

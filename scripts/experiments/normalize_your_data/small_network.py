@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import percent
 from experiments.trials import generator
+from experiments.words import percent
 from unitgain.datasets import circles
 from unitgain.diagnostics import activity
 from unitgain.models import MLP

@@ -10,7 +10,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, percent, signed, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import wilson
 from experiments.normalize_your_data._shared.circles import (
     both_standardized,
     fresh_accuracy,
@@ -18,6 +19,7 @@ from experiments.normalize_your_data._shared.circles import (
     many_circles,
 )
 from experiments.trials import mlps, score, stacked
+from experiments.words import percent, signed
 from unitgain.datasets import Examples
 
 OFFSETS = (0.0, 1.0, 3.0, 10.0)

@@ -7,8 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, number, percent, signed
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import Scale, descend, generators, raw, score, splits, stacked, standardized
+from experiments.words import number, percent, signed
 from unitgain.datasets import Examples, Split, classification_table, wild_scales
 from unitgain.initializers import uniform_
 from unitgain.models import MLP

@@ -10,9 +10,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, median_interval, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, median_interval, wilson
 from experiments.normalize_your_data._shared.circles import STEPS, fresh_accuracy, learn, many_circles
 from experiments.trials import mlps, score
+from experiments.words import percent
 from unitgain.datasets import Examples
 
 SHAPES = ((2, 2, 1), (2, 3, 1), (2, 8, 1), (2, 32, 1), (2, 8, 8, 1))

@@ -8,9 +8,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, number, percent, ratio
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, ratio
 from experiments.optimizers._shared.quadratics import walk
 from experiments.trials import descend, generator, generators, mlps, stacked, standardized
+from experiments.words import number, percent
 from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
 from unitgain.optimizers import Adam

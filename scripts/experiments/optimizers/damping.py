@@ -7,9 +7,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, apart, long_table, median_interval, number, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import apart, median_interval, wilson
 from experiments.optimizers._shared.quadratics import walk
 from experiments.trials import generator
+from experiments.words import long_table, number
 from unitgain.optimizers import SGD
 
 POINTS = 60

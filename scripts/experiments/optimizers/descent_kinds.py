@@ -11,9 +11,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, number, ratio
+from experiments.evidence import Claim, Map
+from experiments.intervals import ratio
 from experiments.optimizers._shared.quadratics import walk
 from experiments.trials import generator, generators, stacked, standardized
+from experiments.words import number
 from unitgain.datasets import digits, ravine
 from unitgain.models import MLP
 from unitgain.optimizers import SGD

@@ -8,9 +8,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, median_interval, number, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import median_interval, wilson
 from experiments.optimizers._shared.quadratics import radius, walk
 from experiments.trials import descend, generator, mlps, stacked
+from experiments.words import long_table, number
 from unitgain.datasets import Examples, ravine
 from unitgain.optimizers import SGD
 from unitgain.theory import hessian_eigenvalues, largest_stable_rate

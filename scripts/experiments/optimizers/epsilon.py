@@ -8,9 +8,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, number, percent
+from experiments.evidence import Claim, Map
 from experiments.optimizers._shared.quadratics import walk
 from experiments.trials import generator, generators, standardized
+from experiments.words import number, percent
 from unitgain.datasets import digits
 from unitgain.models import MLP
 from unitgain.optimizers import RMSprop

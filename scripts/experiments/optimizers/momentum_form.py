@@ -8,9 +8,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, median_interval, number
+from experiments.evidence import Claim
+from experiments.intervals import median_interval
 from experiments.optimizers._shared.quadratics import walk
 from experiments.trials import generator, generators, standardized
+from experiments.words import number
 from unitgain.datasets import digits
 from unitgain.models import MLP
 from unitgain.optimizers import SGD

@@ -7,9 +7,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.optimizers._shared.quadratics import radius, walk
 from experiments.trials import generator
+from experiments.words import long_table, number, percent
 from unitgain.optimizers import SGD
 from unitgain.theory import optimal_descent
 

@@ -8,8 +8,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import long_table, median_interval, percent
+from experiments.intervals import median_interval
 from experiments.trials import generator
+from experiments.words import long_table, percent
 from unitgain.optimizers import SGD, Adam, RMSprop
 from unitgain.transforms import StandardScaler, Whitening
 

@@ -7,9 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import median_interval, number
+from experiments.intervals import median_interval
 from experiments.optimizers._shared.quadratics import walk
 from experiments.trials import generator
+from experiments.words import number
 from unitgain.optimizers import SGD, Adam, RMSprop
 
 CONDITION = 100.0

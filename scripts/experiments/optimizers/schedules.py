@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from torch.optim import lr_scheduler
 
 from experiments import style
-from experiments.evidence import mean_interval, median_interval, number, percent, signed
+from experiments.intervals import mean_interval, median_interval
 from experiments.trials import generator, generators, score, splits, stacked, standardized
+from experiments.words import number, percent, signed
 from unitgain.datasets import Examples, digits, ravine
 from unitgain.models import MLP
 from unitgain.optimizers import SGD

@@ -7,10 +7,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import long_table, percent
 from experiments.pitfalls._shared.intervals import means
 from experiments.pitfalls._shared.leaks import nearest, picks, shares
 from experiments.trials import generator
+from experiments.words import long_table, percent
 from unitgain.datasets import digits
 
 COPIES = (1, 2, 3, 5, 10)

@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, mean_interval, number, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, wilson
 from experiments.pitfalls._shared.intervals import means
 from experiments.pitfalls._shared.tables import HIDDEN, fitted, real
 from experiments.trials import generator, generators, splits
+from experiments.words import between, number, percent
 
 TRAINING = 100  # images; all others are for the test
 WAYS = ("the sd", "the sd + 10⁻⁸", "the sd, 1 where it is 0", "16, the brightest")

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, median_interval, number, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import median_interval, wilson
 from experiments.trials import generator
+from experiments.words import long_table, number, percent
 from unitgain.transforms import StandardScaler
 
 OFFSETS = 10.0 ** np.arange(8)

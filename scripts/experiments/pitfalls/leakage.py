@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, between, mean_interval, number, signed
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.pitfalls._shared.intervals import means
 from experiments.pitfalls._shared.leaks import (
     chosen,
@@ -24,6 +25,7 @@ from experiments.pitfalls._shared.leaks import (
 )
 from experiments.pitfalls._shared.tables import standardized
 from experiments.trials import generator
+from experiments.words import between, number, signed
 from unitgain.datasets import digits
 
 SIZES = (20, 50, 100, 200, 500, 1000)

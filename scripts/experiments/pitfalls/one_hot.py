@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 from torch.nn.functional import one_hot
 
 from experiments import style
-from experiments.evidence import between, long_table, mean_interval, number, percent
+from experiments.intervals import mean_interval
 from experiments.pitfalls._shared.intervals import means
 from experiments.pitfalls._shared.tables import standardized
 from experiments.trials import descend, generators
+from experiments.words import between, long_table, number, percent
 from unitgain.datasets import Examples
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import percent
 from experiments.pitfalls._shared.intervals import means
 from experiments.pitfalls._shared.tables import HIDDEN, fitted, table_sets
 from experiments.trials import generators, score
+from experiments.words import percent
 from unitgain.datasets import Examples
 
 TABLE = "breast_cancer"

@@ -8,10 +8,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import long_table, percent
 from experiments.pitfalls._shared.intervals import means
 from experiments.pitfalls._shared.leaks import chosen, correlations, nearest_mean, predicted_score, shares
 from experiments.trials import generator
+from experiments.words import long_table, percent
 
 ROWS = (50, 200, 800)
 MORE = (8, 3, 1)  # times `tables`, by rows

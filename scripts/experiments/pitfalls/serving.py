@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import long_table, percent
 from experiments.pitfalls._shared.intervals import means
 from experiments.pitfalls._shared.tables import HIDDEN, NAMES, fitted, standardized, table_sets
 from experiments.trials import score
+from experiments.words import long_table, percent
 from unitgain.datasets import Examples
 
 BATCHES = (64, 8, 2, 1)

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import long_table, percent
 from experiments.pitfalls._shared.intervals import means
 from experiments.pitfalls._shared.leaks import picks, shares, vote
 from experiments.trials import generator
+from experiments.words import long_table, percent
 
 PROCESSES = {"walk": "Random walk", "drift": "With a drift", "level": "A level that jumps"}
 SERIES, LENGTH, USE = 4, 200, 60  # series a panel, known values of each, windows after them

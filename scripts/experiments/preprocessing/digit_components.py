@@ -8,9 +8,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.preprocessing._shared.mosaic import mosaic, shades, show, signed
 from experiments.trials import generator
+from experiments.words import number, percent
 from unitgain.datasets import digits, image_patches, mnist
 from unitgain.transforms import PCA
 

@@ -6,9 +6,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import number, percent
 from experiments.preprocessing._shared.mosaic import coloured, mosaic, show
 from experiments.trials import generator
+from experiments.words import number, percent
 from unitgain.datasets import image_patches
 from unitgain.transforms import PCA
 

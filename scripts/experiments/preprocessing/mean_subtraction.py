@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import long_table, percent
 from experiments.trials import generator
+from experiments.words import long_table, percent
 from unitgain.datasets import digits, image_patches
 from unitgain.transforms import Center, Compose
 

@@ -7,8 +7,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import number
 from experiments.preprocessing._shared.cloud import cloud, ring
+from experiments.words import number
 from unitgain.transforms import PCA, StandardScaler
 
 REST, MOVE = 10, 20  # frames that a stage stands, and that the way to the next one takes

@@ -11,18 +11,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import (
-    Claim,
-    Map,
-    between,
-    long_table,
-    mean_interval,
-    median_interval,
-    number,
-    percent,
-    ratio,
-)
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, median_interval, ratio
 from experiments.trials import generator
+from experiments.words import between, long_table, number, percent
 from unitgain.datasets import uniform_cloud
 from unitgain.theory import condition_number, hessian_eigenvalues, optimal_descent, population_eigenvalues
 

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, mean_interval, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import descend, drawn, generator, generators, raw, score, splits, standardized
+from experiments.words import long_table, percent
 from unitgain.activations import ACTIVATIONS
 from unitgain.datasets import Examples, Split, image_patches, mnist
 from unitgain.diagnostics import saturation

@@ -12,12 +12,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
+from experiments.preprocessing._shared.steps import steps_to_learn
 from experiments.trials import generator, generators, mlps
+from experiments.words import long_table, number, percent
 from unitgain.datasets import Examples, uniform_cloud
 from unitgain.optimizers import SGD, Adam
 from unitgain.theory import condition_number, hessian_eigenvalues, population_eigenvalues
-from unitgain.training import cross_entropy
 from unitgain.transforms import MinMaxScaler, StandardScaler
 
 FEATURES = (1, 2, 4, 8, 16, 32, 64)
@@ -50,17 +52,7 @@ def _steps(examples: Examples, make, rates, seed: int) -> Tensor:
     replicas = len(rates), len(x)
     model = mlps((x.shape[-1], HIDDEN, 2), replicas, seed=seed, device=x.device, weight="he_normal")
     optimizer = make(model.parameters(), lr=torch.tensor(rates, device=x.device)[:, None, None, None])
-    x, steps = x.repeat(len(rates), 1, 1, 1), torch.zeros(replicas, device=x.device)
-    learning = torch.ones_like(steps, dtype=torch.bool)
-    for _ in range(MOST):
-        optimizer.zero_grad()
-        loss = cross_entropy(model(x), y)
-        learning &= ~(loss.detach() < LEARNED)
-        steps += learning
-        if (~learning).all(1).any():
-            break
-        loss.sum().backward()
-        optimizer.step()
+    steps, _, _ = steps_to_learn(model, optimizer, Examples(x.repeat(len(rates), 1, 1, 1), y), LEARNED, MOST)
     return steps[steps.mean(1).argmin()].clamp(min=1)
 
 

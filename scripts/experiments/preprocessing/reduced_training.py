@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, mean_interval, number, percent, signed
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.trials import descend, drawn, generator, generators, score
+from experiments.words import long_table, number, percent, signed
 from unitgain.datasets import Examples, mnist
 from unitgain.models import MLP
 

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import number, percent
 from experiments.preprocessing._shared.cloud import MEAN, STD, cloud, covariance
+from experiments.words import number, percent
 from unitgain.theory import condition_number, hessian_eigenvalues, optimal_descent
 from unitgain.transforms import Center, Compose, MinMaxScaler, StandardScaler, Whitening
 

@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, number, resampled_interval, signed
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval, resampled_interval
 from experiments.trials import descend, generators, splits, stacked, standardized
+from experiments.words import number, signed
 from unitgain.datasets import Examples, Split, diabetes
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import long_table, percent
+from experiments.preprocessing._shared.steps import steps_to_learn
 from experiments.trials import generators, score, splits
+from experiments.words import long_table, percent
 from unitgain.datasets import Examples, breast_cancer, digits, wine
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
 from unitgain.theory import hessian_eigenvalues
-from unitgain.training import cross_entropy
 from unitgain.transforms import Center, Compose, MinMaxScaler, StandardScaler, Whitening
 
 SCALINGS = {
@@ -75,18 +75,8 @@ def _learn(sizes, examples: Examples, seed: int) -> tuple[Tensor, int, MLP]:
     x = x.repeat(len(RATES), 1, 1, 1)  # once, or every step would
     rate = (torch.tensor(RATES).to(largest) / largest).float()[:, None, None, None]
     optimizer = SGD(model.parameters(), lr=rate)
-    steps = torch.zeros(replicas, device=x.device)
-    learning = torch.ones_like(steps, dtype=torch.bool)
-    for _ in range(EPOCHS):
-        optimizer.zero_grad()
-        loss = cross_entropy(model(x), y)
-        learning &= ~(loss.detach() < LEARNED)
-        steps += learning
-        if (~learning).all(1).any():
-            break
-        loss.sum().backward()
-        optimizer.step()
-    loss = loss.detach().mean(1).nan_to_num(torch.inf)
+    steps, learning, loss = steps_to_learn(model, optimizer, Examples(x, y), LEARNED, EPOCHS)
+    loss = loss.mean(1).nan_to_num(torch.inf)
     done = (~learning).all(1)
     return steps, int((loss.masked_fill(~done, torch.inf) if done.any() else loss).argmin()), model
 

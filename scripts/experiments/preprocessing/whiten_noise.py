@@ -8,9 +8,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, mean_interval, number, percent
+from experiments.evidence import Claim, Map
+from experiments.intervals import mean_interval
 from experiments.preprocessing._shared.mosaic import coloured, mosaic, show
 from experiments.trials import generators
+from experiments.words import number, percent
 from unitgain.datasets import digits, image_patches
 from unitgain.transforms import Whitening
 

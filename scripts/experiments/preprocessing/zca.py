@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import number, percent
 from experiments.preprocessing._shared.cloud import cloud, covariance, ring
+from experiments.words import number, percent
 from unitgain.transforms import Center, Whitening
 
 STD = (1.3, 1.0)  # of the features: the principal axes then lie between them

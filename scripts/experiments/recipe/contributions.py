@@ -8,7 +8,6 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import long_table, percent
 from experiments.recipe._shared.networks import (
     BATCH,
     DEPTHS,
@@ -24,6 +23,7 @@ from experiments.recipe._shared.networks import (
     standardized,
 )
 from experiments.trials import descend, raw, score
+from experiments.words import long_table, percent
 from unitgain.datasets import Examples
 
 EPOCHS = 6

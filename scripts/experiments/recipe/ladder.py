@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import long_table, median_interval, percent
+from experiments.intervals import median_interval
 from experiments.recipe._shared.networks import (
     BATCH,
     DEPTHS,
@@ -25,6 +25,7 @@ from experiments.recipe._shared.networks import (
     standardized,
 )
 from experiments.trials import descend, raw, score
+from experiments.words import long_table, percent
 from unitgain.datasets import Examples, Split
 from unitgain.initializers import glorot_normal_
 

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import Z95, long_table, mean_interval, percent, wilson
+from experiments.intervals import Z95, mean_interval, wilson
 from experiments.trials import generators
+from experiments.words import long_table, percent
 from unitgain.datasets import digits
 
 COUNTS = (100, 400)

@@ -9,19 +9,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import (
-    SUPERSCRIPT,
-    Claim,
-    Map,
-    apart,
-    mean_interval,
-    number,
-    percent,
-    signed,
-    wilson,
-)
+from experiments.evidence import Claim, Map
+from experiments.intervals import apart, mean_interval, wilson
 from experiments.trials import descend, generator, score
 from experiments.tuning._shared.search import decompose, digit_parts, jackknife
+from experiments.words import SUPERSCRIPT, number, percent, signed
 from unitgain.datasets import Examples
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam

@@ -8,9 +8,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import SUPERSCRIPT, between, long_table, mean_interval, number
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generators, score
 from experiments.tuning._shared.search import digit_parts
+from experiments.words import SUPERSCRIPT, between, long_table, number
 from unitgain.models import MLP
 from unitgain.optimizers import SGD, Adam
 from unitgain.training import cross_entropy

@@ -10,9 +10,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, apart, mean_interval, number, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import apart, mean_interval, wilson
 from experiments.trials import generators
 from experiments.tuning._shared.digits import COMPONENTS, right, split_digits
+from experiments.words import number, percent
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 from unitgain.training import train

@@ -5,9 +5,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import between, long_table, mean_interval, number
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generator, generators, raw, score, standardized
 from experiments.tuning._shared.digits import split_digits
+from experiments.words import between, long_table, number
 from unitgain.models import MLP
 
 SETTINGS = {  # hidden units, activation, scale of the pixels

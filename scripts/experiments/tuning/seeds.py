@@ -6,9 +6,10 @@ from matplotlib.figure import Figure
 from scipy.special import ndtr, ndtri
 
 from experiments import style
-from experiments.evidence import number, percent, wilson
+from experiments.intervals import wilson
 from experiments.trials import generator, generators, score
 from experiments.tuning._shared.digits import COMPONENTS, split_digits
+from experiments.words import number, percent
 from unitgain.datasets import Examples
 from unitgain.models import MLP
 from unitgain.optimizers import Adam

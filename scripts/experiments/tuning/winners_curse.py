@@ -6,9 +6,10 @@ from matplotlib.figure import Figure
 from scipy.special import ndtr
 
 from experiments import style
-from experiments.evidence import long_table, mean_interval, number, percent
+from experiments.intervals import mean_interval
 from experiments.trials import descend, generator, generators
 from experiments.tuning._shared.digits import COMPONENTS, right, split_digits
+from experiments.words import long_table, number, percent
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
 

@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import number
 from experiments.trials import generator
+from experiments.words import number
 from unitgain.models import ScalarChain
 
 DEPTH, CHANGE = 4, 0.1

@@ -7,8 +7,9 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, number, percent
+from experiments.evidence import Claim
 from experiments.trials import generator
+from experiments.words import number, percent
 from unitgain.activations import ACTIVATIONS
 from unitgain.models import ScalarChain
 

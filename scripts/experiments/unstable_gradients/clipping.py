@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import between, long_table, median_interval, number, percent, wilson
+from experiments.intervals import median_interval, wilson
 from experiments.trials import descend, generators
 from experiments.unstable_gradients._shared.digits import digit_parts
+from experiments.words import between, long_table, number, percent
 from unitgain.initializers import he_normal_
 from unitgain.models import MLP
 from unitgain.optimizers import SGD

@@ -10,9 +10,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, Map, long_table, median_interval, number, percent, wilson
+from experiments.evidence import Claim, Map
+from experiments.intervals import median_interval, wilson
 from experiments.trials import generator
 from experiments.unstable_gradients._shared.networks import predicted, sizes
+from experiments.words import long_table, number, percent
 from unitgain.activations import ACTIVATIONS
 
 NAMES = {

@@ -7,9 +7,11 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import Claim, number, percent, wilson
+from experiments.evidence import Claim
+from experiments.intervals import wilson
 from experiments.trials import generator
 from experiments.unstable_gradients._shared.chain import WEIGHT, explosive, reach
+from experiments.words import number, percent
 from unitgain.models import ScalarChain
 
 DEPTHS = (2, 4, 8)

@@ -8,9 +8,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import between, median_interval, number
+from experiments.intervals import median_interval
 from experiments.trials import generator
 from experiments.unstable_gradients._shared.chain import explosive
+from experiments.words import between, number
 from unitgain.models import ScalarChain
 
 DEPTH, SHOWN = 20, 25

@@ -5,9 +5,10 @@ import torch
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import between, long_table, mean_interval, median_interval, number, percent
+from experiments.intervals import mean_interval, median_interval
 from experiments.trials import descend, generators, score
 from experiments.unstable_gradients._shared.digits import digit_parts
+from experiments.words import between, long_table, number, percent
 from unitgain.diagnostics import observe
 from unitgain.models import MLP
 

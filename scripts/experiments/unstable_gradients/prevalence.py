@@ -6,9 +6,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from experiments import style
-from experiments.evidence import long_table, number, percent
 from experiments.trials import generator
 from experiments.unstable_gradients._shared.networks import predicted, sizes
+from experiments.words import long_table, number, percent
 from unitgain.activations import ACTIVATIONS
 from unitgain.theory import critical_weight_var
 

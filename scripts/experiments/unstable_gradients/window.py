@@ -8,9 +8,11 @@ from matplotlib.figure import Figure
 from scipy.special import ndtr
 
 from experiments import style
-from experiments.evidence import Claim, mean_interval, number, percent, wilson
+from experiments.evidence import Claim
+from experiments.intervals import mean_interval, wilson
 from experiments.trials import generator
 from experiments.unstable_gradients._shared.chain import reach
+from experiments.words import number, percent
 from unitgain.activations import derivative
 from unitgain.theory import sigmoid_window
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
-from experiments.evidence import long_table, number
 from experiments.trials import generators
+from experiments.words import long_table, number
 from unitgain.activations import activation
 from unitgain.initializers import glorot_uniform_, he_normal_, normal_
 from unitgain.theory import gradient_factor, variance_map

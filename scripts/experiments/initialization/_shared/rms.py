@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.evidence import mean_interval
+from experiments.intervals import mean_interval
 
 
 def rms(sizes: np.ndarray, layers: int = 1) -> np.ndarray:

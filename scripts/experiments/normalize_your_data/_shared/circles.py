@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.evidence import percent
 from experiments.trials import descend, generator, generators, score, stacked, standardized
+from experiments.words import percent
 from unitgain.datasets import Examples, circles
 from unitgain.models import MLP
 from unitgain.optimizers import Adam

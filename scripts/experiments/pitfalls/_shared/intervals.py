@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.evidence import mean_interval
+from experiments.intervals import mean_interval
 
 
 def means(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from experiments.evidence import Interval, resampled_interval
+from experiments.intervals import Interval, resampled_interval
 from experiments.trials import Scale, generator, generators, splits
 from unitgain.datasets import Examples, Split, mnist
 from unitgain.initializers import normal_
