@@ -55,7 +55,7 @@ def _best(units: int, sets: int, seed: int, device) -> torch.Tensor:
     return score(model, moved(FRESH, "fresh")).unflatten(-1, (sets, STARTS)).amax(-1)
 
 
-def compute(*, networks=100, mapped=40, seed=0, device="cpu"):
+def compute(*, networks=100, mapped=60, seed=0, device="cpu"):
     """`accuracy` of SHAPES at CENTERS (centers, shapes, networks).
 
     For the maps: `gain` of LARGER over 2-2-1 at OFFSETS (offsets, shapes, networks), `best` of STARTS
