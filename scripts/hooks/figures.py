@@ -17,11 +17,8 @@ from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
 
 PLACEHOLDER = re.compile(r'<div class="ug-picture" data-picture="([^"]*)"></div>')
-DRAWN = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)" style="max-width:(\d+)px"')
-FILMED = re.compile(r'<video\b[^>]*\bwidth="(\d+)" height="(\d+)"')
-HINT = '<p class="ug-hint" aria-hidden="true">Scroll sideways to see the whole figure →</p>'
-VIDEO_LEGIBLE = 500  # px; its labels would be too small on a narrower screen: there it scrolls
-SERVED = ("experiments/**/data.csv", "experiments/**/*.mp4", "experiments/**/*.webp", "claims/claims.json")
+KINDS = ("data.csv", "*.svg", "*.mp4", "*.webp")
+SERVED = (*(f"experiments/**/{kind}" for kind in KINDS), "claims/claims.json")
 
 
 def site_files(root: Path) -> Iterator[tuple[str, Path]]:
@@ -31,20 +28,6 @@ def site_files(root: Path) -> Iterator[tuple[str, Path]]:
             yield path.relative_to(root / "build").as_posix(), path
     for path in sorted((root / "scripts/experiments").rglob("*.py")):
         yield path.relative_to(root).as_posix(), path
-
-
-def framed(picture: str) -> str:
-    """The picture with its size for site.css, and under it the hint that it scrolls where it does not fit."""
-    if film := FILMED.search(picture):
-        width, ratio = int(film[1]), int(film[2]) / int(film[1])
-        legible = f";--ug-legible:{VIDEO_LEGIBLE}px"
-        picture = f'<div class="ug-frame" tabindex="0" role="group" aria-label="Animation">{picture}</div>'
-    elif drawing := DRAWN.search(picture):
-        width, ratio, legible = int(drawing[3]), float(drawing[2]) / float(drawing[1]), ""
-    else:
-        return f'<div class="ug-picture">{picture}</div>'
-    style = f"--ug-width:{width}px;--ug-ratio:{ratio:.4f}{legible}"
-    return f'<div class="ug-picture" style="{style}">{picture}{HINT}</div>'
 
 
 def insert(output: str, build: Path, to_root: str) -> str:
@@ -59,7 +42,8 @@ def insert(output: str, build: Path, to_root: str) -> str:
             raise LookupError(name, "does not exist in build/; has its experiment run?")
 
     def one(match: re.Match[str]) -> str:
-        return framed((build / match[1]).read_text(encoding="utf-8").replace("{root}", to_root))
+        picture = (build / match[1]).read_text(encoding="utf-8").replace("{root}", to_root)
+        return f'<div class="ug-picture">\n{picture}</div>'
 
     return PLACEHOLDER.sub(one, output)
 

@@ -1,4 +1,4 @@
-"""Last touches to finished HTML; above all, what is wide scrolls in a frame that the keyboard can reach.
+"""Last touches to finished HTML: what is wide scrolls in a frame that the keyboard can reach, or fits a phone.
 
 Material does some of this with a script; done here, the page needs none.
 """
@@ -10,18 +10,50 @@ import re
 from mkdocs.plugins import event_priority
 
 TABLE = re.compile(r"<table>.*?</table>", re.S)  # Markdown's tables only: those of code listings have a class
-FRAME = '<div class="ug-table" role="region" aria-label="Table" tabindex="0">'
-CODE = re.compile(r"<pre>(?=<span></span><code>)")
+FRAME = '<div class="ug-table{}" role="region" aria-label="Table" tabindex="0">'
+CELL = re.compile(r"<(t[hd])\b([^>]*)>(.*?)</\1>", re.S)
+PHONE = 358  # px
+SIGN, PADDING = 7.6, 11  # px: a sign of a table, what stands beside a column
+CODE = re.compile(r"(?<=<pre><span></span>)<code>")
 SOURCE = re.compile(r'<details class="mkdocstrings-source".*?</details>', re.S)
 SEARCH = 'data-md-component="search" role="dialog"'
 
 
 def framed_tables(content: str) -> str:
-    return TABLE.sub(rf"{FRAME}\g<0></div>", content)
+    """Each table in a frame; one that does not fit a phone is marked, and its cells say the head of their column."""
+    return TABLE.sub(lambda table: _framed(table[0]), content)
+
+
+def _framed(table: str) -> str:
+    rows = [CELL.findall(row) for row in re.findall(r"<tr.*?</tr>", table, re.S)]
+    texts = [[_text(cell) for _, _, cell in row] for row in rows]
+    widest = [
+        max(len(word) for text in column for word in (text.split() or [""]))
+        for column in zip(*texts, strict=False)
+    ]
+    if sum(widest) * SIGN + len(widest) * PADDING <= PHONE:
+        return f"{FRAME.format('')}{table}</div>"
+    heads = texts[0]
+
+    def named(row: re.Match[str]) -> str:
+        head = iter(heads)
+
+        def cell(found: re.Match[str]) -> str:
+            text, name = found[0], next(head, "")
+            return text.replace("<td", f'<td data-head="{name}"', 1) if name and found[1] == "td" else text
+
+        return CELL.sub(cell, row[0])
+
+    return f"{FRAME.format(' ug-rows')}{re.sub(r'<tr.*?</tr>', named, table, flags=re.S)}</div>"
+
+
+def _text(cell: str) -> str:
+    return re.sub(r"<[^>]+>", "", re.sub(r"<svg.*?</svg>", "", cell, flags=re.S)).strip()
 
 
 def focusable_code(content: str) -> str:
-    return CODE.sub('<pre tabindex="0">', content)
+    """What scrolls in a listing is its <code>; Material makes it focusable only where a mouse hovers."""
+    return CODE.sub('<code tabindex="0">', content)
 
 
 def without_sources(content: str) -> tuple[str, list[str]]:
@@ -38,6 +70,15 @@ def with_sources(output: str, sources: list[str]) -> str:
     return first + "".join(source + text for source, text in zip(sources, rest, strict=True))
 
 
+def home(output: str) -> str:
+    """The page with the opening picture is laid out in its own way. A class says so: `:has()` costs with every change."""
+    return (
+        output.replace('md-content__inner md-typeset"', 'md-content__inner md-typeset ug-home"')
+        if 'class="ug-hero"' in output
+        else output
+    )
+
+
 def named_search(output: str) -> str:
     """Material's search dialog has no accessible name."""
     return output.replace(SEARCH, f'{SEARCH} aria-label="Search"')
@@ -50,4 +91,4 @@ def on_page_content(content, page, config, files):
 
 
 def on_post_page(output, page, config):
-    return named_search(with_sources(output, page.sources))
+    return home(named_search(with_sources(output, page.sources)))

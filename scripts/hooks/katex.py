@@ -36,11 +36,6 @@ FONTS = {  # KaTeX's class for a kind of symbol: the font that draws it
     "size1": "Size1-Regular",
     "size3": "Size3-Regular",
 }
-LATIN_FONTS = {
-    "inter.woff2": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
-    "inter-italic.woff2": "@fontsource-variable/inter/files/inter-latin-wght-italic.woff2",
-    "mono.woff2": "@fontsource/jetbrains-mono/files/jetbrains-mono-latin-400-normal.woff2",
-}
 
 
 def formulas(content: str) -> list[tuple[str, bool]]:
@@ -151,10 +146,6 @@ def on_files(files, config):
     dist = packages / "katex/dist"
     css = woff2_only((dist / "katex.min.css").read_text(encoding="utf-8"))
     files.append(File.generated(config, "assets/katex/katex.min.css", content=css))
-    for font in sorted((dist / "fonts").glob("*.woff2")):
-        files.append(File.generated(config, f"assets/katex/fonts/{font.name}", abs_src_path=str(font)))
-    for name, path in LATIN_FONTS.items():
-        files.append(File.generated(config, f"assets/fonts/{name}", abs_src_path=str(packages / path)))
 
 
 @event_priority(-50)  # after every hook and plugin that can still bring in a formula

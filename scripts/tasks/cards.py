@@ -35,13 +35,20 @@ ICONS = {  # a check, a branch, a cross, a question and a broken circle
 
 
 def figure(experiment: Experiment, caption: str) -> str:
-    """`figure.md`: the place of the picture, its caption, and the way to the data and the script."""
+    """`figure.md`: the place of the picture, what it shows, and folded how that was measured, the files, the script.
+
+    What it shows is the caption's first paragraph.
+    """
     folder, anchor = f"experiments/{experiment.id}", experiment.name.replace("_", "-")
+    finding, _, method = inspect.cleandoc(caption).partition("\n\n")
+    large = f"[Larger](/{folder}/wide-light.svg) · " * ("draw" in experiment.defines)
     return (
         f'<figure class="ug-figure" id="figure-{anchor}" markdown="1">\n'
         f'<div class="ug-picture" data-picture="{folder}/picture.html"></div>\n'
-        f'<figcaption markdown="1">\n{inspect.cleandoc(caption)}\n'
-        f"[Data](/{folder}/data.csv) · [Script](/{experiment.uri})\n</figcaption>\n</figure>\n"
+        f'<figcaption markdown="1">\n{finding}\n\n'
+        f'<details class="ug-method" markdown="1"><summary>How it was measured</summary>\n\n{method}\n\n'
+        f"{large}[Data](/{folder}/data.csv) · [Script](/{experiment.uri})\n\n</details>\n"
+        f"</figcaption>\n</figure>\n"
     )
 
 
@@ -112,21 +119,26 @@ def card(claim: Mapping) -> str:
         f'<p class="ug-claim-verdict">{_icon(verdict)} {word}</p>\n\n'
         f"“{claim['statement']}” {_sources(claim)}\n{{ .ug-claim-statement }}\n\n"
         f"{measured(claim)}, {counted(claim)} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
-        f"{inspect.cleandoc(claim['finding'])}\n\n{_map(claim)}"
-        f'<details markdown="1"><summary>Script and data</summary>\n\n'
-        f"{_meaning(claim)} {links}\n\n</details>\n</div>\n"
+        f"{inspect.cleandoc(claim['finding'])}\n\n{_where(claim)}"
+        f'<details markdown="1"><summary>{"Map, script" if claim["map"] else "Script"} and data</summary>\n\n'
+        f"{_map(claim)}{_meaning(claim)} {links}\n\n</details>\n</div>\n"
     )
+
+
+def _where(claim: Mapping) -> str:
+    if claim["map"] is None:
+        return ""
+    missing = f" Not repeated here: {claim['unrepeated']}." if claim["unrepeated"] else ""
+    return f"**Where it holds.** {maps.words(claim['map'])}{missing}\n{{ .ug-map-words }}\n\n"
 
 
 def _map(claim: Mapping) -> str:
     made = claim["map"]
     if made is None:
         return ""
-    missing = f" Not repeated here: {claim['unrepeated']}." if claim["unrepeated"] else ""
     again = "" if made["units"] in ("", claim["units"]) else f" {made['units']}"
     marks = ", ".join(f"{maps.MARKS[state]} {state}" for state in maps.states(made))
     return (
-        f"**Where it holds.** {maps.words(made)}{missing}\n{{ .ug-map-words }}\n\n"
         f'<div class="ug-map-frame" tabindex="0" role="group" aria-label="Map of the claim">\n'
         f"{maps.strip(made)}\n</div>\n\n"
         f"{marks}. In a cell: {made['measure']}; it holds {maps.side(made)}; n = {count(made['n'])}{again}.\n"

@@ -47,9 +47,11 @@ class Experiment:
     @property
     def rendered(self) -> tuple[Path, ...]:
         """The files that rendering makes in `folder`."""
-        picture = {"draw": ("figure.svg",), "animate": ("light.mp4", "dark.mp4", "light.webp", "dark.webp")}
-        kind = next((kind for kind in picture if kind in self.defines), None)
-        names = (*picture[kind], "picture.html", "figure.md") if kind else ()
+        kinds = {"draw": ("svg",), "animate": ("mp4", "webp")}
+        kind = next((kind for kind in kinds if kind in self.defines), None)
+        variants = [f"{width}-{scheme}" for width in ("wide", "narrow") for scheme in ("light", "dark")]
+        names = tuple(f"{name}.{end}" for name in variants for end in kinds[kind]) if kind else ()
+        names = (*names, "picture.html", "figure.md") if kind else ()
         names = (*names, *(("data.csv",) if "table" in self.defines else ()), "claims.json")
         return tuple(self.folder / name for name in names)
 

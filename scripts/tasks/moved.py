@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks import discovery, files
 
 KEPT = ("claims.json", "data.csv", "figure.md")  # of an experiment, whole; of a picture, its digest
-PICTURES = ("figure.svg", "light.mp4")
+PICTURES = ("wide-light.svg", "wide-light.mp4")
 
 
 def keep(root: Path) -> None:

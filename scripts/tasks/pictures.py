@@ -1,4 +1,7 @@
-"""Pictures for the page: an SVG that follows the page's colours and type, or two videos and posters."""
+"""Pictures for the page, wide and narrow: SVGs that follow its colours and type, or films and their posters.
+
+A small drawing stands in the page itself, everything else in files that are fetched when they are near.
+"""
 
 from __future__ import annotations
 
@@ -14,77 +17,66 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks import drawings, legible
 from tasks.files import replacing, write
+from tasks.reporting import TaskFailed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Result = Mapping[str, np.ndarray]
 
+INLINE = 40_000  # bytes: a larger drawing is a file
 VIDEO_DPI = 144  # half as fine again as the 96 pixels of a CSS inch
 FPS = 15
 STILL_SECONDS = 1  # how long the first and the last frame stand
 
 
-def save_svg(figure: Figure, path: Path, alt: str, name: str, variables: Mapping[str, str], ink: str) -> None:
-    """Write `figure` as an SVG ready to be put in a page."""
+def drawn(figure: Figure, *, outlined: bool) -> tuple[tuple[float, float], str]:
+    """Width and height in points and the elements of `figure`'s SVG; `outlined` words need no font."""
     import matplotlib as mpl
 
     text = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    with mpl.rc_context({"svg.fonttype": "path" if outlined else "none"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    write(path, inline_svg(text.getvalue(), alt, name, variables, ink))
+    return drawings.flat(text.getvalue())
 
 
-def inline_svg(svg: str, alt: str, name: str, variables: Mapping[str, str], ink: str) -> str:
-    """matplotlib's `svg`, without what could act on the page around it or clash with another picture there.
+def inline_svg(size: tuple[float, float], elements: str, name: str, colours: Mapping[str, str]) -> str:
+    """The SVG for the page itself: its colours follow the scheme, its words are in the page's font.
 
-    `variables` maps colours to CSS variables, `ink` becomes currentColor, ids become `name` and a number.
+    Ids become `name` and a number: matplotlib's own change with the last bit of a layout, and that from run to run.
     """
-    svg = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.S)
-    # The style sheet would reach the whole page; as attributes of the root the same settings are inherited.
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.S)
-    colours = {colour: f"var({variable})" for colour, variable in variables.items()}
-    svg = _adopt_page_colours(svg, {**colours, ink.lower(): "currentColor"})
-    svg = re.sub(r"font-family:[^;\"]*(; ?|(?=\"))", "", svg)
-    svg = re.sub(r"(font: [^;\"]*?[\d.]+px) [^;\"]*", r"\1 inherit", svg)
-    # By number: matplotlib's own names change with the last bit of a layout, and that from run to run.
-    used = dict.fromkeys(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    used = dict.fromkeys(re.findall(r"url\(#([^)]+)\)", elements))
     number = {old: f"{name}-{i}" for i, old in enumerate(used)}
-    svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{number[m[1]]}"' if m[1] in number else "", svg)
-    svg = re.sub(r'(href="#|url\(#)([^")]+)', lambda m: m[1] + number[m[2]], svg)
-    svg = re.sub(r' transform="rotate\(-?0 .*?\)"', "", svg)
-    svg = re.sub(r' (d|x|y|points|transform)="([^"]*)"', lambda m: f' {m[1]}="{_short(m[2])}"', svg)
-    svg = re.sub(r"\n\s*", "\n", svg).strip() + "\n"
-    width, height = (
-        float(re.search(rf'<svg [^>]*{side}="([\d.]+)pt"', svg)[1]) for side in ("width", "height")
-    )
+    elements = re.sub(r' id="([^"]*)"', lambda m: f' id="{number[m[1]]}"' if m[1] in number else "", elements)
+    elements = re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{number[m[1]]})", elements)
     root = (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'role="img" aria-label="{html.escape(alt)}" viewBox="0 0 {width:g} {height:g}" '
-        f'style="max-width:{width * 4 / 3:.0f}px" '
-        'fill="currentColor" stroke-linejoin="round" stroke-linecap="butt">'
+        f'<svg viewBox="0 0 {size[0]:g} {size[1]:g}" aria-hidden="true" fill="currentColor" '
+        'stroke-linejoin="round" stroke-linecap="butt">'
     )
-    return re.sub(r"<svg .*?>", lambda m: root, svg, count=1, flags=re.S)
+    return f"{root}\n{recoloured(elements, colours)}\n</svg>\n"
 
 
-def _adopt_page_colours(svg: str, colours: Mapping[str, str]) -> str:
-    def adopt(match: re.Match) -> str:
+def svg_file(
+    size: tuple[float, float], elements: str, colours: Mapping[str, str], ink: str, paper: str
+) -> str:
+    """The SVG as a file of its own, in the colours of one scheme."""
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {size[0]:g} {size[1]:g}" color="{ink}" fill="{ink}" stroke-linejoin="round" '
+        f'stroke-linecap="butt">\n<rect width="100%" height="100%" fill="{paper}"/>\n'
+        f"{recoloured(elements, colours)}\n</svg>\n"
+    )
+
+
+def recoloured(svg: str, colours: Mapping[str, str]) -> str:
+    """`svg` with other colours in the places of those that are keys, in small letters, of `colours`."""
+
+    def one(match: re.Match) -> str:
         return match[1] + colours.get(match[2].lower(), match[2])
 
-    return re.sub(r"(\b(?:fill|stroke|stop-color)(?:: ?|=\"))(#[0-9a-fA-F]{6})\b", adopt, svg)
-
-
-def _short(coordinates: str) -> str:
-    """Coordinates in points, to a hundredth: the rest cannot be seen and is half of the file."""
-    return " ".join(re.sub(r"-?\d+\.\d{3,}", lambda m: f"{round(float(m[0]), 2):g}", coordinates).split())
-
-
-def svg_html(svg: str, name: str) -> str:
-    """What the page shows for an SVG: a frame that scrolls sideways on a narrow screen, by keyboard too."""
-    label = html.escape(f"Figure: {name.replace('_', ' ')}")
-    frame = f'<div class="ug-frame" tabindex="0" role="group" aria-label="{label}">'
-    return f'{frame}\n<div class="ug-drawing">\n{svg}</div>\n</div>\n'
+    return re.sub(r"(\b(?:fill|stroke|stop-color)(?:: ?|=\"))(#[0-9a-fA-F]{6})\b", one, svg)
 
 
 def save_video(figures: Iterator[Figure], path: Path, *, fps: int, poster: int) -> tuple[int, int]:
@@ -112,9 +104,11 @@ def save_video(figures: Iterator[Figure], path: Path, *, fps: int, poster: int) 
 def _frames(figures: Iterator[Figure]) -> Iterator[np.ndarray]:
     """RGBA images, (height, width, 4). What is not animated is drawn once and kept: five times faster."""
     import matplotlib.pyplot as plt
+    from experiments import style
     from matplotlib.artist import Artist
 
     figure = next(figures)
+    style.finish(figure)
     figure.set_dpi(VIDEO_DPI)
     even = np.ceil(figure.get_size_inches() * VIDEO_DPI / 2 - 1e-6) * 2  # yuv420p halves both sides
     figure.set_size_inches(even / VIDEO_DPI)
@@ -164,31 +158,87 @@ def _encoder(path: Path, size: tuple[int, int], fps: int) -> Iterator[Callable[[
         raise RuntimeError(f"{path.name}: ffmpeg ended with {ffmpeg.returncode}: {said}")
 
 
-def video_html(folder: str, alt: str, width: int, height: int) -> str:
-    """What the page shows for the pair of videos in `folder`: one of them, by the page's scheme."""
-    label = html.escape(alt)
-    return "".join(
-        f'<video class="anim only-{scheme}" controls loop muted playsinline preload="none" width="{width}" '
-        f'height="{height}" poster="{{root}}/{folder}/{scheme}.webp" aria-label="{label}">'
-        f'<source src="{{root}}/{folder}/{scheme}.mp4" type="video/mp4"></video>\n'
-        for scheme in ("light", "dark")
+def image_html(address: str, css: str, size: tuple[int, int]) -> str:
+    """A picture in a file, fetched when it is near. The frame around it says what it shows."""
+    width, height = size
+    return f'<img class="{css}" src="{address}" alt="" width="{width}" height="{height}" loading="lazy">'
+
+
+def video_html(address: str, css: str, size: tuple[int, int], label: str) -> str:
+    """A film over its poster, which is a picture like any other: the poster of a <video> is fetched at once."""
+    width, height = size
+    return (
+        f'<div class="ug-film {css}" style="--ug-ratio:{height / width:.4f}">'
+        f"{image_html(f'{address}.webp', 'ug-poster', size)}"
+        f'<video class="anim" controls loop muted playsinline preload="none" width="{width}" height="{height}" '
+        f'aria-label="{label}"><source src="{address}.mp4" type="video/mp4"></video></div>'
     )
+
+
+def words(elements: str) -> str:
+    """What stands in a drawing, without its numbers: for a search in the page."""
+    found = (
+        html.unescape(re.sub(r"<[^>]+>", "", text)) for text in re.findall(r"<text.*?</text>", elements, re.S)
+    )
+    return " · ".join(dict.fromkeys(text.strip() for text in found if re.search(r"[^\W\d]{2}", text)))
 
 
 def make(module: ModuleType, result: Result, folder: Path, uri: str, alt: str) -> str:
     """Make the picture of an experiment in `folder`, which the site serves at `uri`; returns its HTML."""
+    return (_drawing if hasattr(module, "draw") else _films)(module, result, folder, f"{{root}}/{uri}", alt)
+
+
+def _drawing(module: ModuleType, result: Result, folder: Path, uri: str, alt: str) -> str:
+    """Files, wide and narrow, light and dark; on a wide page, where it is small enough, an SVG in its place."""
     import matplotlib.pyplot as plt
     from experiments import style
 
-    if hasattr(module, "draw"):
-        path, prefix = folder / "figure.svg", folder.name.replace("_", "-")
-        with style.scheme(None):
+    parts, style_of, texts, inline = [], {}, [], ""
+    for width in ("wide", "narrow"):
+        with style.scheme(None, narrow=width == "narrow"):
             figure = module.draw(result)
-            save_svg(figure, path, alt, prefix, style.SVG_VARIABLES, style.INK)
+            style.finish(figure)
+            if found := list(
+                legible.faults(figure)
+            ):  # it settles the layout too: what is saved is the same each time
+                raise TaskFailed("\n".join(f"the {width} figure: {fault}" for fault in found))
+            figure.set_layout_engine("none")
+            size, elements = drawn(figure, outlined=True)
+            _, page = drawn(figure, outlined=False)
             plt.close(figure)
-        return svg_html(path.read_text(encoding="utf-8"), folder.name)
-    fps, poster = getattr(module, "FPS", FPS), getattr(module, "POSTER", -1)
-    for scheme in ("light", "dark"):
-        with style.scheme(scheme):
-            size = save_video(module.animate(result), folder / f"{scheme}.mp4", fps=fps, poster=poster)
-    return video_html(uri, alt, *size)
+        pixels = round(size[0] * 4 / 3), round(size[1] * 4 / 3)
+        style_of |= {f"--ug-{width}": f"{pixels[0]}px", f"--ug-{width}-ratio": f"{size[1] / size[0]:.4f}"}
+        texts.append(words(page))
+        for scheme in ("light", "dark"):
+            path = folder / f"{width}-{scheme}.svg"
+            colours = {**style.colours(scheme), style.INK: "currentColor"}
+            write(path, svg_file(size, elements, colours, style.VIDEO_INK[scheme], style.PAPER[scheme]))
+        if width == "wide" and len(page) <= INLINE and "<image" not in page:
+            colours = {
+                **{key: f"var({name})" for key, name in style.SVG_VARIABLES.items()},
+                style.INK: "currentColor",
+            }
+            inline = inline_svg(size, page, folder.name.replace("_", "-"), colours)
+            parts.append(f'<div class="ug-drawing ug-wide">\n{inline}</div>')
+        else:
+            parts += [
+                image_html(f"{uri}/{width}-{scheme}.svg", f"ug-{width} only-{scheme}", pixels)
+                for scheme in ("light", "dark")
+            ]
+    said = html.escape(" · ".join(dict.fromkeys(" · ".join(texts).split(" · "))))
+    sizes = ";".join(f"{key}:{value}" for key, value in style_of.items())
+    frame = f'<div class="ug-frame" role="img" aria-label="{html.escape(alt)}" style="{sizes}">'
+    return f'{frame}\n{chr(10).join(parts)}\n<p class="ug-words" aria-hidden="true">{said}</p>\n</div>\n'
+
+
+def _films(module: ModuleType, result: Result, folder: Path, uri: str, alt: str) -> str:
+    from experiments import style
+
+    fps, poster, parts = getattr(module, "FPS", FPS), getattr(module, "POSTER", -1), []
+    for width in ("wide", "narrow"):
+        for scheme in ("light", "dark"):
+            name = f"{width}-{scheme}"
+            with style.scheme(scheme, narrow=width == "narrow"):
+                size = save_video(module.animate(result), folder / f"{name}.mp4", fps=fps, poster=poster)
+            parts.append(video_html(f"{uri}/{name}", f"ug-{width} only-{scheme}", size, html.escape(alt)))
+    return "\n".join(parts) + "\n"

@@ -38,7 +38,9 @@ def report(one: Experiment, claim: str) -> str:
     caption = one.folder / "figure.md"
     if not chosen and caption.exists():
         text = caption.read_text(encoding="utf-8").partition('<figcaption markdown="1">\n')[2]
-        parts.insert(0, _wrapped(text.partition("\n[Data]")[0]))
+        finding, _, rest = text.partition("\n\n")
+        method = rest.partition("</summary>\n\n")[2].partition("\n\n[")[0]
+        parts = [_wrapped(finding), *filter(None, [_wrapped(method)]), *parts]
     return "\n\n".join([*parts, f"Files: {one.folder.relative_to(one.root)}/"])
 
 

@@ -108,7 +108,7 @@ def caption(result) -> str:
         "**Weights that keep the signal leave a ReLU's gradient as it is "
         f"(×{number(_backward(result, 'relu'))} a layer), shrink the sigmoid's to "
         f"{percent(_backward(result, 'sigmoid'))} and let tanh's grow by "
-        f"{percent(_backward(result, 'tanh') - 1, 1)}.** By which factor the root mean square "
+        f"{percent(_backward(result, 'tanh') - 1, 1)}.**\n\nBy which factor the root mean square "
         f"changes from layer to layer, with weights of the forward gain; means over "
         f"{result['forward'].shape[-1]} networks of {DEPTH} layers with {WIDTH} units, normal inputs, "
         f"{percent(0.95)} intervals. Predicted: 1 for the signal, the ratio of the gains for the gradient; "

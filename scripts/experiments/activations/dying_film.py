@@ -116,7 +116,7 @@ def caption(result) -> str:
     always = "; amber: always on" if (result["share"] == 1).any() else ""
     return (
         f"**The same first weights, the same batches: {percent(dead[0])} of the units end dead at a "
-        f"learning rate of {RATES[0]:g}, and {percent(dead[1])} at {RATES[1]:g}.** The accuracy ends at "
+        f"learning rate of {RATES[0]:g}, and {percent(dead[1])} at {RATES[1]:g}.**\n\nThe accuracy ends at "
         f"{percent(right[0])} and {percent(right[1])}. A circle is one of the {WIDTH} hidden ReLUs, filled "
         f"by the share of the data that switches it on; crossed out: dead, on for none of it{always}. "
         f"Network 64-{WIDTH}-10, digits with pixels from 0 to 1, {EPOCHS} epochs of plain SGD in batches "

@@ -165,7 +165,7 @@ def caption(result) -> str:
     left_out = f" (all but {_in_words(others)})" if some else ""
     return (
         f"**Recommended: {advice}; {most} of {len(FUNCTIONS)} activations{left_out} then come within "
-        f"{100 * CLOSE:.0f} points of the best combination, {percent(right[f, s, i].mean())}.** No other "
+        f"{100 * CLOSE:.0f} points of the best combination, {percent(right[f, s, i].mean())}.**\n\nNo other "
         "pair serves as many. Averaged over the rest, the first weights move the accuracy by "
         f"{_spread(result, 2)} points, the activation by {_spread(result, 0)}, the scale of the inputs by "
         f"{_spread(result, 1)}. Framed: within {100 * CLOSE:.0f} points of the best combination, "

@@ -164,7 +164,7 @@ def caption(result) -> str:
     return (
         f"**Moving inputs off centre until all are positive costs {one} times the steps with one example a "
         f"step, {eight} times with eight and {whole} times with all: batches save steps there too "
-        f"({_saved(result, AT)}), but fewer than on centred inputs ({_saved(result, 0)}).** The curve "
+        f"({_saved(result, AT)}), but fewer than on centred inputs ({_saved(result, 0)}).**\n\nThe curve "
         "has no kink where the inputs become positive: the offset counts, not the sign. A linear neuron "
         f"with two weights and a bias learns {result['steps'].shape[-1]} problems of {EXAMPLES} examples, "
         "the same ones at each offset, each at its best rate; medians with "

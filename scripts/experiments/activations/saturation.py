@@ -95,7 +95,7 @@ def caption(result) -> str:
     return (
         f"**With inputs of standard deviation 1 a tanh unit is saturated on {_share(result, 'tanh', 1)} of "
         f"the examples and a sigmoid on {_share(result, 'sigmoid', 1)}; with 10 it is "
-        f"{_share(result, 'tanh', 10)} and {_share(result, 'sigmoid', 10)}.** Saturated: "
+        f"{_share(result, 'tanh', 10)} and {_share(result, 'sigmoid', 10)}.**\n\nSaturated: "
         "the derivative is below a twentieth of its peak. A ReLU is, wherever it is off: on half of the "
         "examples at any scale. GELU's and SiLU's derivatives also cross 0 at a moderate z, which makes "
         f"the bump. Dots: means over {result['saturated'].shape[-1]} units with {INPUTS} inputs and weights "

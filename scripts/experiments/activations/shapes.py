@@ -117,7 +117,8 @@ def caption(result) -> str:
     away = [TITLES[name] for name in steep if abs(result["at"][_of(name)]) > 1e-3]
     return (
         f"**Of {len(FUNCTIONS)} activations {len(steep)} are somewhere steeper than 1 (framed): there, the "
-        f"slope enlarges a gradient on its way back, SELU's up to {number(result['peak'].max(), 4)} times.** "
+        f"slope enlarges a gradient on its way back, SELU's up to {number(result['peak'].max(), 4)} times.**\n\n"
+        f""
         f"{', '.join(away)} are steepest away from 0; Mish, much like SiLU, is not drawn. Colour: the "
         "activation; thin line: its derivative; dot: the derivative's peak. PReLU and Maxout learn their "
         "slopes; these are examples. Checked without derivatives, by the steepest line between "

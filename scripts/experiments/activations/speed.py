@@ -224,7 +224,7 @@ def caption(result) -> str:
     return (
         f"**To {percent(TARGETS[SHOWN])} accuracy, each at its best learning rate, tanh takes "
         f"{_times(result, 0)} the steps of ReLU with one hidden layer and {_times(result, 1)} with three; "
-        f"the claim is {SIX:g} times.** Validation accuracy on the digits, pixels standardized, networks "
+        f"the claim is {SIX:g} times.**\n\nValidation accuracy on the digits, pixels standardized, networks "
         f"64-64-10 and 64-32-32-32-10, plain SGD in batches of {BATCH}; He's weights for ReLU, Glorot's for "
         f"the others. Left and middle: means of {count} networks; no point where one of them did not get "
         f"there within {result['total']} steps. Right: geometric means over the "

@@ -145,7 +145,7 @@ def caption(result) -> str:
     (same, low_high), (own, of_own) = _slower(result, 1), _slower(result, 2)
     return (
         f"**Rewritten in sigmoids, the very same network needs {number(same, 2)} times the steps of tanh, "
-        f"and from the sigmoid's own first weights {number(own, 2)} times.** Steps until the "
+        f"and from the sigmoid's own first weights {number(own, 2)} times.**\n\nSteps until the "
         f"training loss falls below {GOAL:g}, each at the best of {len(RATES[0])} rates, by "
         f"{_of_best(result).shape[-1]} networks that had no part in choosing it; "
         f"{percent(0.95)} intervals {between(low_high, 2)} and {between(of_own, 2)}. Lines: all "

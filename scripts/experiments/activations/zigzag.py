@@ -117,7 +117,8 @@ def caption(result) -> str:
     length = [np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum() for path in (centred, positive)]
     return (
         f"**On all-positive inputs every step goes up and right or down and left, and {done[1]} steps do "
-        f"what {done[0]} do on centred ones.** A linear neuron with two weights and a bias learns from one "
+        f"what {done[0]} do on centred ones.**\n\n"
+        f"A linear neuron with two weights and a bias learns from one "
         "example a step, at its best rate, until the loss has fallen to a hundredth; both sides see the "
         "same examples in the same order. The weights rise or fall together on "
         f"{percent(_one_sign(positive))} of the steps on the right and {percent(_one_sign(centred))} on the "

@@ -107,7 +107,7 @@ def caption(result) -> str:
     return (
         f"**After {STEPS} steps {DEPTHS[0]} layers with batch normalization reach {percent(norm[0].mean())} "
         f"and {deepest} layers {percent(norm[-1].mean())}; with residual connections {deepest} layers reach "
-        f"{percent(residual[-1].mean())} {between((low, high), 2)}.** Without normalization it is "
+        f"{percent(residual[-1].mean())} {between((low, high), 2)}.**\n\nWithout normalization it is "
         f"{percent(plain[0].mean())} and {percent(plain[-1].mean())}. So few steps tell how fast a network "
         f"learns, not how far it gets. Layers of {WIDTH} ReLUs, He's "
         f"weights, standardized digits, plain SGD in batches of {BATCH}, at the best of "

@@ -203,7 +203,7 @@ def caption(result) -> str:
     return (
         f"**Without eval(), the accuracy is {percent(mixed[0])} if two images are predicted at a time, and "
         f"{percent(one[-1])} on {SERVED[-1]} images of one digit; with it, "
-        f"{percent(result['evaluation'].mean())}.** Middle: of the way that the running means have to go, "
+        f"{percent(result['evaluation'].mean())}.**\n\nMiddle: of the way that the running means have to go, "
         f"(1 − momentum)ᵗ is left after t batches, plus the scatter of the last ones: with momentum "
         f"{MOMENTUMS[1]:g} still {percent(result['gap'][1, at].mean())} after {MOMENTS[at]}. Right: with "
         f"{SHIFTS[-1]:g} added to each pixel, {percent(kept[-1])}; with running statistics of such images, "

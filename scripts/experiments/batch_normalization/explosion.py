@@ -167,7 +167,8 @@ def caption(result) -> str:
     return (
         f"**Every layer with batch normalization and ReLU multiplies the squared gradient by "
         f"{number(factor.mean())} {between(mean_interval(factor))}; predicted is {number(predicted(LARGE))}, "
-        f"and π/(π − 1) for large batches.** Behind {STEPS} layers it is {number(end[0], 1)} times as large; "
+        f"and π/(π − 1) for large batches.**\n\n"
+        f"Behind {STEPS} layers it is {number(end[0], 1)} times as large; "
         f"without normalization {number(end[1], 2)} times, with residual connections {number(end[2], 2)} "
         "times (medians). Right: small batches are worse, though the smallest less than predicted for wide "
         f"layers. {len(factor)} networks of width {WIDTH} before training, normal inputs, γ = 1, β = 0, left "

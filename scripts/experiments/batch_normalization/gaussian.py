@@ -168,7 +168,7 @@ def caption(result) -> str:
     before, after = _typical_skew(result)
     return (
         "**Batch normalization moves and scales a distribution and leaves its shape: no unit's skew or "
-        f"kurtosis changes by more than {number(_changed(result), 1)}.** In the last of {HIDDEN} hidden "
+        f"kurtosis changes by more than {number(_changed(result), 1)}.**\n\nIn the last of {HIDDEN} hidden "
         "layers, before training, "
         f"the typical |skew| of what comes out is {number(before.mean(), 2)} "
         f"{between(mean_interval(before), 2)} with the normalization before the ReLU and "

@@ -156,7 +156,7 @@ def caption(result) -> str:
     return (
         f"**Of a batch of 64 the normalization removes {number(first.mean(), 2)} % of the squared gradient "
         f"in the first hidden layer and {number(last.mean(), 2)} % in the last; of a batch of two, "
-        f"{percent(_share(result, 2, 0).mean())}.** Of 4 examples it removes {number(small.mean(), 2)} % "
+        f"{percent(_share(result, 2, 0).mean())}.**\n\nOf 4 examples it removes {number(small.mean(), 2)} % "
         f"{between(mean_interval(small), 2)} in the last. What passes is then multiplied by (γ/σ)². "
         "Predicted for a random gradient: 2 of its m dimensions go. Dots: where the removed part begins, "
         f"with 95 % intervals. {len(first)} networks {'-'.join(map(str, SIZES))}, ReLU, digits, after "

@@ -177,7 +177,8 @@ def caption(result) -> str:
     return (
         "**Noise after the batch normalization makes the layers' inputs shift "
         f"{number(shift[NOISY_NORM] / shift[PLAIN], 2)} times as much as without normalization, and the "
-        f"sigmoids learn in {said[0][NOISY_NORM]} steps instead of {said[0][PLAIN]}.** Eight layers of ReLUs "
+        f"sigmoids learn in {said[0][NOISY_NORM]} steps instead of {said[0][PLAIN]}.**\n\n"
+        f"Eight layers of ReLUs "
         f"take {said[1][NORM]} steps with batch normalization, {said[1][NOISY_NORM]} with the noise after it "
         f"and {said[1][PLAIN]} with neither; with the noise alone {said[1][NOISY_PLAIN]}. "
         f"Steps to a loss of {GOAL:g}, medians of {steps.shape[-1]} networks, each arm at the better of two "

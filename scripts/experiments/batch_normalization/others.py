@@ -127,7 +127,7 @@ def caption(result) -> str:
     return (
         f"**In batches of {BATCHES[0]} batch normalization reaches {percent(batch[0])}, layer normalization "
         f"{percent(layer[0])}; on circles at [10, 10] it is {percent(batch_far)} against "
-        f"{percent(layer_far)}.** In batches of {BATCHES[small - 1]} all four reach "
+        f"{percent(layer_far)}.**\n\nIn batches of {BATCHES[small - 1]} all four reach "
         f"{percent(right[:, small - 1].min())} or more. With first weights of σ = {SIGMAS[0]:g} batch "
         f"normalization reaches {percent(batch[small])}, layer {percent(layer[small])}, RMS "
         f"{percent(rms[small])}. Digits: three hidden layers of {SIZES[1]} ReLUs, {STEPS} steps of SGD "

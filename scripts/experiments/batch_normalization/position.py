@@ -178,7 +178,7 @@ def caption(result) -> str:
         f"**On circles at [10, 10] batch normalization before the ReLU reaches {percent(right[BEFORE])}, "
         f"after it {percent(right[AFTER])}; on the other four tasks the two are at most "
         f"{max(abs(gap.mean()) for gap in others):.1f} points apart, by intervals that reach to "
-        f"{widest:.1f}.** The ReLUs come first, and at [10, 10] "
+        f"{widest:.1f}.**\n\nThe ReLUs come first, and at [10, 10] "
         f"{percent(extreme[AFTER])} of the first layer's are on for all of the points or for none: what they "
         "cut off, no later normalization brings back. Normalized before, "
         f"{percent(extreme[BEFORE])} are. With it on the input the table in wild units reaches "

@@ -162,7 +162,7 @@ def caption(result) -> str:
     return (
         f"**With batch normalization the network trains over {norm} of the four decades of the first "
         f"weights' σ, without over {plain}; of those of the learning rate over {norm_rate}, without over "
-        f"{plain_rate}.** Trains: "
+        f"{plain_rate}.**\n\nTrains: "
         f"more than {percent(GOOD)} of the held-out digits right after {STEPS} steps of plain SGD in batches "
         f"of {BATCH} (dotted line; bars on top; straight lines between the values tried). Left: all "
         f"weights N(0, σ²), at the best of the rates {', '.join(f'{rate:g}' for rate in TRIED)} for each σ. "

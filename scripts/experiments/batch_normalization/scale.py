@@ -189,7 +189,7 @@ def caption(result) -> str:
     less = number((without[:, 0] / without[:, 2]).mean(), 2)
     return (
         f"**With weight decay the weights end up turning by {number(turned.mean(), 2)} radian a step, "
-        f"whatever their first size; predicted is {number(ANGLE, 2)}.** 95 % interval "
+        f"whatever their first size; predicted is {number(ANGLE, 2)}.**\n\n95 % interval "
         f"{between(mean_interval(turned), 2)}. Without decay their size only grows, and weights that start "
         f"ten times as large still turn {less} times less at the end. Left: the lines follow from the "
         f"gradients' norms, and are right to {percent(_off(result), 1)}. First hidden layer (the numbers: "

@@ -81,7 +81,8 @@ def caption(result) -> str:
     low, high = middle["share"]
     return (
         f"**Training does not undo the normalization: {number(stayed.mean())} % "
-        f"{between(mean_interval(stayed))} of the units end nearer to γ = 1, β = 0 than to γ = σ, β = μ.** "
+        f"{between(mean_interval(stayed))} of the units end nearer to γ = 1, β = 0 than to γ = σ, β = μ.**\n\n"
+        f""
         f"The middle 95 % have γ in {between(middle['gamma'], 2)} and β in {between(middle['beta'], 2)}, and "
         f"are on for {percent(low)} to {percent(high)} of the images. {len(stayed)} networks "
         f"{'-'.join(map(str, SIZES))}, ReLU, digits, {EPOCHS} epochs of plain SGD at rate {RATE:g}; μ and σ "

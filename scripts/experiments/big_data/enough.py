@@ -134,7 +134,7 @@ def caption(result) -> str:
     return (
         f"**With inputs standardized by the first {ONE_CLASS} rows of a sorted file a network gets "
         f"{percent(right[0, at])} right; by {ONE_CLASS} shuffled rows {percent(right[1, at])}, by all "
-        f"{COUNTS[-1]:,} {percent(right[1, -1])}.** The file: digits of MNIST, sorted by class; up to the "
+        f"{COUNTS[-1]:,} {percent(right[1, -1])}.**\n\nThe file: digits of MNIST, sorted by class; up to the "
         f"dotted line only the 0. There the means are {error[0]:.2f} standard deviations off (shuffled "
         f"{error[1]:.2f}), and {unseen[0]:.0f} (shuffled {unseen[1]:.0f}) of the {int(result['vary'])} "
         f"pixels that vary are still constant and divided by 1. Dots: means of {networks} networks "

@@ -134,7 +134,7 @@ def caption(result) -> str:
     formula, once, _ = (float(line) / 2**30 for line in predicted(np.array(MOST)).values())
     return (
         f"**Chunk by chunk, the statistics of any number of rows need {most:.1f} MiB; a billion rows loaded "
-        f"at once would need {once:,.0f} GiB, and {formula:,.0f} GiB with the usual formula.** Marks: the "
+        f"at once would need {once:,.0f} GiB, and {formula:,.0f} GiB with the usual formula.**\n\nMarks: the "
         f"most that all tensors held together, counted to {result['rows'][-1]:,} rows in chunks of "
         f"{CHUNK:,}. Lines: predicted. The stream's standard deviations are those of all rows at once, to "
         f"{number(_differ(result), 1)} of their size. A PCA of the same stream needs {pca:.1f} MiB."

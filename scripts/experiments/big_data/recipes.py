@@ -166,7 +166,8 @@ def caption(result) -> str:
     return (
         "**At a mean of 1,000 standard deviations, sums of x and x² in float32 are "
         f"{percent(sums[0][far])} off and in float64 {number(sums[1][far], 2)}; merged chunks are off by "
-        f"{number(merge[far].max(), 2)} at most.** Right: averaging the standard deviations of chunks misses "
+        f"{number(merge[far].max(), 2)} at most.**\n\n"
+        f"Right: averaging the standard deviations of chunks misses "
         f"{percent(average)} when their means are spread by one; merging misses nothing. Dots: medians of "
         f"{merge.shape[-1]} columns of {int(result['rows']):,} rows in {CHUNKS} chunks, with 95 % intervals; "
         "of float32 where a digit is left, of merging the worst of three orders. Lines: predicted."

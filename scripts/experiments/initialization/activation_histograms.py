@@ -49,7 +49,7 @@ def caption(result) -> str:
     small, large, glorot, he, _ = (number(end, 2) for end in _ends(result)[1])
     return (
         f"**After {ladder.DEPTH} layers of ReLUs, activations are of size {small} with weights 0.01 · randn, "
-        f"{large} with randn, {glorot} with Glorot's and {he} with He's.** Each curve is the histogram of "
+        f"{large} with randn, {glorot} with Glorot's and {he} with He's.**\n\nEach curve is the histogram of "
         "one layer, the first on top, scaled to equal height; over the panels the root mean square in the "
         f"last layer, thin lines: predicted. With tanh, randn drives {percent(_saturated(result))} of the "
         f"last activations beyond ±{AXES[0].bins[-2]:.2f}. {result['rms'].shape[-1]} networks of "

@@ -105,7 +105,7 @@ def caption(result) -> str:
     )
     return (
         f"**Where an assumption fails, the derivation errs by a factor that can be computed: ×{relu} behind "
-        f"ReLUs, ×{raw} on raw pixels, ×{uniform} for weights from U(0, 1).** Small dots: units, all with "
+        f"ReLUs, ×{raw} on raw pixels, ×{uniform} for weights from U(0, 1).**\n\nSmall dots: units, all with "
         f"weights of variance 1/n, n = {N}; large dots: means over {result['square'].shape[1]:,} of them; "
         "thin lines: the derivation with the broken assumption put right. Inputs that depend on each other "
         f"leave the mean alone and scatter the units: {percent(0.9)} lie between {low:.1f} and {high:.1f}."

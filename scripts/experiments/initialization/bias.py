@@ -121,7 +121,8 @@ def caption(result) -> str:
     none, small, (all_on, later, dead) = (_shares(result, bias) for bias in (0.0, 0.01, 3.0))
     return (
         "**With He's weights a bias of 0.01 raises the share of pairs of unit and example that fire from "
-        f"{percent(none[0], 1)} to {percent(small[0], 1)}.** It takes a bias of 3 for {percent(all_on)}, in "
+        f"{percent(none[0], 1)} to {percent(small[0], 1)}.**\n\n"
+        f"It takes a bias of 3 for {percent(all_on)}, in "
         f"the first layer only: in the third it is {percent(later)}, and {percent(dead)} of the units there "
         "are dead, because they receive nearly the same numbers for every example. Firing: share of the "
         "pairs; line: predicted for layer 1. Standardized digits, "

@@ -117,7 +117,7 @@ def caption(result) -> str:
     return (
         f"**A ReLU network of {depth} layers with {width} units each is dead on a given input in "
         f"{percent(_named(result, 'one').mean())} of all cases, with {WIDTHS[-1]} units each in "
-        f"{percent(wide.mean(), 1)}.** Dead: a layer passes on nothing but zeros. Left: predicted "
+        f"{percent(wide.mean(), 1)}.**\n\nDead: a layer passes on nothing but zeros. Left: predicted "
         f"1 − (1 − 2⁻ⁿ)ᴸ for n units and L layers; the shares of {wide.size:,} networks at each dot lie "
         f"within {100 * _off(result):.1f} points of it. Right: dead on each of {POINTS} inputs from a plane; "
         "the output is then constant and no gradient arrives. Normal weights, zero biases; "

@@ -182,7 +182,8 @@ def caption(result) -> str:
     settles, falls = (number(_variance(result, curve, DEPTH), 2) for curve in (LECUN, TANH))
     return (
         "**With weights of variance 1/inputs, SELU returns to variance 1 from 10 and from 0.1, LeCun's "
-        f"tanh settles at {settles}, and tanh falls as 1/(2 · layer), to {falls} at layer {DEPTH}.** Normal "
+        f"tanh settles at {settles}, and tanh falls as 1/(2 · layer), to {falls} at layer {DEPTH}.**\n\n"
+        f"Normal "
         f"inputs of mean 0 and variance 1, for SELU also 10 and 0.1; {result['mean'].shape[-1]} networks of "
         f"{WIDTH} units a layer, means with {percent(0.95)} intervals. Lines: the theory's variance map, "
         f"right to {percent(_off(result, SELU))} for SELU, {percent(_off(result, LECUN))} for LeCun's tanh "

@@ -193,7 +193,8 @@ def caption(result) -> str:
     sigmoid, tanh = _factor(result, "sigmoid")[0], _factor(result, "tanh")[0]
     return (
         "**With Glorot's weights a sigmoid's activations keep their size best, and yet a layer passes on "
-        f"only {percent(sigmoid, 1)} of what differs between two inputs; tanh passes on {percent(tanh)}.** "
+        f"only {percent(sigmoid, 1)} of what differs between two inputs; tanh passes on {percent(tanh)}.**\n\n"
+        f""
         "All outputs of a sigmoid lie around ½, whatever the input: that is the size. Centred and four "
         "times as steep, it does as tanh does. Lines: predicted; dots: measured, root mean squares over "
         f"{result['signal'].shape[-1]} networks of {WIDTH} units a layer with {percent(0.95)} intervals; "

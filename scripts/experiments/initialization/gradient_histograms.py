@@ -97,7 +97,8 @@ def caption(result) -> str:
     _, _, glorot, he, default = (number(end, 2) for end in _ends(result)[1])
     return (
         f"**Of a gradient of 1 in the last of {ladder.DEPTH} ReLU layers, {default} reaches the first with "
-        f"PyTorch's default, {glorot} with Glorot's weights (Keras's default) and {he} with He's.** As the "
+        f"PyTorch's default, {glorot} with Glorot's weights (Keras's default) and {he} with He's.**\n\n"
+        f"As the "
         "first picture, but read from below: the gradient comes in at the last layer. Upper row, third and "
         "last panel: the comparison of Glorot and Bengio's figures 6 and 7, who had five layers of 1,000 "
         "units, images of shapes and a classifier's loss; here are "

@@ -100,7 +100,7 @@ def caption(result) -> str:
     (he_22, glorot_22), (he_30, glorot_30) = started
     return (
         f"**With {DEPTHS[1]} layers, {_count(he_30)} networks start to learn from He's weights and "
-        f"{_count(glorot_30)} from Glorot's.** With {DEPTHS[0]} layers {_count(he_22)} start from He's, "
+        f"{_count(glorot_30)} from Glorot's.**\n\nWith {DEPTHS[0]} layers {_count(he_22)} start from He's, "
         f"{_when(he_22)}, and {_count(glorot_22)} from Glorot's, {_when(glorot_22)}. Started: a loss below "
         f"{number(STARTED, 2)}, where guessing has {number(math.log(CLASSES))}; all runs are drawn. With "
         "Glorot's weights every ReLU halves the square of the signal, which leaves "

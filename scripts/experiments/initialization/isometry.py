@@ -154,7 +154,7 @@ def caption(result) -> str:
     return (
         "**Orthogonal weights keep every direction of a linear network and "
         f"{percent(near[1, 0])} of tanh's within a factor of {NEAR}; of ReLU's they keep "
-        f"{percent(near[2, 0])}.** Each dash is a singular value of the map from input to output (its "
+        f"{percent(near[2, 0])}.**\n\nEach dash is a singular value of the map from input to output (its "
         f"Jacobian) in one network of {WIDTH} units a layer; shares at {DEPTHS[-1]} layers, over "
         f"{result['smallest'].shape[-1]} networks. Weights have variance 1/inputs, for ReLU 2/inputs. Lines: "
         "predicted growth of the 1st, 17th, 33rd, 49th and last value, dots those measured; a Gaussian layer "

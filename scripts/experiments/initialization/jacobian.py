@@ -115,7 +115,8 @@ def caption(result) -> str:
     old, new = (_by_layer(result, name)[0] for name in RULES)
     return (
         f"**A tanh layer with Glorot's weights passes on {new[-1]:.2f} of a small change, averaged over its "
-        f"singular values, one with the older U(−1/√n, 1/√n) {old[-1]:.2f}.** That is the fifth layer; the "
+        f"singular values, one with the older U(−1/√n, 1/√n) {old[-1]:.2f}.**\n\n"
+        f"That is the fifth layer; the "
         f"first, whose inputs are large enough to saturate tanh a little, reaches {new[0]:.2f} and "
         f"{old[0]:.2f}. Thin lines: predicted for signals so small that tanh is linear, a quarter circle. "
         f"Glorot and Bengio report {PAPER['glorot']} and {PAPER['old']}. {len(result['old'])} networks of "

@@ -164,7 +164,7 @@ def caption(result) -> str:
     return (
         f"**On one batch LSUV rescales no layer more than {_in_words(result)}, and every layer has variance "
         f"1, with each of four activations; but of a sigmoid's last layer only "
-        f"{number(_left(result, 'sigmoid'), 1)} of it tells digits apart.** Filled: variance of a layer's "
+        f"{number(_left(result, 'sigmoid'), 1)} of it tells digits apart.**\n\nFilled: variance of a layer's "
         f"outputs, units and digits together, on digits that LSUV has not seen; on its own it is 1 to within "
         f"{number(_off(result, 'fitted'), 1)}. Hollow: the part between digits; the rest only sets units "
         f"apart. Dashed: normal weights of deviation 1, by Glorot's rule and of 0.01. {DEPTH} layers of "

@@ -148,7 +148,7 @@ def caption(result) -> str:
     return (
         f"**With biases of variance {BIASES[AMONG]:g}, a tanh network's gradient keeps its size where the "
         f"weights have variance {number(_theory())}/inputs by the theory, {number(_critical(result).mean())}"
-        "/inputs as measured.** Left: χ, by which a layer multiplies the square of the gradient, over the "
+        "/inputs as measured.**\n\nLeft: χ, by which a layer multiplies the square of the gradient, over the "
         "plane of both variances; dots mark where it was measured. Right: measured, in "
         f"{result['growth'].shape[-1]} networks of {DEPTH} layers with {WIDTH} units at each dot, means with "
         f"{percent(0.95)} intervals; the predictions are right to {percent(_off(result), 1)}."

@@ -149,7 +149,8 @@ def caption(result) -> str:
     return (
         f"**With weights 0.01 · randn, {DEPTH} ReLU layers of 100 units leave "
         f"{_left_of_the_signal(result, 100)} of the signal, layers of 25,600 enlarge it to "
-        f"{_left_of_the_signal(result, 25_600)}: a fixed size suits one width only.** Each layer multiplies "
+        f"{_left_of_the_signal(result, 25_600)}: a fixed size suits one width only.**\n\n"
+        f"Each layer multiplies "
         "by σ√(n/2), with σ the size of a weight and n the width (lines). Dots: measured, root mean "
         f"squares over {result['size_102400'].shape[-1]} to {result['size_25'].shape[-1]} networks with "
         f"{percent(0.95)} intervals; the factors agree within {percent(_off(result), 1)}. From "

@@ -177,7 +177,7 @@ def caption(result) -> str:
     return (
         f"**With {CONNECTIONS} inputs a unit, normal ones, the signal has one size at {INPUTS[0]} inputs and "
         f"at {INPUTS[-1]:,}; torch's `sparse_` fixes the connections of each input instead and leaves a unit "
-        f"{_spread(result, 1)}.** Layers of {OUTPUTS} units; lines: predicted, the connections times the "
+        f"{_spread(result, 1)}.**\n\nLayers of {OUTPUTS} units; lines: predicted, the connections times the "
         f"variance of a weight, right to {percent(off, 1)}. Right: ReLU networks with {len(HIDDEN)} hidden "
         f"layers of {HIDDEN[0]} on the digits, {STEPS} steps (rate {RATE:g}, batches of {BATCH}); sparse "
         f"ones end {number(lag.mean(), 2)} points {between(mean_interval(lag), 2)} behind He's. With weights "

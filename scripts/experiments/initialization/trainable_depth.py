@@ -153,7 +153,8 @@ def caption(result) -> str:
     critical = critical_weight_var(torch.tanh, BIAS).item()
     return (
         f"**These networks train to a depth of some {number(_factor(result), 2)} $\\xi_c$, whether "
-        "gradients vanish or explode: theory knows the shape of the region, not its size.** Within $\\xi_c$ "
+        "gradients vanish or explode: theory knows the shape of the region, not its size.**\n\n"
+        "Within $\\xi_c$ "
         "layers the correlation of two inputs comes e times closer to its limit; at the critical variance, "
         f"{number(critical)}, $\\xi_c$ is infinite. Circles: where the accuracy falls to {percent(TRAINED)}, "
         f"away from there at {_range(result)} $\\xi_c$. Each cell is one tanh network of {WIDTH} units a "

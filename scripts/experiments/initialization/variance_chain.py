@@ -202,7 +202,8 @@ def caption(result) -> str:
     predicted, measured = _shrinks(result)
     return (
         f"**Weights of variance 1/n multiply a linear layer's signal by {linear:.3f} and a ReLU layer's by "
-        f"{half:.3f}; of variance 2/n, a ReLU layer's by {he:.3f}.** Lines: predicted; dots: measured, root "
+        f"{half:.3f}; of variance 2/n, a ReLU layer's by {he:.3f}.**\n\n"
+        f"Lines: predicted; dots: measured, root "
         f"mean squares over {result['signal'].shape[-1]} networks of {WIDTH} units a layer with "
         f"{percent(0.95)} intervals. Right, He and others' example of ten convolutions, from the tenth to "
         f"the second: weights 0.01 · randn shrink the gradient {number(predicted, 5)}-fold by the formula, "

@@ -154,7 +154,8 @@ def caption(result) -> str:
     listed = ", ".join(f"{rule} {percent(mean)}" for rule, mean in others)
     spread = 100 * np.ptp(result["accuracy"], axis=-1).max()
     return (
-        f"**{best if best != 'orthog.' else 'Orthogonal'} reaches {percent(first)} on average, {listed}.** "
+        f"**{best if best != 'orthog.' else 'Orthogonal'} reaches {percent(first)} on average, {listed}.**\n\n"
+        f""
         f"Over the activations that some rule gets above {percent(LEARNS)}. torch: PyTorch's default "
         "weights; gain: normal weights of variance g²/inputs; orthog.: orthogonal ones of the same size, "
         f"which LSUV rescales to the data; biases are 0. {LAYERS} hidden layers of {WIDTH} units, the "

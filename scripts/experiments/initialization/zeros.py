@@ -163,7 +163,7 @@ def caption(result) -> str:
     return (
         f"**Units that start equal stay equal: {UNITS} hidden units that start at one point remain one unit, "
         f"and the network gets {percent(right[2])} of the points right where random weights get "
-        f"{percent(right[RANDOM])}.** Each line is the path of one hidden unit's two weights in training, "
+        f"{percent(right[RANDOM])}.**\n\nEach line is the path of one hidden unit's two weights in training, "
         "from the ring to the dot. With tanh or ReLU, weights of 0 do not move at all; with a sigmoid they "
         f"move together. Networks 2-{UNITS}-1 on two circles, Adam, batches of {BATCH}; accuracies are means "
         f"over {n} networks, the paths those of the first."

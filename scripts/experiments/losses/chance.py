@@ -138,7 +138,7 @@ def caption(result) -> str:
     return (
         f"**With weights of standard deviation {SCALES[1]:g} a fresh network's loss is {loss[1]:.2f}, about "
         f"that of guessing (ln 10 = {np.log(CLASSES):.2f}); with standard deviation {SCALES[-1]:g} it is "
-        f"{number(loss[-1], 2)}: confident and wrong.** Line: predicted for small variances, too high for "
+        f"{number(loss[-1], 2)}: confident and wrong.**\n\nLine: predicted for small variances, too high for "
         "large ones. Each dot is one 64-32-10 ReLU network on scikit-learn's digits, standardized; "
         f"{result['loss'].shape[1]} for each standard deviation."
     )

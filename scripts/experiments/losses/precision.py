@@ -81,7 +81,7 @@ def caption(result) -> str:
     return (
         "**Written out after a sigmoid, the loss is infinite as soon as the wrong logit leads by "
         f"{end[2]:.0f}, and loses "
-        f"digits from {first[2]:.0f}; from the logits it is exact throughout.** A softmax written out "
+        f"digits from {first[2]:.0f}; from the logits it is exact throughout.**\n\nA softmax written out "
         f"overflows at {end[0]:.0f}, the logarithm of torch's is infinite from {end[1]:.0f}. float32 against "
         f"float64 on {len(result['lead']):,} random leads; exact: to {EXACT:g} of the loss."
     )

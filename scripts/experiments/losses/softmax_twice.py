@@ -84,7 +84,8 @@ def caption(result) -> str:
     return (
         f"**After one epoch a network with two softmaxes gets {number(first[1].mean(), 2)} % of new digits "
         f"wrong, with one {number(first[0].mean(), 2)} %; after {result['accuracy'].shape[1] - 1} epochs it "
-        f"is still {number((last[1] - last[0]).mean(), 2)} points behind.** 95 % interval of these points: "
+        f"is still {number((last[1] - last[0]).mean(), 2)} points behind.**\n\n"
+        f"95 % interval of these points: "
         f"{between(behind, 2)}. Black line: {FLOOR:.2f}. Thin lines: {result['accuracy'].shape[-1]} networks "
         f"each, 64-32-10 with ReLU, on scikit-learn's digits in batches of {BATCH}, learning rate {RATE:g}; "
         "thick lines: their means."

@@ -155,7 +155,7 @@ def caption(result) -> str:
     return (
         f"**The more wrong the output, the longer the squared error stalls: {number(mild, 2)} "
         f"times as many steps as the cross-entropy from an output around {_output(1.5):.1f}, "
-        f"{number(severe, 2)} times from above {_output(6.0):.3f}.** The lines are the integral "
+        f"{number(severe, 2)} times from above {_output(6.0):.3f}.**\n\nThe lines are the integral "
         f"above, right within {100 * _off(result):.0f} % where 20 steps or more are needed. "
         f"{len(result['z']):,} neurons with random starts, some of them drawn."
     )

@@ -91,7 +91,7 @@ def caption(result) -> str:
     return (
         "**Counting active units of a fresh network hides the problem: on average "
         f"{centred.mean():.2f} of {WIDTH} are active on centred data and {shifted.mean():.2f} at "
-        "U(8, 10).** What changes is that they are nearly the same "
+        "U(8, 10).**\n\nWhat changes is that they are nearly the same "
         "units for every point: within a network the count varies from point to point by "
         f"{within['centred']:.2f} (standard deviation) centred, by {within['shifted']:.2f} shifted. "
         f"{len(centred):,} networks, {centred.shape[1]} points each, weights and biases U(−1, 1)."

@@ -95,7 +95,7 @@ def caption(result) -> str:
     zero, random = result["zero_bias"], result["random_bias"]
     return (
         f"**On U(−1, 1)² a fresh neuron without a bias is active for half of the points: "
-        f"{percent(zero.mean(), 1)} ± {percent(zero.std(), 1)}.** With biases from U(−1, 1) the mean is "
+        f"{percent(zero.mean(), 1)} ± {percent(zero.std(), 1)}.**\n\nWith biases from U(−1, 1) the mean is "
         f"{percent(random.mean(), 1)}, but single neurons scatter by ± {percent(random.std(), 1)}, and "
         f"{percent(_extreme(random).mean(), 1)} are already on for more than 99 % of the points or fewer "
         f"than 1 %. ±: standard deviation over {len(zero):,} neurons; weights U(−1, 1), {result['points']} "

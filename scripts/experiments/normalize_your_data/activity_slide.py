@@ -96,7 +96,7 @@ def caption(result) -> str:
     return (
         "**As the data moves from U(−1, 1) to U(8, 10), the neurons that see (almost) all of it or none "
         f"rise from {percent(extreme[0])} to {percent(extreme[-1])}; {percent(result['dead'].mean())} are "
-        f"dead at the end.** {result['extreme'].shape[1]:,} neurons, weights and biases U(−1, 1), "
+        f"dead at the end.**\n\n{result['extreme'].shape[1]:,} neurons, weights and biases U(−1, 1), "
         f"{result['points']} points; all or none: active on more than 99 % or fewer than 1 % of them."
     )
 

@@ -29,7 +29,8 @@ def animate(result) -> Iterator[Figure]:
 def caption(result) -> str:
     return (
         "**Two ReLU units fold the plane, and one straight line in the folded space then gets "
-        f"{percent(result['accuracy'][-1])} of the points right.** The line is the decision boundary, left "
+        f"{percent(result['accuracy'][-1])} of the points right.**\n\n"
+        f"The line is the decision boundary, left "
         f"among the inputs, right among the hidden units, where it is always straight. {film_note(result)}"
     )
 

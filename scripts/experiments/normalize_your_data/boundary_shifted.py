@@ -37,7 +37,8 @@ def caption(result) -> str:
     return (
         "**At [10, 10] networks with the same first weights as above end at a median accuracy of "
         f"{percent(np.median(result['final_accuracy']))}, the one shown at "
-        f"{percent(result['accuracy'][-1])}.** Of its two units {ends.count('always_on')} are always on at "
+        f"{percent(result['accuracy'][-1])}.**\n\n"
+        f"Of its two units {ends.count('always_on')} are always on at "
         f"the end, {ends.count('dead')} dead and {ends.count('alive')} alive. {film_note(result)}"
     )
 

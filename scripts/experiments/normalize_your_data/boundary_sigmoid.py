@@ -29,7 +29,8 @@ def animate(result) -> Iterator[Figure]:
 def caption(result) -> str:
     return (
         "**With sigmoid hidden units the median network at [10, 10] ends at "
-        f"{percent(result['accuracy'][-1])}.** Right: the square that two sigmoids can reach, and the part "
+        f"{percent(result['accuracy'][-1])}.**\n\n"
+        f"Right: the square that two sigmoids can reach, and the part "
         f"of it that the points use. {film_note(result)}"
     )
 

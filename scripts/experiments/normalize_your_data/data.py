@@ -54,7 +54,8 @@ def caption(result) -> str:
     mean, sd = result["raw"].mean(), result["raw"].std(axis=0).mean()
     return (
         f"**The same {len(result['y'])} points twice: as they came, with mean {mean:.1f} and standard "
-        f"deviation {sd:.2f}, and standardized.** Class 1 where the point is at least 1 away from the middle "
+        f"deviation {sd:.2f}, and standardized.**\n\n"
+        f"Class 1 where the point is at least 1 away from the middle "
         "of its circle. Standardizing moves and scales the picture; it changes nothing that a person would "
         "call the problem."
     )

@@ -64,7 +64,7 @@ def caption(result) -> str:
     return (
         f"**Of fresh 2-2-1 networks, {percent(frozen[1])} have no unit that tells points apart on U(8, 10), "
         f"and {percent(dead[1])} are dead altogether; centred it is {percent(frozen[0])} and "
-        f"{percent(dead[0])}.** A dead network learns nothing but its last bias; one without "
+        f"{percent(dead[0])}.**\n\nA dead network learns nothing but its last bias; one without "
         f"a unit that is alive starts as a logistic regression. {result['dead'].shape[-1]:,} networks a "
         "point, weights and biases U(−1, 1); bands: 95 % intervals (Wilson)."
     )

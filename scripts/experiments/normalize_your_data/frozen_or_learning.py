@@ -83,7 +83,8 @@ def caption(result) -> str:
     return (
         f"**The same {len(raw)} networks, the same first weights, the same optimizer: a median accuracy of "
         f"{percent(np.median(raw))} on the data as it came, {percent(np.median(standardized))} once it is "
-        f"standardized.** ReLU networks 2-{WIDTH}-1, {STEPS} steps of Adam; shown is the median network of "
+        f"standardized.**\n\n"
+        f"ReLU networks 2-{WIDTH}-1, {STEPS} steps of Adam; shown is the median network of "
         "each half."
     )
 

@@ -108,7 +108,8 @@ def caption(result) -> str:
     incoming, outgoing = _correlations(result, "incoming"), _correlations(result, "outgoing")
     return (
         "**A unit's activation scales the gradient of its *outgoing* weight (correlation "
-        f"{outgoing.mean():.3f}), not of its incoming ones (correlation {number(incoming.mean(), 2)}).** For "
+        f"{outgoing.mean():.3f}), not of its incoming ones (correlation {number(incoming.mean(), 2)}).**\n\n"
+        f"For "
         "incoming weights being active is a switch: off, no gradient; on, a gradient proportional to the "
         f"outgoing weight. One example, the {WIDTH} units of one fresh ReLU layer; correlations over active "
         f"units, mean of {len(incoming)} networks."

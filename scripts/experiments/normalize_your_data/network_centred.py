@@ -31,7 +31,7 @@ def caption(result) -> str:
     before, after = states(result, 0, relu, THRESHOLD), states(result, -1, relu, THRESHOLD)
     return (
         f"**Centred data keeps the hidden units busy: {before.count('alive')} of {WIDTH} answer to some "
-        f"points and not to others at initialization, {after.count('alive')} of {WIDTH} after training.** "
+        f"points and not to others at initialization, {after.count('alive')} of {WIDTH} after training.**\n\n"
         "Networks 2-4-1. Fill: how strongly a unit answers to the ringed point; green ring: alive; thick "
         "gold: on for all points; dotted grey: dead; the fuller the output, the surer of class 1. Edges: "
         f"solid for positive weights, dashed for negative ones. {film_note(result)}"

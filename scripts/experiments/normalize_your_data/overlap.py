@@ -102,7 +102,7 @@ def caption(result) -> str:
     return (
         "**With two inputs and no bias, two fresh neurons share anything from none to half of centred data, "
         f"each amount about equally likely: mean {number(square.mean())}, standard deviation "
-        f"{number(square.std())}, where U(0, ½) has {number(HALF / 2)} and {number(HALF / 12**0.5)}.** "
+        f"{number(square.std())}, where U(0, ½) has {number(HALF / 2)} and {number(HALF / 12**0.5)}.**\n\n"
         f"{len(square):,} pairs of neurons with weights U(−1, 1), data U(−1, 1)²."
     )
 

@@ -120,7 +120,7 @@ def caption(result) -> str:
     relu, leaky, tanh, sigmoid = (percent(share) for share in result["learned"][:, 0, -1].mean(-1))
     return (
         f"**After {MOMENTS[-1]:,} steps at [10, 10], {sigmoid} of the sigmoid networks have learned, {tanh} "
-        f"of the tanh, {leaky} of the leaky ReLU and {relu} of the ReLU networks.** "
+        f"of the tanh, {leaky} of the leaky ReLU and {relu} of the ReLU networks.**\n\n"
         f"{result['learned'].shape[-1]} networks 2-{WIDTH}-1 a line, Adam with learning rate "
         f"{LEARNING_RATE}; solid: standardized, dashed: raw; learned: accuracy above {percent(LEARNED)} on "
         "fresh points; bands: 95 % intervals (Wilson)."

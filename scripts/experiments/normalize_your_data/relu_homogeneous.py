@@ -103,7 +103,7 @@ def caption(result) -> str:
     return (
         "**What matters is the offset relative to the spread, and the spread relative to the biases: "
         f"without biases five half-widths give one curve, within {100 * _off(result):.1f} points of the "
-        "prediction away from its jump.** With biases U(−1, 1), centred data of half-width 0.01 leaves "
+        "prediction away from its jump.**\n\nWith biases U(−1, 1), centred data of half-width 0.01 leaves "
         f"{percent(share[1, 0, 0])} of the neurons all-or-none. {result['all_or_none'].shape[-1]:,} neurons, "
         "weights U(−1, 1); all or nothing counts from 99 %, which is why the circles lie above the line."
     )

@@ -142,7 +142,7 @@ def caption(result) -> str:
     return (
         "**Units that are on for all the data do not become equal here: two of them are "
         f"{pairs['before']} apart before training and {pairs['after']} after it, having moved by "
-        f"{pairs['moved']}.** Their gradients "
+        f"{pairs['moved']}.**\n\nTheir gradients "
         "point along one line, scaled by each unit's outgoing weight: the mean |cos| between two units' "
         f"moves is {pairs['parallel']}. One panel a network, one arrow an always-on unit, from before to "
         f"after training: the first 6 with three such units or more of {len(result['on'])} ReLU networks "

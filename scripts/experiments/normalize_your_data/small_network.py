@@ -46,7 +46,7 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     return (
-        "**Nine numbers to learn: six weights and three biases.** Two inputs, two hidden units with "
+        "**Nine numbers to learn: six weights and three biases.**\n\nTwo inputs, two hidden units with "
         "activation f, one output that is the probability of class 1. Solid edges: positive weights; "
         "dashed: negative; thicker is larger. Fill: the share of centred points that activates the unit, "
         f"here {percent(result['share'][0])} and {percent(result['share'][1])}."

@@ -156,7 +156,7 @@ def caption(result) -> str:
     return (
         f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 succeed, and {percent(standardized, 1)} "
         "on the same data standardized; of the ReLU, tanh and sigmoid networks with 8 units "
-        f"{_range(wide_raw)} raw, {_range(wide_standardized)} standardized.** Success: accuracy above "
+        f"{_range(wide_raw)} raw, {_range(wide_standardized)} standardized.**\n\nSuccess: accuracy above "
         f"{percent(LEARNED)} on fresh points after {STEPS} steps of Adam; of as many logistic "
         f"regressions the best reaches {percent(result['logistic'].max())}. {result['logistic'].size:,} "
         "networks a point, each with data and first weights of its own; bars and bands: 95 % intervals "

@@ -169,7 +169,7 @@ def _points(values: np.ndarray) -> str:
 def caption(result) -> str:
     return (
         f"**Standardizing changes the accuracy by {_points(_difference(result, 0))} on the article's table, "
-        f"and by {_points(_difference(result, 1))} once the columns have wild scales and offsets.** "
+        f"and by {_points(_difference(result, 1))} once the columns have wild scales and offsets.**\n\n"
         f"{result['accuracy'].shape[-1]} tables of {result['rows']:,} rows and 20 columns, paired; network "
         f"20-64-2, {EPOCHS} steps of Adam; statistics of the training part only. Wild: columns times "
         f"$10^{{U(-2, 3)}}$, plus U(−100, 100). Squares: means with 95 % intervals."

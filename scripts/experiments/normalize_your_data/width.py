@@ -110,7 +110,7 @@ def caption(result) -> str:
     centred, shifted = np.median(result["accuracy"], axis=-1)
     return (
         f"**At [10, 10] 32 units reach a median accuracy of {shifted[3]:.2f} where 2 reach {shifted[0]:.2f}; "
-        f"centred, 8 units reach {centred[2]:.2f}.** Two ReLUs cannot enclose a disc: the best of these "
+        f"centred, 8 units reach {centred[2]:.2f}.**\n\nTwo ReLUs cannot enclose a disc: the best of these "
         f"networks reaches {result['accuracy'][:, 0].max():.2f}, centred or not. Accuracy on fresh points; "
         f"dots: {result['accuracy'].shape[-1]} networks each; bars: medians."
     )

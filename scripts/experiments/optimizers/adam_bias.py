@@ -164,7 +164,8 @@ def caption(result) -> str:
     slow, fast = (ratio(*_losses(result, rate))[0] for rate in range(len(RATES)))
     return (
         f"**Without bias correction, Adam's first step is {steps[0]:.2f} learning rates long, and along a "
-        f"gradient that stays its {steps.argmax() + 1}th is {steps.max():.2f}.** With it, such steps have a "
+        f"gradient that stays its {steps.argmax() + 1}th is {steps.max():.2f}.**\n\n"
+        f"With it, such steps have a "
         f"length of 1. Dots: measured; thin lines: the formula; bands: steps of {result['step'].shape[-1]} "
         f"networks on the digits at a rate of {RATES[0]:g}, mean with {percent(0.95)} intervals. "
         f"After {result['at'][_early(result)]} steps their loss without correction is "

@@ -150,7 +150,8 @@ def caption(result) -> str:
     return (
         "**Momentum 0.9 calms the steep direction only close to the stability edge: at "
         f"{HIGH}/λ it shortens the way across the ravine from {high} to {fast} times the straight one, at "
-        f"{LOW}/λ it lengthens it from {low} to {slow}.** λ is the largest curvature. Plain descent does not "
+        f"{LOW}/λ it lengthens it from {low} to {slow}.**\n\n"
+        f"λ is the largest curvature. Plain descent does not "
         f"turn back at all below 1/λ. In torch's form, at the same rate, the way is {least} to {most} times "
         "that of the averaging one. "
         f"{result['travel'].shape[-1]} logistic regressions with two weights, each with its own data and "

@@ -259,7 +259,7 @@ def caption(result) -> str:
     return (
         f"**To a loss of {TARGET:g}, batch descent takes {number(batch, 2)} passes over the examples, "
         f"mini-batches {number(mini, 2)} and single examples {number(one, 2)}; counted in updates, the order "
-        f"turns round: {number(batch, 2)}, {mini_updates:,.0f} and {one_updates:,.0f}.** Lines: the loss "
+        f"turns round: {number(batch, 2)}, {mini_updates:,.0f} and {one_updates:,.0f}.**\n\nLines: the loss "
         f"over all {EXAMPLES:,} digits of {len(_reached(result, 'batch')[0])} networks, each at its best of "
         f"{len(KINDS['batch'][2])} rates; dots: the losses of one network's own batches, which its steps "
         f"follow; numbers: medians. One gradient keeps {whole}, {piece} and {single} kB in memory, beside "

@@ -175,7 +175,7 @@ def caption(result) -> str:
     return (
         f"**Two percent decide: at {2 * BELOW:g}/λ gradient descent has come down to "
         f"{number(below[0], 2)} of its first distance from the minimum, at {2 * ABOVE:g}/λ it is "
-        f"{number(above[0], 2)} times as far away.** The limit is 2/λ, with λ the largest curvature; "
+        f"{number(above[0], 2)} times as far away.**\n\nThe limit is 2/λ, with λ the largest curvature; "
         f"momentum β raises it to 2(1 + β)/λ. {result['distance'].shape[-1]} linear regressions with "
         f"{FEATURES} weights and a condition number of {CONDITION:g}, full batches, each with its own data "
         "and start; medians with 95 % intervals, mostly smaller than the dots. Below 10⁻¹⁵ there is only "

@@ -147,7 +147,7 @@ def caption(result) -> str:
     fresh, trained = (percent(np.mean(row), 1) for row in result["small"])
     return (
         f"**At gradients of one millionth, RMSprop steps {outside} learning rates with ε outside the root "
-        f"and {inside} with the same ε inside.** Keras's default, inside and ten times larger, leaves "
+        f"and {inside} with the same ε inside.**\n\nKeras's default, inside and ten times larger, leaves "
         f"{keras}. Dots: settled steps of RMSprop at gradients of constant size and random sign; lines: the "
         f"formulas. Below: the gradients of {result['entries'].shape[1]} networks on the digits. {fresh} "
         f"lie below 10⁻⁴ at first, {trained} after {DRAWN} steps. But S remembers the larger gradients "

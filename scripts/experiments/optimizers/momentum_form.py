@@ -114,7 +114,7 @@ def caption(result) -> str:
     return (
         "**A rate carried over from torch's momentum to the averaging form makes steps "
         f"{number(result['step'][MOMENTA.index(MOMENTUM)].mean(), 2)} times shorter at β = {MOMENTUM:g}: a "
-        f"loss of {LEARNED:g} takes {carried:.0f} steps and not {by_torch:.0f}.** Divide the rate by 1 − "
+        f"loss of {LEARNED:g} takes {carried:.0f} steps and not {by_torch:.0f}.**\n\nDivide the rate by 1 − "
         f"β, and both go the same way, to {number(result['difference'].max(), 1)} in every weight. Left: "
         f"{result['loss'].shape[-1]} networks {'-'.join(map(str, SIZES))} on {EXAMPLES} digits, full "
         "batches, all runs; medians. Right: lengths of steps under the same random gradients."

@@ -140,7 +140,7 @@ def caption(result) -> str:
     return (
         f"**From rest to {10.0**-power:g} of the distance, gradient descent takes {plain:.0f} steps at a "
         f"condition number of {condition}, momentum {usual:.0f} at β = {USUAL:g} and {best:.0f} at the best "
-        f"β, where the factor a step alone would say {alone:.0f}.** Momentum starts from rest: its first "
+        f"β, where the factor a step alone would say {alone:.0f}.**\n\nMomentum starts from rest: its first "
         "steps shrink little. So the best β is the best in the long run only: to a tenth, at κ = "
         f"{CONDITIONS[-1]:,}, it takes {theirs:.0f} steps, and {USUAL:g} takes {often:.0f}. "
         "Each at the best rate that theory gives. Lines: by the factor alone; dots: counted, "

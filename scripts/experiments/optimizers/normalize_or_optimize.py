@@ -171,7 +171,7 @@ def caption(result) -> str:
     return (
         f"**On columns far from 0, with a condition number near {top:,.0f}, Adam needs "
         f"{_steps(result, 'Adam', 'offsets')} steps on raw data, and plain descent "
-        f"{_steps(result, 'standardized', 'offsets')} on standardized data.** If only the columns' scales "
+        f"{_steps(result, 'standardized', 'offsets')} on standardized data.**\n\nIf only the columns' scales "
         f"differ, Adam hardly notices ({_steps(result, 'Adam', 'scales', 0)} to "
         f"{_steps(result, 'Adam', 'scales')} steps). Where columns are correlated, Adam needs "
         f"{_steps(result, 'Adam', 'correlations')} and standardizing does not help "

@@ -126,7 +126,7 @@ def caption(result) -> str:
     plain, momentum, rms, adam = along[:, 0]
     return (
         "**Same start, same ravine, each optimizer at its best rate: to a hundredth of the first loss, "
-        f"gradient descent takes {plain} steps, momentum {momentum}, RMSprop {rms} and Adam {adam}.** The "
+        f"gradient descent takes {plain} steps, momentum {momentum}, RMSprop {rms} and Adam {adam}.**\n\nThe "
         f"ravine is {CONDITION:.0f} times as steep across as along; each rate is the best in the mean over "
         f"{along.shape[1]} starts; the medians, in the same order: {', '.join(map(_usual, along))}, with "
         "95 % intervals. RMSprop and Adam measure each weight on its own: in a ravine at 45° to the weights "

@@ -201,7 +201,7 @@ def caption(result) -> str:
         "**With noisy gradients, a learning rate that decays along a cosine ends "
         f"{number(np.median(ratio), 2)} times closer to the least loss than a constant one "
         f"(95 % interval {number(low, 2)} to {number(high, 2)}); with all rows a step, where "
-        "nothing is noisy, the constant one wins.** Linear "
+        "nothing is noisy, the constant one wins.**\n\nLinear "
         f"regression with noisy targets, {len(ratio)} tables, as many updates either way; each schedule at "
         f"the best of {len(RATES)} rates, medians with {percent(0.95)} intervals. On the digits decay does "
         f"not help: {result['accuracy'].shape[-1]} networks change their accuracy by "

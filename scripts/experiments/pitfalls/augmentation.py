@@ -95,7 +95,8 @@ def caption(result) -> str:
     return (
         f"**With {COPIES[2]} noisy copies of each image, made before the split, the test reports "
         f"{percent(right, 1)} where fresh images give {percent(fresh, 1)}; on labels drawn at random it "
-        f"still reports {percent(noise)}, where fresh images give {percent(chance)}.** Split first, copy the "
+        f"still reports {percent(noise)}, where fresh images give {percent(chance)}.**\n\n"
+        f"Split first, copy the "
         f"training part, and on true labels the test reports {percent(honest, 1)}. {IMAGES} digits, noise of "
         f"standard deviation {NOISE:g} on pixels from 0 to 16, nearest neighbour, a fifth for the test; "
         f"{result['fresh'].shape[-1]} draws, 95 % intervals. The line supposes that another copy of the same "

@@ -140,7 +140,7 @@ def caption(result) -> str:
     return (
         "**A tiny number added to the standard deviation hides the constant pixel until it lights up: "
         f"then {percent(lit[EPS])} of the images are recognized, against {percent(lit[GUARD])} where it is "
-        f"divided by 1.** Such images are {percent(result['hit'].mean(), 1)} of the unseen images; "
+        f"divided by 1.**\n\nSuch images are {percent(result['hit'].mean(), 1)} of the unseen images; "
         f"{TRAINING} were for training. Left, one split: nearly constant pixels, divided by their own "
         f"standard deviation (sd), lie up to {result['largest'].max():.0f} of them out. Dividing all by 16 "
         f"avoids that, and {percent(every[FIXED])} of all images are recognized, against "

@@ -166,7 +166,7 @@ def caption(result) -> str:
     return (
         f"**Ten thousand standard deviations from 0, E[x²] − E[x]² in float32 is NaN for {percent(nan)} of "
         f"the columns, and NaN or more than {percent(WRONG)} wrong for "
-        f"{percent((errors[0, FAR] > WRONG).mean())}.** At a million, numpy's std is off by a factor of "
+        f"{percent((errors[0, FAR] > WRONG).mean())}.**\n\nAt a million, numpy's std is off by a factor of "
         f"{number(1 + by_numpy, 2)}, Welford's recipe by {percent(welford, 1)}, two passes with torch's sums "
         f"by {percent(two, 1)}, float64 sums by {number(np.median(errors[4, -2]), 1)} of the right value. "
         f"{errors.shape[-1]} normal columns of {result['rows']:,} float32 numbers; medians with 95 % "

@@ -113,7 +113,7 @@ def caption(result) -> str:
     return (
         f"**With Adam, standardizing costs the categories that were seen once {costs.mean():.0f} points "
         f"{between(mean_interval(costs), 2)}: {percent(adam[1, once])} of their unseen rows are right, "
-        f"{percent(adam[0, once])} with 0 and 1, {percent(adam[2, once])} without the column.** Such a "
+        f"{percent(adam[0, once])} with 0 and 1, {percent(adam[2, once])} without the column.**\n\nSuch a "
         f"category is the number {number(result['largest'].mean(), 2)} in its column. Columns of 0 and 1 lag "
         f"far behind only with plain SGD at a small rate: seen {_name(GROUPS[some])} times they reach "
         f"{percent(slow[0, some])}, at the larger rate {percent(fast[0, some])}, standardized "

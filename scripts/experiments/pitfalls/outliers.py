@@ -167,7 +167,7 @@ def caption(result) -> str:
     return (
         "**With one cell in a hundred a thousand times too large, standardization leaves the others "
         f"{percent(left[1], 1)} of their spread and min–max {percent(left[0], 1)}; the accuracy falls from "
-        f"{percent(clean[1])} to {percent(worst[1])} and {percent(worst[0])}.** Median and interquartile "
+        f"{percent(clean[1])} to {percent(worst[1])} and {percent(worst[0])}.**\n\nMedian and interquartile "
         f"range leave {percent(left[2])}, yet the outliers still harm the training: with one cell in ten "
         f"spoiled the accuracy is {percent(tenth[2])}, or {percent(tenth[3])} clipped at ±{CLIP:g}. Where "
         "more than a quarter is spoiled, the quartiles are too, and the networks always name the commoner "

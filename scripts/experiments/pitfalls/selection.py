@@ -102,7 +102,8 @@ def caption(result) -> str:
     return (
         f"**Pure noise reports {percent(reported)}: with {ROWS[1]} rows, the {KEEP} best of "
         f"{COLUMNS[-1]:,} columns, chosen by the labels before the split, beat the coin that drew the "
-        f"labels.** On fresh rows the same classifiers score {percent(fresh)}. Nearest class mean, a quarter "
+        f"labels.**\n\n"
+        f"On fresh rows the same classifiers score {percent(fresh)}. Nearest class mean, a quarter "
         f"of the rows for the test; {counts[0]}, {counts[1]} and {counts[2]} tables of {ROWS[0]}, {ROWS[1]} "
         f"and {ROWS[2]} rows, 95 % intervals. The lines follow from how well the best of many columns agree "
         f"with the labels by chance; no mean is further than {100 * _off(result):.1f} points from them."

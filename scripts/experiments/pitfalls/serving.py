@@ -97,7 +97,8 @@ def caption(result) -> str:
     right, *batches, _, twice, none = result["accuracy"].mean(-1).T
     return (
         f"**The networks are right on {_range(right)} of the examples with the statistics they were trained "
-        f"with, on {_range(none)} without, and on {_range(twice)} if they are applied twice.** Refitted on "
+        f"with, on {_range(none)} without, and on {_range(twice)} if they are applied twice.**\n\n"
+        f"Refitted on "
         f"the batch, the damage grows as the batch shrinks: {_range(batches[0])} with {BATCHES[0]} examples, "
         f"{_range(batches[1])} with {BATCHES[1]}. A batch of one is all zeros, and each network gives it one "
         f"answer, whatever it holds. Dots: {result['accuracy'].shape[-1]} networks a table, one hidden "

@@ -132,7 +132,8 @@ def caption(result) -> str:
     use = 100 * result["use"][1].mean(-1)
     return (
         f"**Nobody can foretell a random walk, but a shuffled split reports {walk[2]:.0f} % of its "
-        f"directions right, statistics of the whole series {walk[1]:.0f} %, both together {walk[3]:.0f} %.** "
+        f"directions right, statistics of the whole series {walk[1]:.0f} %, both together {walk[3]:.0f} %.**\n\n"
+        f""
         f"Where the series drift, statistics of the whole report {drift[1]:.0f} % and reach {use[1]:.0f} % "
         f"in use, worse than a coin. {result['use'].shape[-1]} panels of {SERIES} series with {LENGTH} "
         f"values, each series standardized. Will it be higher {AHEAD} steps on? The {NEIGHBOURS} nearest "

@@ -169,7 +169,8 @@ def caption(result) -> str:
     (digits, pixels), (patches, _) = (_few(result, i).mean(1) for i in range(len(SETS)))
     return (
         f"**The first {percent(FEW)} of the components keep {percent(digits)} of the variance of digits and "
-        f"{percent(patches)} of that of natural patches.** As many single pixels of the digits, those that "
+        f"{percent(patches)} of that of natural patches.**\n\n"
+        f"As many single pixels of the digits, those that "
         f"vary most, would keep {percent(pixels)}. MNIST digits of 28 × 28 pixels, colour patches of "
         f"{PATCH} × {PATCH} from two photographs, {len(result['pixel']):,} each: components (blue: "
         "negative) from one half, digits shown and variances from the other."

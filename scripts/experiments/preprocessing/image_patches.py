@@ -72,7 +72,8 @@ def caption(result) -> str:
     share, after = result["share"], result["after"]
     return (
         f"**Of the variance of natural patches, {KEPT} numbers instead of {3 * SIZE**2} keep "
-        f"{percent(share.sum(), 1)}; whitened, brightness fades and edges stand out.** The first component, "
+        f"{percent(share.sum(), 1)}; whitened, brightness fades and edges stand out.**\n\n"
+        f"The first component, "
         f"the brightness, has {percent(share[0])} of the variance, the last one {percent(share[-1], 2)}; "
         f"whitened, each of them has {percent(after[0], 1)}. {int(result['rows']):,} patches of {SIZE} × "
         f"{SIZE} pixels in three colours, from photographs by danielbuechele and vultilion (CC BY 2.0, "

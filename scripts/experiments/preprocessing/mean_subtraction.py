@@ -87,7 +87,7 @@ def caption(result) -> str:
     photo, digit = result["offset"]
     return (
         f"**On photographs one number takes the whole offset away, but for {percent(photo[1], 1)} of the "
-        f"mean square; on digits it leaves {percent(digit[1])}, which only one number a pixel removes.** "
+        f"mean square; on digits it leaves {percent(digit[1])}, which only one number a pixel removes.**\n\n"
         "Anything may appear anywhere in a patch of a photograph, so all of its pixels have about the same "
         "mean; the corners of a digit are always empty. Spread: variance of the pixels, which no "
         f"subtraction changes; offset: mean square of the pixels' means. {result['points'][0]:,} colour "

@@ -167,7 +167,8 @@ def caption(result) -> str:
     return (
         f"**Centring moves the cloud, standardizing turns variances of {number(raw[0, 0], 2)} and "
         f"{number(raw[1, 1], 2)} into {scaled[0, 0]:.0f} and {scaled[1, 1]:.0f}, and only whitening also "
-        f"takes the covariance, from {number(raw[0, 1], 2)} to {abs(white[0, 1]):.0f}.** Left, each feature "
+        f"takes the covariance, from {number(raw[0, 1], 2)} to {abs(white[0, 1]):.0f}.**\n\n"
+        f"Left, each feature "
         f"is divided by its own standard deviation: a covariance of {number(scaled[0, 1], 2)} is left, and "
         "the cloud stays an ellipse. Right, the cloud is turned onto its principal axes first. Arrows: one "
         "standard deviation, of each feature on the left, along each principal axis on the right. "

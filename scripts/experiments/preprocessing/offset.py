@@ -163,7 +163,7 @@ def caption(result) -> str:
     return (
         f"**Moving inputs from U(−1, 1)² to U(8, 10)² takes gradient descent from {learned[0]:.0f} steps to "
         f"{learned[-1]:,.0f}; even with the bias right from the start, from {held[0]:.0f} to "
-        f"{held[-1]:.0f}.** A linear unit with two inputs, squared error, the best constant rate; "
+        f"{held[-1]:.0f}.**\n\nA linear unit with two inputs, squared error, the best constant rate; "
         f"{result['kappa'].shape[-1]} sets of {result['points']:,} inputs. Marks: mean condition numbers "
         "and median steps with 95 % intervals, mostly narrower than the mark. Lines: computed from the "
         f"offset alone; condition numbers are right within {percent(of_kappa)}, steps within "

@@ -142,7 +142,7 @@ def caption(result) -> str:
     return (
         f"**Raw pixels saturate {percent(tanh[RAW])} of tanh units × images and {percent(sigmoid[RAW])} "
         f"with sigmoids, and, divided by 255, {percent(max(tanh[DIVIDED], sigmoid[DIVIDED]))} of either; "
-        f"raw, no activation gets beyond {percent(right[:, RAW].max())} right.** Raw pixels leave ReLU at "
+        f"raw, no activation gets beyond {percent(right[:, RAW].max())} right.**\n\nRaw pixels leave ReLU at "
         f"{percent(right[-1, RAW])}, though it is off on {percent(relu[RAW])} of the pairs, as it is on "
         f"divided ones. {result['accuracy'].shape[-1]} networks 784-{HIDDEN}-10, each "
         f"with its own split of MNIST digits, weights by Glorot's rule; {EPOCHS} epochs of gradient descent "

@@ -147,7 +147,7 @@ def caption(result) -> str:
     return (
         "**Features in [0, 1] are badly conditioned, the worse the more there are: κ is "
         f"{number(learned[0, 1], 2)} for two and {number(learned[0, -1], 2)} for {FEATURES[-1]}, where "
-        f"standardized ones have {number(learned[2, 1], 2)} and {number(learned[2, -1], 2)}.** A linear "
+        f"standardized ones have {number(learned[2, 1], 2)} and {number(learned[2, -1], 2)}.**\n\nA linear "
         "unit with squared error, independent uniform features in some unit, scaled; means over "
         f"{result['kappa'].shape[-1]} tables of {result['rows']:,} rows. Lines: computed for endless data, "
         f"on [0, 1] right within {percent(_off(result))}; what is left above 1 for standardized features is "

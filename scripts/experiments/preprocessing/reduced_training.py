@@ -149,7 +149,7 @@ def caption(result) -> str:
         f"**With {COUNTS[ENOUGH]} components in place of {PIXELS} pixels, networks that learn from "
         f"{ROWS[-1]} "
         f"digits change their accuracy by {_points(lag[ENOUGH])}, with {COUNTS[FEW]} by "
-        f"{_points(lag[FEW])}.** On all pixels they reach {percent(right[-1, -1])}, and with {ROWS[0]} "
+        f"{_points(lag[FEW])}.**\n\nOn all pixels they reach {percent(right[-1, -1])}, and with {ROWS[0]} "
         "digits "
         f"{percent(right[0, -1])}. A training step takes {number(cheaper, 2)} times fewer multiply-adds with "
         f"{COUNTS[ENOUGH]}; answering saves nothing, as the projection folded into the first layer is a "

@@ -134,7 +134,8 @@ def caption(result) -> str:
     return (
         f"**The rounder the loss surface, the fewer steps: {steps['raw']:.0f} on raw inputs, "
         f"{steps['scaled to [0, 1]']:.0f} scaled to [0, 1], {steps['standardized']:.0f} standardized and "
-        f"{steps['whitened']:.0f} whitened.** Rings: equal squared error of a linear unit with two weights, "
+        f"{steps['whitened']:.0f} whitened.**\n\n"
+        f"Rings: equal squared error of a linear unit with two weights, "
         "its bias held at the right value; dots: gradient descent from weights of 0 at its best constant "
         f"rate, until the loss has fallen to {SOLVED:g} of the first. κ: condition number; if the bias is "
         f"learned too, it is {number(learned['raw'], 2)} raw and {number(learned['standardized'], 2)} "

@@ -231,7 +231,8 @@ def caption(result) -> str:
     return (
         f"**At its default rate Adam ends at an error of {number(adam[MEASURED], 2)} times the variance with "
         f"targets as measured, and of {number(adam[STANDARDIZED], 2)} with standardized ones; gradient "
-        f"descent at its best rate at {number(sgd[MEASURED], 2)} and {number(sgd[STANDARDIZED], 2)}.** Adam "
+        f"descent at its best rate at {number(sgd[MEASURED], 2)} and {number(sgd[STANDARDIZED], 2)}.**\n\n"
+        f"Adam "
         f"moves a parameter by about its rate a step, {number(float(reach), 2)} in all, and the targets' "
         f"mean is {number(float(result['mean']))}: centring alone gives {number(adam[CENTRED], 2)}. "
         f"Right, two targets share a rate, and the smaller numbers pay: the blood sugar's error is "

@@ -130,7 +130,8 @@ def caption(result) -> str:
     names = list(SCALINGS)
     return (
         f"**Scaled to [0, 1] the three data sets take {by} steps, standardized {to}; raw they are {late} "
-        f"learned in {EPOCHS}.** Whitened as well they take {white}, and on the digits that costs accuracy: "
+        f"learned in {EPOCHS}.**\n\n"
+        f"Whitened as well they take {white}, and on the digits that costs accuracy: "
         f"{percent(digit[names.index('… and whitened')])} instead of "
         f"{percent(digit[names.index('standardized')])}. Medians; plain gradient descent, networks with "
         f"{WIDTH} hidden ReLUs, each arm at the best of {len(RATES)} rates; dots: "

@@ -170,7 +170,7 @@ def caption(result) -> str:
     return (
         f"**Noise that is {percent(share[0], 1)} of the variance of natural patches is {percent(share[1])} "
         f"of it once they are whitened; ε = {_epsilon(EPSILONS[-1])} brings that down to "
-        f"{percent(share[-1])}.** Within a direction signal and noise grow alike; the quiet directions, "
+        f"{percent(share[-1])}.**\n\nWithin a direction signal and noise grow alike; the quiet directions, "
         "where the noise is, are made as loud as all others. The price: with that ε "
         f"{percent(_even(result)[-1])} of the {directions} directions still reach a variance of ½. Noise of "
         f"{NOISE:g} grey values (σ) on {int(result['rows']):,} fresh patches, {result['share'].shape[1]} "

@@ -108,7 +108,8 @@ def caption(result) -> str:
     return (
         f"**Divided by the eigenvalue, the variances run from {number(wrong.min(), 2)} to "
         f"{number(wrong.max(), 2)}, in reverse order; divided by its root they are all "
-        f"{result['root'].mean():.0f}.** Left, the wrong division only lays the ellipse on its other side; "
+        f"{result['root'].mean():.0f}.**\n\n"
+        f"Left, the wrong division only lays the ellipse on its other side; "
         f"right, each principal axis, lines computed from the variances before. Grey patches of {SIZE} × "
         f"{SIZE} pixels out of two photographs, in standard deviations of all pixels; means of "
         f"{len(result['before'])} samples, intervals narrower than the marks."

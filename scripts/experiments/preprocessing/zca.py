@@ -113,7 +113,7 @@ def caption(result) -> str:
     at_zca, at_pca = result["distance"][np.abs(TURNS).argmin()].mean(), result["pca_distance"].mean()
     return (
         "**PCA and ZCA whitening differ by a turn and nothing else; of all turns, ZCA moves the points "
-        f"least: {number(at_zca, 2)} in the mean square, PCA {number(at_pca, 2)}.** PCA leaves the cloud "
+        f"least: {number(at_zca, 2)} in the mean square, PCA {number(at_pca, 2)}.**\n\nPCA leaves the cloud "
         f"lying on its principal axes, here turned by {abs(np.degrees(result['pca_turn'].mean())):.0f} "
         "degrees; ZCA turns it back. Both covariances are the identity to "
         f"{number(result['off'].max(), 1)}. Line: predicted from the covariance; dots: means of "

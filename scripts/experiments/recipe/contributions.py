@@ -167,7 +167,8 @@ def caption(result) -> str:
     return (
         f"**With four hidden layers the six techniques buy {_points((on - off).mean())} points of accuracy "
         f"together; alone, {first} buys most, {most}, and added last no technique buys more than about "
-        f"{_best_of(last)[1]}.** Averaged over all orders, most is due to {best}, {share} points; with one "
+        f"{_best_of(last)[1]}.**\n\n"
+        f"Averaged over all orders, most is due to {best}, {share} points; with one "
         f"hidden layer to {SWITCHES[top]}, {_points(shares[top])}, and {SWITCHES[second]}, "
         f"{_points(shares[second])}. To leave out two costs the deep network less than {_points(LITTLE)} "
         f"points for {few} of {len(pairs)} pairs, and {_points(pairs[worst])} for the worst, {worst}. The "

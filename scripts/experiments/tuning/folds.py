@@ -132,7 +132,8 @@ def caption(result) -> str:
     low, high = wilson(covered)
     return (
         f"**With {n} examples, a score held out once misses the truth by {held:.1f} points (standard "
-        f"deviation), ten folds by {fold:.1f}.** Two folds add a bias of {two:.1f} points, as they train on "
+        f"deviation), ten folds by {fold:.1f}.**\n\n"
+        f"Two folds add a bias of {two:.1f} points, as they train on "
         "half of the examples. Thick bars: means; thin ones: where 95 % would lie if only the luck of the "
         "tested examples counted (binomial distribution). Student's 95 % interval of five folds' scores "
         f"holds the truth in {percent(covered.mean())} [{percent(low)}, {percent(high)}] of the draws. Ridge "

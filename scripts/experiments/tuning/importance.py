@@ -260,7 +260,7 @@ def caption(result) -> str:
     return (
         f"**For SGD over four powers of ten, the rate takes part in {_percent(wide, 'rate')} of the "
         f"variance between runs; over one, in {_percent(near, 'rate')}, and the batch size in "
-        f"{_percent(near, 'batch')}.** In brackets: the rank in the article's list, whose momentum, "
+        f"{_percent(near, 'batch')}.**\n\nIn brackets: the rank in the article's list, whose momentum, "
         "a mean of gradients, we took. The dots add up to "
         "more than 100 %, as an interaction counts for both. Random search on one split of the digits, "
         f"{runs} runs a panel, {EPOCHS} passes each: {_searched()}. "

@@ -215,7 +215,7 @@ def caption(result) -> str:
     count = result["fresh"].shape[0]
     return (
         f"**A grid of 27 trials, three values each, reaches {percent(grid, 1)}: what {_worth(result, 27)} "
-        f"random trials reach. 27 random ones reach {percent(random, 1)}.** Adam's rate, β₂ and ε are "
+        f"random trials reach. 27 random ones reach {percent(random, 1)}.**\n\nAdam's rate, β₂ and ε are "
         "searched over six, three and four powers of ten on the digits. Upper line: the best of so many "
         "networks drawn from all; lower line: a grid in which the rate alone counts. Grids beat it, as each "
         f"rate gets several trials, of which the best is kept. {SPLITS} splits, {count} searches each; 95 % "

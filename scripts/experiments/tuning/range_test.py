@@ -188,7 +188,8 @@ def caption(result) -> str:
     return (
         "**On standardized pixels, training at the steepest point of the test costs "
         f"{_with_interval(result, 'steepest', SCALED)} of accuracy against the best rate; on raw pixels it "
-        f"costs {_with_interval(result, 'steepest', RAW)}.** A tenth of the rate with the lowest loss costs "
+        f"costs {_with_interval(result, 'steepest', RAW)}.**\n\n"
+        f"A tenth of the rate with the lowest loss costs "
         f"{_mean(result, 'tenth', SCALED)} and {_mean(result, 'tenth', RAW)} points, that rate itself "
         f"{_mean(result, 'lowest', SCALED)} and {_mean(result, 'lowest', RAW)}. Bars: rates within a point "
         f"of the best mean accuracy. {result['loss'].shape[-1]} networks a row, each with a split of the "

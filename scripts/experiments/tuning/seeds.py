@@ -117,7 +117,7 @@ def caption(result) -> str:
     return (
         f"**With one seed each, the better of two rates {number(_effect(result, 1), 2)} standard deviations "
         f"apart is found in {percent(once.mean())} [{percent(low)}, {percent(high)}] of the comparisons; "
-        f"to be right in {percent(SURE)} takes {_needed(result, 1)} seeds each.** At "
+        f"to be right in {percent(SURE)} takes {_needed(result, 1)} seeds each.**\n\nAt "
         f"{number(_effect(result, 3), 2)} standard deviations {_needed(result, 3)} will do. Adam's rate "
         f"{RATES[0]:g} against {RATES[1]:g}, {RATES[2]:g} and {RATES[3]:g} on one split of the digits, "
         f"{result['fresh'].shape[1]} networks each, scored on fresh examples. Lines: the formula; "

@@ -113,7 +113,7 @@ def caption(result) -> str:
     return (
         f"**The best of {TRIALS} trials reports {ends[1].mean():.1f} points [{low:.1f}, {high:.1f}] more "
         f"than it is worth if {counted[1]} validation examples choose it, {ends[0].mean():.1f} with "
-        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.** One trial alone is not flattered. "
+        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.**\n\nOne trial alone is not flattered. "
         f"Networks on the digits that differ in rate and first weights; {len(result['fresh'])} splits, 95 % "
         "intervals. Lines: the formula below, its variances taken from the fresh examples. Few validation "
         "examples end at 100 % right, which leaves the winner less room than a normal distribution does."

@@ -87,7 +87,7 @@ def caption(result) -> str:
     article, ours = _off(result)
     return (
         "**The article's general formula gives $w_l$ times the gradient; without that $w_l$ it is right, to "
-        f"{number(ours, 1)} of the automatic derivative.** The article's ratio is $w_l$, to "
+        f"{number(ours, 1)} of the automatic derivative.**\n\nThe article's ratio is $w_l$, to "
         f"{number(article, 1)}. {len(result['weight']):,} weights N(0, 1) in chains of {DEPTHS[0]} to "
         f"{DEPTHS[-1]} layers with {len(NAMES)} activations; gradients that are exactly 0 left out; every "
         f"{max(1, len(result['weight']) // SHOWN)}th weight shown."

@@ -156,7 +156,8 @@ def caption(result) -> str:
     return (
         f"**Clipping raises the rate up to which no network diverges from {safe[0]:g} to {safe[1]:g}, and "
         f"lowers the loss at the best rate from {number(np.median(plain), 2)} to "
-        f"{number(np.median(clipped), 2)}.** A network diverges if its loss overflows or ends higher than it "
+        f"{number(np.median(clipped), 2)}.**\n\n"
+        f"A network diverges if its loss overflows or ends higher than it "
         f"began; left: of {diverged.shape[-1]} networks a point, with 95 % intervals. Right: the others, and "
         f"lines through their medians. The best: {number(np.median(plain), 2)} "
         f"{between(median_interval(plain), 2)} at rate {plain_rate:g}, unclipped, and "

@@ -146,7 +146,8 @@ def caption(result) -> str:
     counts = ", ".join(f"{size.shape[-1]:,}" for size in _sizes(result))
     return (
         f"**With N(0, 1) weights a tanh layer multiplies the typical gradient by {tanh[0]:.2f} at width 1 "
-        f"and by {tanh[3]:.2f} at width {WIDTHS[3]}: width decides between vanishing and exploding.** Dots: "
+        f"and by {tanh[3]:.2f} at width {WIDTHS[3]}: width decides between vanishing and exploding.**\n\n"
+        f"Dots: "
         f"measured, the medians of {counts} networks, from narrow to wide, with 95 % intervals; inputs "
         "N(0, 1), no biases. Lines: predicted, as the next section shows, for the root mean square over the "
         f"networks. From width {WIDTHS[WIDE]} on that is right to {percent(_off(result), 1)} a layer; in "

@@ -141,7 +141,7 @@ def caption(result) -> str:
     deep = max(DEPTHS)
     return (
         f"**The recipe multiplies the gradient by {number(np.median(result['factor']))} a layer, but an "
-        f"error of {number(_fatal(result), 1)} in the first bias undoes {deep} layers of it.** The error "
+        f"error of {number(_fatal(result), 1)} in the first bias undoes {deep} layers of it.**\n\nThe error "
         "grows by as much a layer on its way forward, until a neuron saturates. Right: of "
         f"{result['grows'].shape[1]:,} chains with w = {WEIGHT:g} and biases spread evenly over −100 to 0, "
         f"the gradient has grown after {LAYERS[-1]} layers in {percent(grows[-1], 2)}; inputs spread evenly "

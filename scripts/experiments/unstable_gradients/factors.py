@@ -96,7 +96,8 @@ def caption(result) -> str:
     low, high = (10**edge for edge in median_interval(_products(result)[0, :, -1]))
     return (
         f"**Through {DEPTH} layers a gradient is multiplied by {normal} in the median chain with random "
-        f"weights, by {recipe} in the chain made to explode, and by {unit} in the one made for unit gain.** "
+        f"weights, by {recipe} in the chain made to explode, and by {unit} in the one made for unit gain.**\n\n"
+        f""
         f"{result['factor'].shape[1]:,} chains of each kind, one sigmoid a layer, inputs spread evenly over "
         "0 to 1; the random chains have no biases. Thick: medians (that of the random chains has a 95 % "
         f"interval of {between((low, high), 2)}); thin lines and dots: {SHOWN} of the chains."

@@ -99,7 +99,7 @@ def caption(result) -> str:
     edges = np.array([mean_interval(score) for score in result["accuracy"][1:]])
     return (
         f"**The first of six sigmoid layers learns {number(np.median(ratios[0]), 2)} times more slowly than "
-        f"the last, and the network learns nothing: accuracy {percent(result['accuracy'][0].mean())}.** "
+        f"the last, and the network learns nothing: accuracy {percent(result['accuracy'][0].mean())}.**\n\n"
         f"Thick: medians of {ratios.shape[-1]} networks; thin: each network; grey: the layers between. The "
         f"{number(np.median(ratios[0]), 2)} {between(median_interval(ratios[0]), 2)} is the last norm over "
         "the first, averaged over the epochs. Accuracy is on held-out examples; the 95 % intervals of the "

@@ -112,7 +112,7 @@ def caption(result) -> str:
     return (
         f"**Only a narrow band of weights carries a gradient through {LAYERS} layers: around scale "
         f"{number(sigmoid)} for sigmoid, {number(tanh)} for tanh and {number(relu)} for ReLU; the deeper the "
-        f"network, the narrower.** Colours: measured, medians of {result['measured'].shape[-1]} networks, "
+        f"network, the narrower.**\n\nColours: measured, medians of {result['measured'].shape[-1]} networks, "
         f"which scatter by {number(_scatter(result), 2)} powers of 10. Lines: predicted, thick where the "
         f"gradient keeps its size. Both agree on vanishing or exploding in {percent(_right(result), 1)} of "
         f"the cells, and on the size to {number(np.median(lag), 2)} powers of 10 in half of them; they part "

@@ -103,7 +103,8 @@ def caption(result) -> str:
     return (
         f"**Below |w| = 4 there is no window; it is widest, {number(width[WIDEST], 4)}, at |w| = "
         f"{WEIGHTS[WIDEST]}; and at none of these weights is a random neuron in it with a chance above "
-        f"{percent(inside.max())}.** Left: {result['width'].shape[1]} neurons a weight, with biases N(0, 1) "
+        f"{percent(inside.max())}.**\n\n"
+        f"Left: {result['width'].shape[1]} neurons a weight, with biases N(0, 1) "
         f"and random signs; the formula is met within {number(_off(result), 1)}. Right: "
         f"{result['chance'].shape[1]:,} neurons a weight, inputs spread evenly over 0 to 1, biases N(0, 1). "
         f"Bars, mostly hidden by the dots: 95 % intervals. Of N(0, 1) weights, one in "

@@ -16,3 +16,19 @@ const watch = v => {
 };
 still.onchange = () => still.matches && all().forEach(v => v.pause());
 (window.document$ ?? { subscribe: f => f() }).subscribe(() => all().forEach(watch));
+
+// A click on a figure shows its file as large as the window, or larger: the scheme that is shown, drawn wide.
+const large = Object.assign(document.createElement("dialog"), { className: "ug-large" });
+large.innerHTML = '<button aria-label="Close">✕</button><img alt="">';
+large.onclick = () => large.close();
+document.addEventListener("click", ({ target }) => {
+  const frame = target.closest?.(".ug-frame");
+  if (!frame) return;
+  const [light] = frame.closest("figure").querySelectorAll("a[href$='wide-light.svg']");
+  const dark = document.body.dataset.mdColorScheme === "slate";
+  const shown = large.querySelector("img");
+  shown.src = dark ? light.href.replace("wide-light", "wide-dark") : light.href;
+  shown.alt = frame.ariaLabel;
+  document.body.append(large);
+  large.showModal();
+});
