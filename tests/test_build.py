@@ -40,7 +40,7 @@ def build(tree, root):
         (folder / "build/npm").symlink_to(root / "build/npm")
         (folder / "scripts").symlink_to(root / "scripts")
         (folder / "src").symlink_to(root / "src")
-        hooks = ["locations", "labs", "figures", "katex", "frames"]  # all but those that start tasks
+        hooks = ["locations", "labs", "figures", "katex", "frames", "fonts"]  # all but those that start tasks
         (folder / "mkdocs.yml").write_text(
             f"INHERIT: {root / 'mkdocs.yml'}\n"
             f"hooks: [{', '.join(f'scripts/hooks/{hook}.py' for hook in hooks)}]\n"

@@ -243,11 +243,13 @@ def test_docstring_asks_the_question(one):
 # What the page shows
 
 
+@pytest.mark.parametrize("narrow", [False, True])
 @every(defining("draw"))
-def test_draw(one, result):
-    with style.scheme(None):  # one SVG for both: its colours are the page's variables
+def test_draw(one, result, narrow):
+    with style.scheme(None, narrow=narrow):  # one SVG for both: its colours are the page's variables
         figure = module(one).draw(result)
     assert isinstance(figure, Figure)
+    assert figure.get_figwidth() == style.NARROW if narrow else figure.get_figwidth() <= style.WIDE
     assert plt.get_fignums() == [figure.number]  # the one that the engine will close
     assert colours(figure) <= {*style.SVG_VARIABLES, style.INK.lower(), style.GRID.lower()}
 
@@ -333,8 +335,11 @@ PICTURED = defining("draw") + defining("animate")
 @every(PICTURED)
 def test_caption_answers_first(one, result):
     caption = module(one).caption(result)
-    assert re.match(r"\*\*[A-Z].+?[.!]\*\* \S", caption), "the first sentence is the answer, in bold"
+    assert re.match(r"\*\*[A-Z].+?[.!]\*\*", caption), "the first sentence is the answer, in bold"
     assert caption.count("**") == 2
+    finding, method = caption.split("\n\n")  # what stands below the picture, and what folds
+    assert len(finding.split()) <= 40
+    assert method
     assert re.search(r"\d", caption)
     assert caption.endswith(".")
     assert "nan" not in caption
@@ -619,6 +624,59 @@ def test_scheme_holds_inside_its_block(scheme, palette):
             raise RuntimeError
         assert settings() == inside
     assert settings() == before
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "wide", "there"),
+    [
+        (1, 1, (), (1, 1)),
+        (1, 3, (3,), (3, 1)),
+        (1, 4, (4,), (2, 2)),
+        (2, 3, (2, 3), (3, 2)),
+        (3, 4, (3, 4), (3, 4)),
+    ],
+)
+def test_panels_are_stacked_on_a_phone_and_returned_as_elsewhere(rows, columns, wide, there):
+    shapes = []
+    for narrow in (False, True):
+        with style.scheme(None, narrow=narrow):
+            assert style.narrow() == narrow
+            figure, axes = style.figure(8, 4, nrows=rows, ncols=columns, width_ratios=range(1, columns + 1))
+            assert np.shape(axes) == wide
+            shapes.append(figure.axes[0].get_gridspec().get_geometry())
+    assert shapes == [(rows, columns), there]
+    assert figure.get_figwidth() == style.NARROW
+    assert figure.get_figheight() <= max(style.TALL, 3 * rows)
+    assert not style.narrow()
+
+
+def test_stacked_panels_share_what_they_shared_and_say_it():
+    with style.scheme(None, narrow=True):
+        figure, (above, below) = style.figure(8, 4, ncols=2, sharex=True, sharey=True)
+        above.set(xlabel="step", ylabel="loss")
+        below.set(xlabel="step", ylim=(0, 7))
+        style.finish(figure)
+    assert above.get_ylim() == (0, 7)
+    assert (above.get_xlabel(), below.get_xlabel()) == ("", "step")
+    assert above.get_ylabel() == below.get_ylabel() == "loss"
+
+
+def test_logarithmic_axes_say_plain_numbers():
+    figure, ax = style.figure(6, 4)
+    ax.set(xscale="log", xlim=(1e-7, 1e6))
+    style.finish(figure)
+    figure.canvas.draw()
+    shown = [label.get_text() for label in ax.get_xticklabels() if label.get_text()]
+    assert {"1e−7", "0.001", "1", "1,000"} & set(shown)
+    assert not any("$" in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [(0, "0"), (0.01, "0.01"), (20, "20"), (1e4, "10,000"), (1e6, "1e6"), (2.5e-7, "2.5e−7"), (-10, "−10")],
+)
+def test_plain_numbers(x, says):
+    assert style.plain(x) == says
 
 
 def test_schemes_differ():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 
 import downloads
 import figures
+import fonts
 import frames
 import katex
 import labs
 import locations
 import pytest
+from fontTools.ttLib import TTFont
 
 # ---- locations ----
 
@@ -101,24 +104,9 @@ PLACE = '<div class="ug-picture" data-picture="{}"></div>'
 
 
 def test_a_picture_replaces_its_placeholder_and_its_addresses_lead_to_the_root(tree):
-    root = tree({"build/p.html": '<video poster="{root}/p.webp"></video>'})
+    root = tree({"build/p.html": '<img src="{root}/p.svg">\n'})
     page = figures.insert(PLACE.format("p.html"), root / "build", "../..")
-    assert page == '<div class="ug-picture"><video poster="../../p.webp"></video></div>'
-
-
-def test_a_drawing_says_its_width_and_gets_a_hint():
-    page = figures.framed('<svg viewBox="0 0 480 120" style="max-width:640px"></svg>')
-    assert 'style="--ug-width:640px;--ug-ratio:0.2500"' in page
-    assert figures.HINT in page
-
-
-def test_a_video_says_its_size():
-    page = figures.framed('<video class="anim" width="640" height="320"></video>')
-    assert page.startswith(
-        '<div class="ug-picture" style="--ug-width:640px;--ug-ratio:0.5000;--ug-legible:500px">'
-    )
-    assert figures.HINT in page
-    assert 'aria-label="Animation"><video' in page
+    assert page == '<div class="ug-picture">\n<img src="../../p.svg">\n</div>'
 
 
 @pytest.mark.parametrize(
@@ -135,8 +123,9 @@ def test_the_site_serves_data_videos_claims_and_scripts(tree):
         dict.fromkeys(
             [
                 "build/experiments/c/e/data.csv",
-                "build/experiments/c/e/light.mp4",
-                "build/experiments/c/e/light.webp",
+                "build/experiments/c/e/wide-light.mp4",
+                "build/experiments/c/e/wide-light.svg",
+                "build/experiments/c/e/wide-light.webp",
                 "build/experiments/c/e/result.npz",
                 "build/claims/claims.json",
                 "scripts/experiments/c/e.py",
@@ -146,16 +135,65 @@ def test_the_site_serves_data_videos_claims_and_scripts(tree):
     )
     assert [uri for uri, _ in figures.site_files(root)] == [
         "experiments/c/e/data.csv",
-        "experiments/c/e/light.mp4",
-        "experiments/c/e/light.webp",
+        "experiments/c/e/wide-light.svg",
+        "experiments/c/e/wide-light.mp4",
+        "experiments/c/e/wide-light.webp",
         "claims/claims.json",
         "scripts/experiments/c/e.py",
     ]
 
 
-def test_tables_and_code_can_be_scrolled_by_keyboard():
-    assert frames.framed_tables("<table><tr></tr></table>") == f"{frames.FRAME}<table><tr></tr></table></div>"
-    assert frames.focusable_code("<pre><span></span><code>") == '<pre tabindex="0"><span></span><code>'
+SMALL = "<table><thead><tr><th>A</th></tr></thead><tbody><tr><td>b</td></tr></tbody></table>"
+WIDE = (
+    "<table><tr><th>Name</th><th>In <em>our</em> library</th><th></th></tr>"
+    '<tr><td>a</td><td class="x">a_name_that_is_long_enough_for_half_a_phone</td>'
+    "<td>and_another_one</td></tr></table>"
+)
+
+
+def test_a_table_that_fits_a_phone_gets_a_frame():
+    assert frames.framed_tables(SMALL) == f"{frames.FRAME.format('')}{SMALL}</div>"
+
+
+def test_in_one_that_does_not_each_cell_says_the_head_of_its_column():
+    page = frames.framed_tables(WIDE)
+    assert page.startswith(frames.FRAME.format(" ug-rows"))
+    assert "<td>a</td>" in page  # it names the row
+    assert '<td data-head="In our library" class="x">' in page
+    assert "<td>and_another_one</td>" in page
+    assert re.sub(r' data-head="[^"]*"', "", page) == f"{frames.FRAME.format(' ug-rows')}{WIDE}</div>"
+
+
+def test_code_can_be_scrolled_by_keyboard():
+    assert frames.focusable_code("<pre><span></span><code>x") == '<pre><span></span><code tabindex="0">x'
+
+
+# ---- fonts
+
+
+def test_the_signs_of_a_page_and_of_its_code_and_its_stress():
+    page = "<p>ab&lt; <em>c</em></p><script>z</script><pre><code><span>d</span>1</code></pre>"
+    found = fonts.signs(page)
+    assert found[""] == set("ab< cd1")
+    assert found["mono.woff2"] == set("d1")
+    assert found["inter-italic.woff2"] == set("c")
+
+
+def test_a_page_asks_for_the_fonts_that_it_shows():
+    def asked(page):
+        return re.findall(r"\.\./assets/fonts/([\w-]+)\.woff2", fonts.preloads(page, ".."))
+
+    assert asked("<p>a</p>") == ["inter"]
+    assert asked("<p><em>a</em> <code>b</code></p>") == ["inter", "inter-italic", "mono"]
+
+
+def test_a_cut_font_draws_what_it_was_cut_for(root):
+    source = root / "build/npm/node_modules" / fonts.FONTS["inter.woff2"]
+    made = fonts.cut(source, set("ab−"))
+    assert len(made) < source.stat().st_size / 8
+    font = TTFont(BytesIO(made))
+    assert set(font.getBestCmap()) == set(map(ord, "ab−"))
+    assert (font["fvar"].axes[0].minValue, font["fvar"].axes[0].maxValue) == fonts.WEIGHTS
 
 
 # ---- downloads and labs

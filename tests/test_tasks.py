@@ -1,12 +1,10 @@
 """The task engine, on a tiny project of its own."""
 
-import base64
 import fcntl
 import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tasks import __main__, cards, digests, discovery, files, labs, maps, moved, pictures, site
+from tasks import __main__, cards, digests, discovery, files, labs, maps, moved, site
 from tasks.reporting import TaskFailed
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -24,9 +22,16 @@ from contextlib import contextmanager
 import matplotlib as mpl
 
 INK, SVG_VARIABLES = "#010203", {"#2f6db5": "--ug-class0"}
+VIDEO_INK, PAPER = {"light": "#111111", "dark": "#eeeeee"}, {"light": "#ffffff", "dark": "#000000"}
+
+def colours(name):
+    return {"#2f6db5": {"light": "#2f6db5", "dark": "#6ca6e8"}[name]}
+
+def finish(figure):
+    pass
 
 @contextmanager
-def scheme(name):
+def scheme(name, *, narrow=False):
     with mpl.rc_context({"text.color": INK, "figure.facecolor": "none" if name is None else "white"}):
         yield
 """
@@ -53,7 +58,7 @@ def draw(result):
     return figure
 
 def caption(result):
-    return "**Half of them.**"
+    return "**Half of them.**\\n\\nOf 100."
 
 def alt(result):
     return "A line"
@@ -284,56 +289,6 @@ def test_sweep_removes_what_was_begun_and_nothing_else(tmp_path):
     assert other.exists()
 
 
-# --- pictures
-
-
-def test_an_svg_is_made_fit_for_the_page():
-    svg = (
-        '<?xml version="1.0"?>\n<!DOCTYPE svg>\n<svg width="72pt" height="36pt" viewBox="0 0 72 36">\n'
-        " <metadata>today</metadata>\n <defs>\n  <style>*{stroke-linejoin: round}</style>\n </defs>\n"
-        ' <g id="axes_1"><path id="p1" d="M 1.23456 2 \nL 3 4 \n" style="fill: #2F6DB5; stroke: #010203"/>'
-        '<use xlink:href="#p1" clip-path="url(#c)" fill="#2f6db5"/><clipPath id="c"/></g>\n'
-        " <text style=\"font-size: 9px; font-family: 'Inter', 'DejaVu Sans'; fill: #123456\">a</text>\n</svg>"
-    )
-    out = pictures.inline_svg(svg, 'a "b"', "name", {"#2f6db5": "--ug-class0"}, "#010203")
-    assert out.startswith("<svg ")
-    assert 'role="img" aria-label="a &quot;b&quot;" viewBox="0 0 72 36" style="max-width:96px"' in out
-    assert (
-        '<path id="name-0" d="M 1.23 2 L 3 4" style="fill: var(--ug-class0); stroke: currentColor"/>' in out
-    )
-    assert '<use xlink:href="#name-0" clip-path="url(#name-1)" fill="var(--ug-class0)"/>' in out
-    assert '<text style="font-size: 9px; fill: #123456">' in out
-    assert not any(gone in out for gone in ("metadata", "<style", "DOCTYPE", "font-family", "axes_1"))
-
-
-def moving_dot(animated: bool):
-    from matplotlib import pyplot
-
-    figure, ax = pyplot.subplots(figsize=(2.003, 1.5))
-    (dot,) = ax.plot([0], [0], "o", animated=animated)
-    ax.set(xlim=(-1, 3), ylim=(-1, 1))
-    for x in range(3):
-        dot.set_xdata([x])
-        yield figure
-
-
-def test_frames_drawn_over_a_kept_background_are_those_drawn_anew():
-    blitted, anew = list(pictures._frames(moving_dot(True))), list(pictures._frames(moving_dot(False)))
-    assert blitted[0].shape == (216, 290, 4)
-    for one, other in zip(blitted, anew, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert (blitted[0] != blitted[1]).any()
-
-
-def test_the_same_frames_make_the_same_video(tmp_path):
-    for name in ("a", "b"):
-        size = pictures.save_video(moving_dot(True), tmp_path / f"{name}.mp4", fps=10, poster=-1)
-        assert size == (193, 144)
-    for kind in ("mp4", "webp"):
-        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "a.webp", "b.mp4", "b.webp"]
-
-
 # --- cards
 
 
@@ -496,27 +451,32 @@ def notebook(*outputs, source="# Two lines\nplt.plot()", **metadata) -> dict:
     return {"cells": [header, title, code]}
 
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", 640, 480)
-PICTURE = {"data": {"image/png": base64.b64encode(PNG).decode(), "text/plain": "<Figure>"}}
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="480pt" height="360pt">'
+    '<path d="M 0 0 L 1 1" style="fill: none; stroke: #000000"/></svg>'
+)
+PICTURE = {"data": {"image/svg+xml": SVG, "image/png": "", "text/plain": "<Figure>"}}
 
 
 def test_a_lab_becomes_markdown(tmp_path):
     lab = discovery.Lab(tmp_path, "first")
     html = {"data": {"text/html": "<table></table>", "text/plain": "t"}}
     text, pictures = labs.markdown(lab, notebook({"text": "```\n"}, PICTURE, html, PICTURE))
-    assert pictures == {"picture-1.png": PNG, "picture-2.png": PNG}
+    assert list(pictures) == [f"picture-{n}-{scheme}.svg" for n in (1, 2) for scheme in ("light", "dark")]
+    assert pictures["picture-1-light.svg"] != pictures["picture-1-dark.svg"] == pictures["picture-2-dark.svg"]
+    assert "stroke:currentColor" in pictures["picture-1-light.svg"]
     assert text.startswith(
         "---\ntitle: T\n---\n\n# A lab\n\nDownload this lab: [notebook](first/first.ipynb)"
     )
-    picture = '![Two lines](first/picture-{}.png){{ width="640" height="480" loading="lazy" }}'
+    one = '![Two lines](first/picture-{0}-{1}.svg){{ .only-{1} width="640" height="480" loading="lazy" }}'
     blocks = (
         "{ .ug-download }\n",
         "Text, $x$.",
         "```python\n# Two lines\nplt.plot()\n```",
         "````text\n```\n````",
-        labs.OUTPUT.format(' markdown="1"', picture.format(1)),
+        labs.OUTPUT.format(' markdown="1"', f"{one.format(1, 'light')}\n{one.format(1, 'dark')}"),
         labs.OUTPUT.format("", "<table></table>"),
-        labs.OUTPUT.format(' markdown="1"', picture.format(2)),
+        labs.OUTPUT.format(' markdown="1"', f"{one.format(2, 'light')}\n{one.format(2, 'dark')}"),
     )
     assert text.endswith("\n\n".join(blocks) + "\n")
 
@@ -559,17 +519,23 @@ def test_without_its_stamp_a_build_looks_at_every_task_and_runs_none(project):
 
 def test_what_a_build_makes(built):
     made = built / "build"
-    names = {"result.npz", "data.csv", "figure.svg", "picture.html", "figure.md", "claims.json"}
+    names = {"result.npz", "data.csv", "picture.html", "figure.md", "claims.json"}
+    names |= {f"{width}-{scheme}.svg" for width in ("wide", "narrow") for scheme in ("light", "dark")}
     assert {p.name for p in (made / "experiments/one/share").iterdir()} == names
     assert {p.name for p in (made / "experiments/one/count").iterdir()} == {"result.npz", "claims.json"}
     assert {p.name for p in (made / "claims").iterdir()} == {"half.md", *cards.LEDGER}
-    assert "var(--ug-class0)" in (made / "experiments/one/share/figure.svg").read_text()
+    picture = (made / "experiments/one/share/picture.html").read_text()
+    assert 'role="img" aria-label="A line"' in picture
+    assert "var(--ug-class0)" in picture
+    assert 'src="{root}/experiments/one/share/narrow-dark.svg"' in picture
+    assert "stroke:#6ca6e8" in (made / "experiments/one/share/wide-dark.svg").read_text()
     assert (made / "experiments/one/share/figure.md").read_text() == (
         '<figure class="ug-figure" id="figure-share" markdown="1">\n'
         '<div class="ug-picture" data-picture="experiments/one/share/picture.html"></div>\n'
-        '<figcaption markdown="1">\n**Half of them.**\n'
-        "[Data](/experiments/one/share/data.csv) · [Script](/scripts/experiments/one/share.py)\n"
-        "</figcaption>\n</figure>\n"
+        '<figcaption markdown="1">\n**Half of them.**\n\n'
+        '<details class="ug-method" markdown="1"><summary>How it was measured</summary>\n\nOf 100.\n\n'
+        "[Larger](/experiments/one/share/wide-light.svg) · [Data](/experiments/one/share/data.csv) · "
+        "[Script](/scripts/experiments/one/share.py)\n\n</details>\n</figcaption>\n</figure>\n"
     )
     assert '"3.0"' in (made / "labs/first.ipynb").read_text()
     assert (
@@ -615,7 +581,7 @@ def test_a_wrong_verdict_a_broken_compute_and_a_failing_cell_stop_the_build(proj
     assert counted(output, "Skipped because previous failed") == 2
     assert "Traceback" not in output
     assert not figure.exists()
-    assert (project / "build/experiments/one/share/figure.svg").exists()
+    assert (project / "build/experiments/one/share/wide-light.svg").exists()
 
 
 def test_a_map_that_says_otherwise_stops_the_build(project):
@@ -688,8 +654,8 @@ def test_whatever_is_damaged_is_made_again(project):
     made = [
         project / "build" / name
         for name in (
-            "claims/half.md", "labs/first/picture-1.png",
-            "experiments/one/share/figure.svg", "experiments/one/count/result.npz",
+            "claims/half.md", "labs/first/picture-1-dark.svg",
+            "experiments/one/share/wide-light.svg", "experiments/one/count/result.npz",
         )
     ]  # fmt: skip
     before = [path.read_bytes() for path in made]

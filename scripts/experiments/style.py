@@ -1,6 +1,6 @@
 """The look of every picture: type, sizes, and colours that mean the same thing everywhere.
 
-Every picture is drawn twice by the same `draw`: wide, and narrow for a phone, where `figure` stacks the panels.
+Every picture is drawn twice by the same `draw`: wide, and narrow for a phone, where `figure` stacks panels.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -27,8 +28,8 @@ PAPER = {"light": "#FFFFFF", "dark": "#15181B"}
 GRID = "#8A9099"
 SVG_VARIABLES = {LIGHT[key].lower(): f"--ug-{key.replace('_', '-')}" for key in LIGHT}
 
-# Inches at 96 px: the width of the text; the widest a figure may be, so that its smallest words are 11 px high on
-# any screen that shows it; the width of a phone's column.
+# Inches at 96 px: the width of the text; the widest that a figure may be if its smallest words are to be
+# 11 px high on any screen that shows it; the width of a phone's column.
 TEXT_WIDTH, WIDE, NARROW = 7.0, 8.2, 358 / 96
 TALL = 7.6  # inches: what a phone shows at once
 # Made by the set-up from the page's own font
@@ -134,8 +135,8 @@ def figure(
 ) -> tuple[Figure, Axes]:
     """A figure of `width` × `height` inches and its panels; further keywords go to `plt.subplots`.
 
-    For a phone it is as wide as one and `tall` inches high, and the panels stand in `stacked` (rows, columns): by
-    default up to three of a row one below the other, more of them in two columns, and a grid of two rows on its side.
+    For a phone it is as wide as one, `tall` inches high, its panels in `stacked` (rows, columns): by default
+    up to three of a row one below the other, more of them in two columns, and a grid of two rows on its side.
     The panels are returned in the shape that they have on a wide screen.
     """
     if not _narrow:
@@ -149,9 +150,8 @@ def figure(
         subplots = {key: value for key, value in subplots.items() if key not in ratios}
         # What a row shared, its panels still share: below one another, or in what is a column now.
         shared = {"row": "col", "col": "row"} if turned else {"row": True, "col": False}
-        subplots |= {
-            key: shared.get(subplots[key], subplots[key]) for key in ("sharex", "sharey") if key in subplots
-        }
+        for key in {"sharex", "sharey"} & subplots.keys():
+            subplots[key] = shared.get(subplots[key], subplots[key])
     fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **subplots)
     for spare in axes.flat[nrows * ncols :]:
         spare.remove()
@@ -166,7 +166,7 @@ def _stacked(nrows: int, ncols: int) -> tuple[int, int]:
 
 
 class PlainLog(LogFormatterSciNotation):
-    """Ticks of a logarithmic axis as they are typed: 0.01, 1,000, 1e−6. An exponent would be too small to read."""
+    """Ticks of a logarithmic axis as they are typed, 0.01, 1e−6: a raised exponent is too small to read."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return plain(x) if super().__call__(x, pos) else ""
@@ -182,7 +182,7 @@ def plain(x: float) -> str:
 
 
 def finish(fig: Figure) -> None:
-    """What every figure gets when it is drawn: plain numbers on logarithmic axes; a label on each stacked panel."""
+    """What every figure gets when it is drawn: plain numbers on log axes, a label on each stacked panel."""
     for ax in fig.axes:
         for axis in (ax.xaxis, ax.yaxis):
             for which in ("major", "minor"):
@@ -194,9 +194,9 @@ def finish(fig: Figure) -> None:
 
 
 def _label_stacked(fig: Figure) -> None:
-    """Panels of a row that has been stacked: the label of their shared axis on each, of the other below the last."""
+    """Panels of a stacked row: the label of their shared axis on each, of the other axis below the last."""
     panels = [ax for ax in fig.axes if ax.get_subplotspec() is not None]
-    for above, below in zip(panels, panels[1:], strict=False):
+    for above, below in pairwise(panels):
         if above.get_subplotspec().colspan != below.get_subplotspec().colspan:
             continue
         if above.get_shared_y_axes().joined(above, below) and not below.get_ylabel():

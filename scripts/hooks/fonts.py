@@ -29,17 +29,21 @@ FEATURES = ["kern", "tnum", "locl", "ccmp", "mark"]  # figures of one width are 
 WEIGHTS = (400, 700)
 ALWAYS = "".join(map(chr, range(32, 127)))  # what a reader types into the search
 
-shown = {"": set(ALWAYS)} | {name: set() for name in PLACES}
+FORMULAS = "KaTeX"  # its fonts draw formulas alone
+READ_ALOUD = re.compile(r'<span class="katex-mathml">.*?</math></span>', re.S)
+
+shown = {"": set(ALWAYS), FORMULAS: set()} | {name: set() for name in PLACES}
 
 
 def signs(output: str) -> dict[str, set[str]]:
     """The signs of a page, and those in the places of each font that has some."""
     output = re.sub(r"<script.*?</script>", "", output, flags=re.S)
     found = {name: "".join(place.findall(output)) for name, place in PLACES.items()}
-    return {
-        name: set(html.unescape(re.sub(r"<[^>]+>", "", text)))
-        for name, text in ({"": output} | found).items()
-    }
+    return {name: _signs(text) for name, text in ({"": output} | found).items()}
+
+
+def _signs(markup: str) -> set[str]:
+    return set(html.unescape(re.sub(r"<[^>]+>", "", markup)))
 
 
 def cut(font: Path, signs: set[str]) -> bytes:
@@ -47,14 +51,14 @@ def cut(font: Path, signs: set[str]) -> bytes:
     options = subset.Options(
         flavor="woff2", layout_features=FEATURES, notdef_outline=True, recalc_timestamp=False
     )
-    made = subset.load_font(font, options)
-    cutter = subset.Subsetter(options)
-    cutter.populate(unicodes=sorted(map(ord, signs)))
-    cutter.subset(made)
-    if "fvar" in made:
-        made = instancer.instantiateVariableFont(made, {"wght": WEIGHTS})
     data = BytesIO()
-    subset.save_font(made, data, options)
+    with subset.load_font(font, options) as made:
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=sorted(map(ord, signs)))
+        cutter.subset(made)
+        if "fvar" in made:
+            instancer.instantiateVariableFont(made, {"wght": WEIGHTS}, inplace=True)
+        subset.save_font(made, data, options)
     return data.getvalue()
 
 
@@ -69,9 +73,9 @@ def preloads(output: str, to_root: str) -> str:
 def on_post_page(output, page, config):
     for name, found in signs(output).items():
         shown[name] |= found
-    return output.replace(
-        "</head>", preloads(output, get_relative_url(".", page.url).rstrip("/")) + "</head>", 1
-    )
+    shown[FORMULAS] |= _signs(READ_ALOUD.sub("", "".join(page.formulas)))
+    links = preloads(output, get_relative_url(".", page.url).rstrip("/"))
+    return output.replace("</head>", f"{links}</head>", 1)
 
 
 def on_post_build(config):
@@ -81,7 +85,7 @@ def on_post_build(config):
     formula = packages / "katex/dist/fonts"
     sources |= {site / "assets/katex/fonts" / font.name: font for font in sorted(formula.glob("*.woff2"))}
     for target, source in sources.items():
-        used = shown.get(target.name, shown[""])
+        used = shown[FORMULAS] if target.name.startswith(FORMULAS) else shown.get(target.name, shown[""])
         key = hashlib.sha256(source.read_bytes() + "".join(sorted(used)).encode()).hexdigest()
         made = kept / f"{source.stem}-{key[:16]}.woff2"
         if not made.is_file():

@@ -1,4 +1,4 @@
-"""Last touches to finished HTML: what is wide scrolls in a frame that the keyboard can reach, or fits a phone.
+"""Last touches to finished HTML: what is wide fits a phone, or scrolls in a frame that the keyboard reaches.
 
 Material does some of this with a script; done here, the page needs none.
 """
@@ -20,27 +20,25 @@ SEARCH = 'data-md-component="search" role="dialog"'
 
 
 def framed_tables(content: str) -> str:
-    """Each table in a frame; one that does not fit a phone is marked, and its cells say the head of their column."""
+    """Each table in a frame; where it does not fit a phone, its cells say the head of their column."""
     return TABLE.sub(lambda table: _framed(table[0]), content)
 
 
 def _framed(table: str) -> str:
     rows = [CELL.findall(row) for row in re.findall(r"<tr.*?</tr>", table, re.S)]
     texts = [[_text(cell) for _, _, cell in row] for row in rows]
-    widest = [
-        max(len(word) for text in column for word in (text.split() or [""]))
-        for column in zip(*texts, strict=False)
-    ]
+    longest = [[max(map(len, text.split()), default=0) for text in row] for row in texts]
+    widest = [max(column) for column in zip(*longest, strict=False)]
     if sum(widest) * SIGN + len(widest) * PADDING <= PHONE:
         return f"{FRAME.format('')}{table}</div>"
-    heads = texts[0]
+    heads = [head.replace('"', "&quot;") for head in texts[0]]
 
     def named(row: re.Match[str]) -> str:
-        head = iter(heads)
+        rest = iter(["", *heads[1:]])  # the first cell is the name of its row
 
         def cell(found: re.Match[str]) -> str:
-            text, name = found[0], next(head, "")
-            return text.replace("<td", f'<td data-head="{name}"', 1) if name and found[1] == "td" else text
+            head = next(rest, "")
+            return found[0].replace("<td", f'<td data-head="{head}"' if head else "<td", 1)
 
         return CELL.sub(cell, row[0])
 
@@ -71,12 +69,9 @@ def with_sources(output: str, sources: list[str]) -> str:
 
 
 def home(output: str) -> str:
-    """The page with the opening picture is laid out in its own way. A class says so: `:has()` costs with every change."""
-    return (
-        output.replace('md-content__inner md-typeset"', 'md-content__inner md-typeset ug-home"')
-        if 'class="ug-hero"' in output
-        else output
-    )
+    """The page with the opening picture has a class of its own: to look for it by `:has()` costs time."""
+    opened = "ug-home " * ('class="ug-hero"' in output)
+    return output.replace('class="md-content__inner ', f'class="md-content__inner {opened}', 1)
 
 
 def named_search(output: str) -> str:

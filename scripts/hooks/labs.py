@@ -50,5 +50,5 @@ def on_files(files, config):
         for wheel in (root / "build/downloads").glob("*.whl"):
             notebook = with_install_cell(notebook, wheel.name, downloads.known(config.site_url))
         files.append(File.generated(config, f"labs/{name}/{name}.ipynb", content=notebook))
-        for path in (root / "docs" / script.src_uri, *sorted((made / name).glob("*.png"))):
+        for path in (root / "docs" / script.src_uri, *sorted((made / name).glob("*.svg"))):
             files.append(File.generated(config, f"labs/{name}/{path.name}", abs_src_path=str(path)))

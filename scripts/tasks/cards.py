@@ -35,9 +35,9 @@ ICONS = {  # a check, a branch, a cross, a question and a broken circle
 
 
 def figure(experiment: Experiment, caption: str) -> str:
-    """`figure.md`: the place of the picture, what it shows, and folded how that was measured, the files, the script.
+    """`figure.md`: the place of the picture, its finding, and folded the method, the files and the script.
 
-    What it shows is the caption's first paragraph.
+    The finding is the caption's first paragraph.
     """
     folder, anchor = f"experiments/{experiment.id}", experiment.name.replace("_", "-")
     finding, _, method = inspect.cleandoc(caption).partition("\n\n")

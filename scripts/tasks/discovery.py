@@ -133,7 +133,7 @@ def labs(root: Path) -> list[Lab]:
 def remove_orphans(root: Path) -> list[Path]:
     """Remove from `build/` what experiments and labs that are gone or changed have left there."""
     kept = {path for one in (*experiments(root), *labs(root)) for path in one.outputs}
-    kept |= {path for lab in labs(root) for path in lab.pictures.glob("*.png")}
+    kept |= {path for lab in labs(root) for path in lab.pictures.glob("*.svg")}
     build = root / "build"
     made = [path for part in ("experiments", "labs") for path in (build / part).rglob("*") if path.is_file()]
     orphans = [path for path in made if path not in kept]

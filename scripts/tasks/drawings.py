@@ -1,7 +1,7 @@
 """matplotlib's SVG made small: marks are paths, paths of one look are one path, and no group holds them.
 
-A browser styles every element of a page again whenever anything changes, and draws a copy for every <use>. The
-words stay words. What may lie over something else keeps its place above it.
+A browser styles every element of a page again whenever anything changes, and builds a copy for every <use>.
+The words stay words. What may lie over something else keeps its place above it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from xml.etree import ElementTree
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 NUMBER = re.compile(r"-?\d*\.?\d+(?:e[-+]?\d+)?")
 LAYERS = 6  # what is transparent and lies over its like is darker there: so many times
-KAPPA = 8  # matplotlib draws a circle in so many curves
+CURVES = 8  # of a circle, as matplotlib draws it
 
 Box = tuple[float, float, float, float]
 
@@ -37,8 +38,11 @@ class Piece:
     covers: bool
 
 
-def flat(svg: str) -> tuple[tuple[float, float], str]:
-    """Width and height of matplotlib's `svg` in points, and its contents as few elements."""
+def flat(svg: str, name: str) -> tuple[tuple[float, float], str]:
+    """Width and height of matplotlib's `svg` in points, and its contents as few elements.
+
+    Ids become `name` and a number: matplotlib's own change with the last bit of a layout, from run to run.
+    """
     root = ElementTree.fromstring(svg)
     width, height = (float(root.get(side).removesuffix("pt")) for side in ("width", "height"))
     named = {element.get("id"): element for element in root.iter() if element.get("id")}
@@ -47,10 +51,13 @@ def flat(svg: str) -> tuple[tuple[float, float], str]:
         if not isinstance(piece, Path) or not _joined(pieces, piece):
             pieces.append(piece)
     text = "\n".join(map(_written, pieces))
-    clips = [
-        _clip(named[name]) for name in dict.fromkeys(re.findall(r"url\(#([^)]+)\)", text)) if name in named
-    ]
-    return (width, height), "\n".join([*clips, text])
+    used = [old for old in dict.fromkeys(re.findall(r"url\(#([^)]+)\)", text)) if old in named]
+    text = "\n".join([*(_clip(named[old]) for old in used), text])
+    for number, old in enumerate(used):
+        text = text.replace(f'id="{old}"', f'id="{name}-{number}"').replace(
+            f"url(#{old})", f"url(#{name}-{number})"
+        )
+    return (width, height), text
 
 
 def _walk(element, named: Mapping, clip: str, inherited: Mapping[str, str]) -> Iterator[Path | Piece]:
@@ -84,9 +91,14 @@ def _declarations(style: str) -> dict[str, str]:
 
 def _seen(style: Mapping[str, str]) -> tuple[str | None, str | None, float]:
     """What is filled with, drawn with, and how wide. matplotlib fills with black where it says nothing."""
-    fill, stroke = style.get("fill", "#000000"), style.get("stroke", "none")
     width = float(style.get("stroke-width", 1))
-    return fill if fill != "none" else None, stroke if stroke != "none" and width else None, width
+    clear = {kind for kind in ("fill", "stroke") if float(style.get(f"{kind}-opacity", 1)) == 0}
+    fill, stroke = style.get("fill", "#000000"), style.get("stroke", "none")
+    return (
+        None if fill == "none" or "fill" in clear else fill,
+        None if stroke == "none" or "stroke" in clear or not width else stroke,
+        width,
+    )
 
 
 def _path(d: str, style: Mapping[str, str], clip: str) -> Iterator[Path]:
@@ -100,32 +112,35 @@ def _path(d: str, style: Mapping[str, str], clip: str) -> Iterator[Path]:
 
 
 def _mark(d: str, x: float, y: float, style: Mapping[str, str], clip: str) -> Iterator[Path]:
-    fill, stroke, width = _seen(style)
+    """The mark `d` at (x, y). A circle is two arcs; a dot of one colour a point, drawn with a round pen."""
     xs, ys = _coordinates(d)
     radius = max(xs)
-    if (
-        d.count("C") == KAPPA
-        and "L" not in d
-        and abs(radius + min(xs)) < 1e-3
-        and abs(radius - max(ys)) < 1e-3
-    ):
-        if (
-            fill and stroke in (None, fill) and "fill-opacity" not in style
-        ):  # a dot is a point drawn with a round pen
-            across = f"{2 * radius + width * (stroke is not None):.5g}"
-            pen = {"stroke": fill, "stroke-width": across, "stroke-linecap": "round", "fill": "none"}
-            if "opacity" in style:
-                pen["opacity"] = style["opacity"]
-            reach = float(across) / 2
-            box = x - reach, y - reach, x + reach, y + reach
-            yield Path(_short_style(pen), clip, [f"M{x:.2f} {y:.2f}h0"], [box])
-            return
-        r = f"{radius:.3g}"
-        d = f"M{x - radius:.2f} {y:.2f}a{r} {r} 0 1 0 {2 * radius:.3g} 0a{r} {r} 0 1 0 {-2 * radius:.3g} 0z"
-        reach = radius + width / 2
-        yield Path(_short_style(style), clip, [d], [(x - reach, y - reach, x + reach, y + reach)])
+    if d.count("C") != CURVES or "L" in d or max(abs(radius + min(xs)), abs(radius - max(ys))) > 1e-3:
+        yield from _path(_moved(d, x, y), style, clip)
         return
-    yield from _path(_moved(d, x, y), style, clip)
+    pen = _pen(style, radius)
+    _, _, width = _seen(pen or style)
+    reach = width / 2 if pen else radius + width / 2
+    if pen:
+        outline = _short(f"M{x:.2f} {y:.2f}h0")
+    else:
+        r, across = f"{radius:.3g}", f"{2 * radius:.3g}"
+        outline = (
+            _short(f"M{x - radius:.2f} {y:.2f}") + f"a{r} {r} 0 1 0 {across} 0a{r} {r} 0 1 0 -{across} 0z"
+        )
+    yield Path(_short_style(pen or style), clip, [outline], [(x - reach, y - reach, x + reach, y + reach)])
+
+
+def _pen(style: Mapping[str, str], radius: float) -> dict[str, str] | None:
+    """How a point looks like a dot of one colour; None for one with an edge of its own."""
+    fill, stroke, width = _seen(style)
+    opacity = style.get("fill-opacity", "1")
+    if fill is None or (stroke and (stroke, style.get("stroke-opacity", "1")) != (fill, opacity)):
+        return None
+    pen = {"stroke": fill, "stroke-width": f"{2 * radius + width * (stroke is not None):.5g}"}
+    pen |= {"stroke-linecap": "round", "fill": "none"}
+    pen |= {"stroke-opacity": opacity} if opacity != "1" else {}
+    return pen | ({"opacity": style["opacity"]} if "opacity" in style else {})
 
 
 def _coordinates(d: str) -> tuple[list[float], list[float]]:
@@ -158,27 +173,26 @@ def _short_style(style: Mapping[str, str]) -> str:
 
 
 def _joined(pieces: list[Path | Piece], new: Path) -> bool:
-    """Whether `new` became part of an earlier path of its look, which nothing between them hides or is hidden by."""
-    transparent = "opacity" in new.style
-    passed = 0
+    """Whether `new` became part of an earlier path of its look, with nothing in between where `new` is."""
+    layers = LAYERS if "opacity" in new.style else 1
+    alike = list(islice(_alike(pieces, new), layers))
+    if len(alike) < layers:
+        return False
+    emptiest = min(alike, key=lambda path: len(path.outlines))
+    emptiest.outlines += new.outlines
+    emptiest.boxes += new.boxes
+    return True
+
+
+def _alike(pieces: list[Path | Piece], new: Path) -> Iterator[Path]:
     for earlier in reversed(pieces):
         if isinstance(earlier, Piece):
             if earlier.covers:
-                return False
-            continue
-        if (earlier.style, earlier.clip) == (new.style, new.clip):
-            passed += 1
-            if not transparent or passed == LAYERS:
-                earlier.outlines += new.outlines
-                earlier.boxes += new.boxes
-                if transparent:  # the next one goes to the path that has waited longest
-                    pieces.remove(earlier)
-                    pieces.append(earlier)
-                return True
-            continue
-        if any(_overlap(one, other) for one in new.boxes for other in earlier.boxes):
-            return False
-    return False
+                return
+        elif (earlier.style, earlier.clip) == (new.style, new.clip):
+            yield earlier
+        elif any(_overlap(one, other) for one in new.boxes for other in earlier.boxes):
+            return
 
 
 def _overlap(one: Box, other: Box) -> bool:

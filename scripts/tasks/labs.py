@@ -5,22 +5,27 @@ The page is Markdown like any other, so links, formulas and code are looked afte
 
 from __future__ import annotations
 
-import base64
 import os
 import re
-import struct
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks import drawings
 from tasks.discovery import Lab
-from tasks.files import replacing, write, write_list
+from tasks.files import write, write_list
+from tasks.pictures import SCHEMES, in_pixels, svg_file
 from tasks.reporting import TaskFailed, reporting
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 CELL_SECONDS = 300
+DRAWN = "image/svg+xml"
+KERNEL = """c.InlineBackend.figure_formats = {"png", "svg"}
+c.InlineBackend.rc = {"svg.fonttype": "path", "svg.hashsalt": "unitgain"}
+"""
 DOWNLOAD = """Download this lab: [notebook]({0}/{0}.ipynb){{ download="{0}.ipynb" }} · \
 [script]({0}/{0}.py){{ download="{0}.py" }}
 {{ .ug-download }}
@@ -36,15 +41,20 @@ def execute(lab: Lab) -> None:
     with reporting(lab.root, f"lab {lab.name}"):
         notebook = _run(lab)
         text, pictures = markdown(lab, notebook)
-        for old in lab.pictures.glob("*.png"):
+        for old in lab.pictures.glob("*.svg"):
             if old.name not in pictures:
                 old.unlink()
-        for name, data in pictures.items():
-            with replacing(lab.pictures / name) as beside:
-                beside.write_bytes(data)
+        for name, picture in pictures.items():
+            write(lab.pictures / name, picture)
         write_list(lab.listed, [lab.pictures / name for name in pictures])
         write(lab.page, text)
+        for output in _outputs(notebook):
+            output.get("data", {}).pop(DRAWN, None)  # the notebook keeps the PNG, as it would look there
         write(lab.notebook, nbformat.writes(notebook))
+
+
+def _outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
+    return (output for cell in notebook.cells for output in cell.get("outputs", ()))
 
 
 def _run(lab: Lab) -> NotebookNode:
@@ -78,16 +88,19 @@ def _run(lab: Lab) -> NotebookNode:
 
 
 def _environment(root: Path, folder: str) -> dict[str, str]:
-    """The library, and nothing of the scripts or of the machine's own settings of IPython."""
+    """The library, nothing of the scripts or of the machine's own IPython; pictures as drawings too."""
+    profile = Path(folder, "profile_default")
+    profile.mkdir()
+    (profile / "ipython_kernel_config.py").write_text(KERNEL, encoding="utf-8")
     # Left in place, MPLBACKEND=Agg would keep pictures out of the notebook.
     inherited = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
     return {**inherited, "PYTHONPATH": str(root / "src"), "PYTHONHASHSEED": "0", "IPYTHONDIR": folder}
 
 
-def markdown(lab: Lab, notebook: dict) -> tuple[str, dict[str, bytes]]:
-    """The page of an executed notebook, and the pictures in it by the name of their file."""
+def markdown(lab: Lab, notebook: dict) -> tuple[str, dict[str, str]]:
+    """The page of an executed notebook, and the pictures in it, light and dark, by the name of their file."""
     parts: list[str] = []
-    pictures: dict[str, bytes] = {}
+    pictures: dict[str, str] = {}
     for cell in notebook["cells"]:
         text = cell["source"]
         if cell["cell_type"] == "raw":  # the header: the page's front matter
@@ -99,12 +112,11 @@ def markdown(lab: Lab, notebook: dict) -> tuple[str, dict[str, bytes]]:
             parts.append(_fence("python", text))
             for output in cell["outputs"]:
                 data = output.get("data", {"text/plain": output.get("text", "")})
-                if "image/png" in data:
-                    name = f"picture-{len(pictures) + 1}.png"
-                    pictures[name] = base64.b64decode(data["image/png"])
-                    parts.append(
-                        _picture(f"{lab.name}/{name}", _alt_text(lab, notebook, cell), pictures[name])
-                    )
+                if DRAWN in data:
+                    name = f"picture-{len(pictures) // len(SCHEMES) + 1}"
+                    made, size = _drawn(data[DRAWN])
+                    pictures |= {f"{name}-{scheme}.svg": svg for scheme, svg in made.items()}
+                    parts.append(_picture(f"{lab.name}/{name}", _alt_text(lab, notebook, cell), size))
                 elif "text/html" in data:
                     parts.append(OUTPUT.format("", data["text/html"]))
                 else:
@@ -124,11 +136,25 @@ def _fence(language: str, code: str) -> str:
     return f"{marks}{language}\n{code}\n{marks}"
 
 
-def _picture(uri: str, alt: str, data: bytes) -> str:
-    width, height = struct.unpack(">II", data[16:24])  # PNG: the header's first two fields
+def _drawn(svg: str) -> tuple[dict[str, str], tuple[int, int]]:
+    """A drawing in matplotlib's own colours in those of each scheme, and its size in px."""
+    from experiments import style
+
+    size, elements = drawings.flat(svg, "picture")
+    made = {}
+    for scheme in SCHEMES:
+        ink, paper = style.VIDEO_INK[scheme], style.PAPER[scheme]
+        colours = {**style.colours(scheme), "#000000": "currentColor", "#ffffff": paper}
+        made[scheme] = svg_file(size, elements, colours, ink, paper)
+    return made, in_pixels(size)
+
+
+def _picture(uri: str, alt: str, size: tuple[int, int]) -> str:
+    """Both files of a picture; the page fetches the one that it shows."""
     alt = re.sub(r"([\[\]\\`*_])", r"\\\1", alt)
-    picture = f'![{alt}]({uri}){{ width="{width}" height="{height}" loading="lazy" }}'
-    return OUTPUT.format(' markdown="1"', picture)
+    sized = f'width="{size[0]}" height="{size[1]}" loading="lazy"'
+    both = (f"![{alt}]({uri}-{scheme}.svg){{ .only-{scheme} {sized} }}" for scheme in SCHEMES)
+    return OUTPUT.format(' markdown="1"', "\n".join(both))
 
 
 def _alt_text(lab: Lab, notebook: dict, cell: dict) -> str:

@@ -27,35 +27,34 @@ if TYPE_CHECKING:
 Result = Mapping[str, np.ndarray]
 
 INLINE = 40_000  # bytes: a larger drawing is a file
+WIDTHS, SCHEMES = ("wide", "narrow"), ("light", "dark")
 VIDEO_DPI = 144  # half as fine again as the 96 pixels of a CSS inch
 FPS = 15
 STILL_SECONDS = 1  # how long the first and the last frame stand
 
 
-def drawn(figure: Figure, *, outlined: bool) -> tuple[tuple[float, float], str]:
+def drawn(figure: Figure, name: str, *, outlined: bool) -> tuple[tuple[float, float], str]:
     """Width and height in points and the elements of `figure`'s SVG; `outlined` words need no font."""
     import matplotlib as mpl
 
     text = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "path" if outlined else "none"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return drawings.flat(text.getvalue())
+    return drawings.flat(text.getvalue(), name)
 
 
-def inline_svg(size: tuple[float, float], elements: str, name: str, colours: Mapping[str, str]) -> str:
-    """The SVG for the page itself: its colours follow the scheme, its words are in the page's font.
-
-    Ids become `name` and a number: matplotlib's own change with the last bit of a layout, and that from run to run.
-    """
-    used = dict.fromkeys(re.findall(r"url\(#([^)]+)\)", elements))
-    number = {old: f"{name}-{i}" for i, old in enumerate(used)}
-    elements = re.sub(r' id="([^"]*)"', lambda m: f' id="{number[m[1]]}"' if m[1] in number else "", elements)
-    elements = re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{number[m[1]]})", elements)
+def inline_svg(size: tuple[float, float], elements: str, colours: Mapping[str, str]) -> str:
+    """The SVG for the page itself: its colours follow the scheme, its words are in the page's font."""
     root = (
         f'<svg viewBox="0 0 {size[0]:g} {size[1]:g}" aria-hidden="true" fill="currentColor" '
         'stroke-linejoin="round" stroke-linecap="butt">'
     )
     return f"{root}\n{recoloured(elements, colours)}\n</svg>\n"
+
+
+def in_pixels(points: tuple[float, float]) -> tuple[int, int]:
+    """A size as a page says it."""
+    return round(points[0] * 4 / 3), round(points[1] * 4 / 3)
 
 
 def svg_file(
@@ -164,23 +163,22 @@ def image_html(address: str, css: str, size: tuple[int, int]) -> str:
     return f'<img class="{css}" src="{address}" alt="" width="{width}" height="{height}" loading="lazy">'
 
 
-def video_html(address: str, css: str, size: tuple[int, int], label: str) -> str:
-    """A film over its poster, which is a picture like any other: the poster of a <video> is fetched at once."""
+def film_html(address: str, css: str, size: tuple[int, int], label: str) -> str:
+    """A film over its poster, which is a picture like any other: a video's own would be fetched at once."""
     width, height = size
     return (
-        f'<div class="ug-film {css}" style="--ug-ratio:{height / width:.4f}">'
-        f"{image_html(f'{address}.webp', 'ug-poster', size)}"
-        f'<video class="anim" controls loop muted playsinline preload="none" width="{width}" height="{height}" '
-        f'aria-label="{label}"><source src="{address}.mp4" type="video/mp4"></video></div>'
+        f'<div class="ug-film {css}">{image_html(f"{address}.webp", "ug-poster", size)}'
+        '<video class="anim" controls loop muted playsinline preload="none" '
+        f'width="{width}" height="{height}" aria-label="{label}">'
+        f'<source src="{address}.mp4" type="video/mp4"></video></div>'
     )
 
 
-def words(elements: str) -> str:
-    """What stands in a drawing, without its numbers: for a search in the page."""
-    found = (
-        html.unescape(re.sub(r"<[^>]+>", "", text)) for text in re.findall(r"<text.*?</text>", elements, re.S)
-    )
-    return " · ".join(dict.fromkeys(text.strip() for text in found if re.search(r"[^\W\d]{2}", text)))
+def words(elements: str) -> list[str]:
+    """What stands in a drawing, without its numbers."""
+    marked = re.findall(r"<text.*?</text>", elements, re.S)
+    texts = (html.unescape(re.sub(r"<[^>]+>", "", text)).strip() for text in marked)
+    return [text for text in texts if re.search(r"[^\W\d]{2}", text)]
 
 
 def make(module: ModuleType, result: Result, folder: Path, uri: str, alt: str) -> str:
@@ -189,56 +187,72 @@ def make(module: ModuleType, result: Result, folder: Path, uri: str, alt: str) -
 
 
 def _drawing(module: ModuleType, result: Result, folder: Path, uri: str, alt: str) -> str:
-    """Files, wide and narrow, light and dark; on a wide page, where it is small enough, an SVG in its place."""
+    """Files, wide and narrow, light and dark; a small one stands in the wide page itself.
+
+    The words are there once more, for a search in the page: it does not look into files.
+    """
+    parts, sizes, said = [], [], []
+    for width in WIDTHS:
+        size, inline, outlined = _drawn_twice(module.draw, result, folder.name.replace("_", "-"), width)
+        pixels, names = in_pixels(size), [f"{width}-{scheme}" for scheme in SCHEMES]
+        for name, scheme in zip(names, SCHEMES, strict=True):
+            write(folder / f"{name}.svg", _in_scheme(size, outlined, scheme))
+        if width == "wide" and len(inline) <= INLINE and "<image" not in inline:
+            svg = _in_page(size, inline)
+            parts.append(f'<div class="ug-drawing ug-wide">\n{svg}</div>')
+        else:
+            css = (f"ug-{width} only-{scheme}" for scheme in SCHEMES)
+            parts += [
+                image_html(f"{uri}/{name}.svg", one, pixels) for name, one in zip(names, css, strict=True)
+            ]
+        sizes += [f"--{width}:{pixels[0]}px", f"--{width}-ratio:{size[1] / size[0]:.4f}"]
+        said += words(inline)
+    label, text = html.escape(alt), html.escape(" · ".join(dict.fromkeys(said)))
+    return (
+        f'<div class="ug-frame" role="img" aria-label="{label}" style="{";".join(sizes)}">\n'
+        + "\n".join([*parts, f'<p class="ug-words" aria-hidden="true">{text}</p>'])
+        + "\n</div>\n"
+    )
+
+
+def _drawn_twice(draw: Callable[[Result], Figure], result: Result, name: str, width: str):
+    """Its size in points, and its elements: for the page, and for a file, which has no font."""
     import matplotlib.pyplot as plt
     from experiments import style
 
-    parts, style_of, texts, inline = [], {}, [], ""
-    for width in ("wide", "narrow"):
-        with style.scheme(None, narrow=width == "narrow"):
-            figure = module.draw(result)
-            style.finish(figure)
-            if found := list(
-                legible.faults(figure)
-            ):  # it settles the layout too: what is saved is the same each time
-                raise TaskFailed("\n".join(f"the {width} figure: {fault}" for fault in found))
-            figure.set_layout_engine("none")
-            size, elements = drawn(figure, outlined=True)
-            _, page = drawn(figure, outlined=False)
-            plt.close(figure)
-        pixels = round(size[0] * 4 / 3), round(size[1] * 4 / 3)
-        style_of |= {f"--ug-{width}": f"{pixels[0]}px", f"--ug-{width}-ratio": f"{size[1] / size[0]:.4f}"}
-        texts.append(words(page))
-        for scheme in ("light", "dark"):
-            path = folder / f"{width}-{scheme}.svg"
-            colours = {**style.colours(scheme), style.INK: "currentColor"}
-            write(path, svg_file(size, elements, colours, style.VIDEO_INK[scheme], style.PAPER[scheme]))
-        if width == "wide" and len(page) <= INLINE and "<image" not in page:
-            colours = {
-                **{key: f"var({name})" for key, name in style.SVG_VARIABLES.items()},
-                style.INK: "currentColor",
-            }
-            inline = inline_svg(size, page, folder.name.replace("_", "-"), colours)
-            parts.append(f'<div class="ug-drawing ug-wide">\n{inline}</div>')
-        else:
-            parts += [
-                image_html(f"{uri}/{width}-{scheme}.svg", f"ug-{width} only-{scheme}", pixels)
-                for scheme in ("light", "dark")
-            ]
-    said = html.escape(" · ".join(dict.fromkeys(" · ".join(texts).split(" · "))))
-    sizes = ";".join(f"{key}:{value}" for key, value in style_of.items())
-    frame = f'<div class="ug-frame" role="img" aria-label="{html.escape(alt)}" style="{sizes}">'
-    return f'{frame}\n{chr(10).join(parts)}\n<p class="ug-words" aria-hidden="true">{said}</p>\n</div>\n'
+    with style.scheme(None, narrow=width == "narrow"):
+        figure = draw(result)
+        style.finish(figure)
+        if found := list(legible.faults(figure)):
+            raise TaskFailed("\n".join(f"the {width} figure: {fault}" for fault in found))
+        figure.set_layout_engine("none")  # it is settled, and what is saved is the same each time
+        (size, inline), (_, outlined) = (drawn(figure, name, outlined=outlined) for outlined in (False, True))
+        plt.close(figure)
+    return size, inline, outlined
+
+
+def _in_page(size: tuple[float, float], elements: str) -> str:
+    from experiments import style
+
+    variables = {colour: f"var({variable})" for colour, variable in style.SVG_VARIABLES.items()}
+    return inline_svg(size, elements, {**variables, style.INK: "currentColor"})
+
+
+def _in_scheme(size: tuple[float, float], elements: str, scheme: str) -> str:
+    from experiments import style
+
+    colours = {**style.colours(scheme), style.INK: "currentColor"}
+    return svg_file(size, elements, colours, style.VIDEO_INK[scheme], style.PAPER[scheme])
 
 
 def _films(module: ModuleType, result: Result, folder: Path, uri: str, alt: str) -> str:
     from experiments import style
 
     fps, poster, parts = getattr(module, "FPS", FPS), getattr(module, "POSTER", -1), []
-    for width in ("wide", "narrow"):
-        for scheme in ("light", "dark"):
+    for width in WIDTHS:
+        for scheme in SCHEMES:
             name = f"{width}-{scheme}"
             with style.scheme(scheme, narrow=width == "narrow"):
                 size = save_video(module.animate(result), folder / f"{name}.mp4", fps=fps, poster=poster)
-            parts.append(video_html(f"{uri}/{name}", f"ug-{width} only-{scheme}", size, html.escape(alt)))
+            parts.append(film_html(f"{uri}/{name}", f"ug-{width} only-{scheme}", size, html.escape(alt)))
     return "\n".join(parts) + "\n"

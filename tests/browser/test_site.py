@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
 import re
 from pathlib import Path
 
@@ -34,6 +36,12 @@ ONE_OF_EACH = """() => {
     seen.add(place);
   });
 }"""
+# What of a figure or of a lab's picture reaches past the screen, or scrolls in its frame.
+SIDEWAYS = """() => [...document.querySelectorAll(".ug-figure :is(div, img, video, svg), .ug-output img")]
+  .filter(part => part.offsetParent || part.tagName === "svg")
+  .filter(part => part.getBoundingClientRect().right > innerWidth + 1
+    || (part.tagName === "DIV" && part.scrollWidth > part.clientWidth + 1))
+  .map(part => `${part.tagName}.${part.getAttribute("class")} in ${part.closest("[id]")?.id}`)"""
 SCROLLS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Brings each video into view and waits until whoever watches for that, as the page does, has been told.
 SHOW_VIDEOS = """async () => {
@@ -48,7 +56,7 @@ SHOW_VIDEOS = """async () => {
 }"""
 CLASS_ONCE_IT_PLAYS = """
 video => new Promise(done => {
-  const look = () => video.currentTime > 0 ? done(video.className) : setTimeout(look, 50);
+  const look = () => video.currentTime > 0 ? done(video.parentElement.className) : setTimeout(look, 50);
   look();
 })"""
 CHAPTER = "learn/normalize-your-data/"
@@ -69,6 +77,30 @@ PLAYED = [
 KINDS = {page.partition("/")[0]: page for page in HTML}  # home, a chapter, a page of the reference …
 
 
+BYTES, ELEMENTS = 300_000, 1_500  # of a page when it opens; inside its pictures
+TEXT = (".html", ".css", ".js", ".svg", ".json")
+
+
+@functools.cache
+def weight(path: Path) -> int:
+    """What a server sends for a file."""
+    data = path.read_bytes()
+    return len(gzip.compress(data)) if path.suffix in TEXT else len(data)
+
+
+def file_of(url: str, base: str) -> Path:
+    path = SITE / url.removeprefix(base).partition("?")[0]
+    return path / "index.html" if path.is_dir() else path
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_pictures_are_few_elements_and_copy_none(address):
+    pictures = HTML[address].split('<div class="ug-picture">')[1:]
+    drawn = "".join(picture.partition("<figcaption")[0] for picture in pictures)
+    assert len(re.findall(r"<[a-zA-Z]", drawn)) <= ELEMENTS
+    assert "<use" not in drawn
+
+
 def violations(page, rules: list[str]) -> list[str]:
     found = page.evaluate(RULES, rules)["violations"]
     return [
@@ -82,9 +114,14 @@ def violations(page, rules: list[str]) -> list[str]:
 def test_a_page_is_sound_in_both_schemes_and_sizes(visitor, address):
     """Colours are looked at in both schemes and boxes at both sizes; axe takes too long for all four."""
     # Less motion: no transition is half-way when it is looked at.
-    reader = visitor(color_scheme="dark", viewport=NARROW, reduced_motion="reduce")
+    phone = {"has_touch": True, "is_mobile": True}  # what a mouse would reach by hovering must be there
+    reader = visitor(color_scheme="dark", viewport=NARROW, reduced_motion="reduce", **phone)
     page = reader.open(address)
     assert page.evaluate("shift") <= 0.02, "the layout shifts while the page loads"
+    asked = {file_of(url, reader.base) for url in reader.requests if url.startswith(reader.base)}
+    assert sum(map(weight, asked)) <= BYTES
+    assert not [path for path in asked if path.name == "search_index.json" or path.stem.endswith("-light")]
+    assert not page.evaluate(SIDEWAYS)
     assert all(page.evaluate(SHOW_VIDEOS)), "a video plays for a reader who asked for less motion"
     assert not [url for url in reader.requests if url.endswith(".mp4")]
     page.add_script_tag(url=AXE)
@@ -119,7 +156,7 @@ def test_a_page_is_whole_without_javascript(visitor, address):
     assert article.is_visible()
     assert article.inner_text().strip()
     assert page.locator("article .katex-html").count() == HTML[address].count('class="katex-html"')
-    for thing in (".katex-html", ".ug-picture svg", "video.only-light", ".highlight pre"):
+    for thing in (".katex-html", ".ug-picture svg", ".only-light > video.anim", ".highlight pre"):
         hidden = page.locator(f"article {thing} >> visible=false").count()
         folded = page.locator(f"details:not([open]) {thing}, .tabbed-block {thing}").count()
         assert hidden <= folded, thing
@@ -140,10 +177,39 @@ def test_the_video_in_view_plays_and_the_toggle_changes_it(visitor, address):
     assert "only-light" in video.evaluate(CLASS_ONCE_IT_PLAYS)
     assert all("light" in url for url in reader.requests if url.endswith(".mp4"))
     for _ in range(2):  # from the system's colours to light ones, then to dark ones
-        page.locator("label[for^='__palette'] >> visible=true").click()
+        page.locator("button.ug-scheme").click()
     assert "only-dark" in scroll_to_video(page).evaluate(CLASS_ONCE_IT_PLAYS)
     page.evaluate("localStorage.clear()")  # the choice would hold for the next page too
     assert not reader.wrong
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", WIDE), ("dark", NARROW)])
+def test_a_click_shows_a_figure_as_large_as_the_window(visitor, scheme, width):
+    reader = visitor(color_scheme=scheme, viewport=width)
+    page = reader.open(CHAPTER)
+    frame = page.locator(".ug-frame >> visible=true").first
+    frame.click()
+    image = page.locator("dialog.ug-large[open] img")
+    image.wait_for()
+    assert image.get_attribute("src").endswith(f"wide-{scheme}.svg")
+    assert image.get_attribute("alt") == frame.get_attribute("aria-label")
+    page.wait_for_function("document.querySelector('dialog.ug-large img').naturalWidth")
+    assert image.bounding_box()["width"] >= 0.9 * width["width"]
+    page.keyboard.press("Escape")
+    assert page.locator("dialog.ug-large[open]").count() == 0
+    assert not reader.wrong
+
+
+def test_the_choice_of_colours_is_kept(visitor):
+    reader = visitor(color_scheme="light", viewport=WIDE)
+    page = reader.open("")
+    button = page.locator("button.ug-scheme")
+    for says, scheme in (("Light", "default"), ("Dark", "slate"), ("Colours follow", "default")):
+        button.click()
+        page = reader.open("")
+        assert page.locator("body").get_attribute("data-md-color-scheme") == scheme
+        assert button.get_attribute("aria-label").startswith(says)
+    assert page.evaluate("localStorage.length") == 0
 
 
 def test_the_copy_button_copies_the_code_alone(visitor):
@@ -162,6 +228,7 @@ def test_a_word_in_the_search_finds_the_chapter(browser, root, site):
     with served(root, site, search=True) as base:
         reader = Visitor(browser, base, viewport=WIDE)
         page = reader.open("")
+        assert not [url for url in reader.requests if url.endswith("search_index.json")]
         page.locator("input.md-search__input").click()
         page.keyboard.type("normalize")
         page.locator(f"a.md-search-result__link[href*='{CHAPTER}']").first.wait_for()
