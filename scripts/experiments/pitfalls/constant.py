@@ -93,35 +93,35 @@ def compute(*, networks=24, mapped=100, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, (pixels, dots) = style.figure(8.0, 3.5, ncols=2, width_ratios=(1, 1.1))
+    fig, (pixels, dots) = style.figure(7.8, 3.5, ncols=2, width_ratios=(1, 1.4), tall=5.8)
     _draw_pixels(pixels, result["largest"])
     colours, rows = style.palette(), np.arange(len(WAYS))[::-1]
-    for name, mark, side, key in (("accuracy", "o", 0.12, "standardized"), ("lit", "^", -0.12, "raw")):
+    for name, mark, key in (("accuracy", "o", "standardized"), ("lit", "^", "raw")):
         middle, low, high = means(100 * result[name])
-        bars = middle - low, high - middle
-        dots.errorbar(middle, rows + side, xerr=bars, fmt=mark, ms=6, color=colours[key])
-    dots.text(17, rows[NAIVE], "NaN: one answer for every image", va="center")
-    dots.text(0, -0.95, "● all unseen images", color=colours["standardized"])
-    dots.text(0, -1.3, "▲ those lit where no training image is", color=colours["raw"])
-    dots.set(yticks=rows, yticklabels=WAYS, xlim=(-4, 104), ylim=(-1.5, 3.5), xticks=(0, 50, 100))
-    dots.set(title="Accuracy if pixels are divided by …", xlabel="accuracy (%)")
-    dots.tick_params(axis="y", length=0)
+        dots.errorbar(middle, rows, xerr=(middle - low, high - middle), fmt=mark, ms=6, color=colours[key])
+    for row, way in zip(rows, WAYS, strict=True):
+        dots.text(0, row + 0.24, way, va="bottom")
+    dots.text(16, rows[NAIVE], "NaN: one answer for all", va="center")
+    dots.text(0, -0.75, "● all unseen images", color=colours["standardized"], va="center")
+    dots.text(0, -1.15, "▲ those lit where no training image is", color=colours["raw"], va="center")
+    dots.set(yticks=(), xlim=(-4, 104), ylim=(-1.4, 3.7), xticks=(0, 50, 100), xlabel="accuracy (%)")
+    dots.set_title("Each pixel is divided by …")
+    dots.spines["left"].set_visible(False)
     return fig
 
 
 def _draw_pixels(ax: Axes, largest) -> None:
-    """The 8 × 8 pixels with their largest |z|; constant ones hatched."""
+    """The 8 × 8 pixels by their largest |z|; constant ones hatched."""
     grid = largest.reshape(8, 8)
     colours = mpl.colormaps["cividis"](np.log10(np.maximum(grid, 1)) / 2)
     colours[..., 3] = np.where(grid > 0, 0.4, 0)  # the page shows through: its ink is legible everywhere
     ax.imshow(colours, interpolation="nearest")
-    for (row, column), value in np.ndenumerate(grid):
-        if value > 0:
-            ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9)
-        else:
-            box = {"fc": "none", "ec": style.palette()["dead"], "hatch": "////", "lw": 0}
-            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **box))
-    ax.set(title="Furthest unseen value, in sds", xlabel="hatched: constant in training")
+    for row, column in np.argwhere(grid >= 5):
+        ax.text(column, row, f"{grid[row, column]:.0f}", ha="center", va="center")
+    for row, column in np.argwhere(grid == 0):
+        box = {"fc": "none", "ec": style.palette()["dead"], "hatch": "////", "lw": 0}
+        ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **box))
+    ax.set(title="Furthest unseen value, in sd", xlabel="hatched: constant in training")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
 

@@ -76,7 +76,7 @@ def compute(*, tables=24, rows=500, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.6, 3.5, ncols=len(RULES), sharey=True)
+    fig, axes = style.figure(8.2, 3.5, ncols=len(RULES), sharey=True, tall=7.0)
     looks = {"0 and 1": ("raw", "^--"), "standardized": ("standardized", "o-"), "left out": (None, "s:")}
     at = np.arange(len(GROUPS))
     for ax, title, ways in zip(axes, RULES, 100 * result["accuracy"], strict=True):
@@ -85,11 +85,16 @@ def draw(result) -> Figure:
             middle, low, high = means(rows)
             bars = middle - low, high - middle
             ax.errorbar(at + side, middle, bars, fmt=mark, ms=5, lw=1.4, elinewidth=1, color=colour)
-        ax.set(title=title, xticks=at, xticklabels=[_name(group) for group in GROUPS], ylim=(55, 91))
+        ax.set(
+            title=title.replace("rate", "learning rate"),
+            xticks=at,
+            xticklabels=[_name(group) for group in GROUPS],
+            ylim=(55, 91),
+        )
         ax.tick_params(axis="x", length=0)
-    for x, y, text, key in ((1.15, 85, "0 and 1", "raw"), (1.35, 77.5, "standardized", "standardized")):
+    for x, y, text, key in ((1.15, 85, "0 and 1", "raw"), (1.6, 75.8, "standardized", "standardized")):
         axes[0].text(x, y, text, color=style.palette()[key], ha="right" if key == "raw" else "left")
-    axes[0].text(0.95, 67.5, "column left out")
+    axes[0].text(1, 62.5, "column left out")
     axes[0].set_ylabel("accuracy (%)")
     fig.supxlabel("how often the category occurs in training", fontsize=10)
     return fig

@@ -50,20 +50,19 @@ def compute(*, networks=20, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.2)
-    colours = style.palette()
-    for x, rows in enumerate(100 * result["accuracy"]):
-        for side, key, mark, row in zip((-0.12, 0.12), ("raw", "standardized"), "^o", rows, strict=True):
-            middle, low, high = means(row)
-            ax.plot(np.full(len(row), x + side), row, mark, ms=4, mew=0, alpha=0.25, color=colours[key])
-            bars = [[middle - low], [high - middle]]
-            ax.errorbar(x + side, middle, bars, fmt=mark, ms=6.5, color=colours[key])
-    examples, features = 100 * result["accuracy"][0].mean(-1)
-    ax.text(0.22, features, "each feature\nby itself", color=colours["standardized"], va="center")
-    ax.text(0.05, examples, "each example\nby itself", color=colours["raw"], va="center")
-    ax.set(xticks=range(len(TITLES)), xticklabels=TITLES, ylim=(0, 103), yticks=(0, 25, 50, 75, 100))
-    ax.set(ylabel="accuracy (%)", xlim=(-0.4, len(TITLES) - 0.6))
-    ax.tick_params(axis="x", length=0)
+    fig, ax = style.figure(7.0, 3.2, tall=3.5)
+    looks = ((-0.13, "^", "raw", "example"), (0.13, "o", "standardized", "feature"))
+    for k, (side, mark, key, what) in enumerate(looks):
+        colour, rows = style.palette()[key], 100 * result["accuracy"][:, k]
+        at = np.arange(len(rows)) + side
+        middle, low, high = means(rows)
+        ax.plot(rows, np.broadcast_to(at[:, None], rows.shape), mark, ms=4, mew=0, alpha=0.25, color=colour)
+        ax.errorbar(middle, at, xerr=(middle - low, high - middle), fmt=mark, ms=6.5, color=colour)
+        x, ha = (middle[0], "center") if key == "raw" else (103, "right")
+        ax.text(x, -0.6, f"each {what}", color=colour, ha=ha, va="center")
+    ax.set(yticks=range(len(TITLES)), yticklabels=TITLES, ylim=(len(TITLES) - 0.6, -0.9))
+    ax.set(xlabel="accuracy (%)", xlim=(0, 103), xticks=(0, 25, 50, 75, 100))
+    ax.tick_params(axis="y", length=0)
     return fig
 
 

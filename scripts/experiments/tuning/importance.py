@@ -189,29 +189,22 @@ def _order(shares: dict[str, np.ndarray]) -> list[str]:
 
 def draw(result) -> Figure:
     shares = _shares(result)
-    rows = [len(_factors(name)) + 1 for name in DRAWN]
-    fig, axes = style.figure(
-        7.6, 6.2, nrows=2, ncols=2, sharex=True, sharey="row", gridspec_kw={"height_ratios": rows}
-    )
-    colour, ink = style.palette()["standardized"], style.ink()
-    for line, name in zip(axes, DRAWN, strict=True):
+    fig, axes = style.figure(8.0, 3.9, ncols=2, tall=7.0)
+    looks = ((-0.13, "o", style.palette()["standardized"]), (0.13, "s", style.palette()["class1"]))
+    for ax, name in zip(axes, DRAWN, strict=True):
         order = _order(shares[name, "wide"])
-        for ax, space, (low, high) in zip(line, SPACES, DRAWN[name]["rate"], strict=True):
-            for y, key in enumerate(order):
-                alone, total = shares[name, space][key]
-                ends, at = mean_interval(total), np.clip(total.mean(), 0, 1)
-                here = style.GRID if key == "rest" else colour
-                ax.barh(y, np.clip(alone.mean(), 0, 1), 0.55, color=here, alpha=0.3, lw=0)
-                ax.plot(np.clip(ends, 0, 1), [y, y], color=here, lw=1.5)
-                ax.plot(at, y, "o", color=here, ms=5, mew=0)
-                ax.text(np.clip(ends[1], 0, 1) + 0.03, y, percent(at), va="center", fontsize=9.5)
-            ax.set(title=f"{TITLES[name]}, α from {_power(low)} to {_power(high)}")
-            ax.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "50 %", "100 %"))
-            ax.tick_params(axis="y", length=0)
-        labels = [f"{NAMES[key][0]}  ({NAMES[key][1]})" if NAMES[key][1] else NAMES[key][0] for key in order]
-        line[0].set(yticks=range(len(order)), yticklabels=labels, ylim=(len(order) - 0.4, -0.6))
-    axes[0, 1].text(0.98, 4.6, "dot: with interactions\nbar: alone", ha="right", color=ink, fontsize=9.5)
-    fig.supxlabel("share of the variance of the score", fontsize=10)
+        at = np.arange(len(order))
+        for space, (low, high), (side, mark, colour) in zip(SPACES, DRAWN[name]["rate"], looks, strict=True):
+            total = 100 * np.array([shares[name, space][key][1] for key in order])
+            ends = np.clip(np.transpose([mean_interval(row) for row in total]), 0, 100)
+            ax.hlines(at + side, *ends, color=colour, lw=1.5)
+            ax.plot(np.clip(total.mean(-1), 0, 100), at + side, mark, ms=6, mew=0, color=colour)
+            y = len(order) - (3.4 if space == "wide" else 2.4)
+            ax.text(100, y, f"α from {_power(low)} to {_power(high)}", color=colour, ha="right", va="center")
+        labels = [f"{NAMES[key][0]} ({NAMES[key][1]})" if NAMES[key][1] else NAMES[key][0] for key in order]
+        ax.set(title=TITLES[name], yticks=at, yticklabels=labels, ylim=(len(order) - 0.5, -0.5))
+        ax.set(xlim=(-2, 101), xticks=(0, 50, 100), xlabel="fraction of the variance (%)")
+        ax.tick_params(axis="y", length=0)
     return fig
 
 

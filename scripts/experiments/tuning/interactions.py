@@ -90,13 +90,13 @@ LOOKS = {
 LABELS = {  # of the lines: column, powers of e above it, side
     "∝ batch": (1.9, 1.1, "right"),
     "∝ √batch": (4.0, -0.75, "center"),
-    "∝ 1 − β": (2.9, 0.75, "left"),
-    "∝ ε + |g|": (5.0, -1.6, "right"),
+    "∝ 1 − β": (3.1, 1.1, "left"),
+    "∝ ε + |g|": (5.4, -1.6, "right"),
 }
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 3.9, ncols=3)
+    fig, axes = style.figure(7.8, 4.0, ncols=3, tall=7.2)
     ink = style.ink()
     for ax, (key, (title, name)) in zip(axes, LOOKS.items(), strict=True):
         rates, right = RATES[key], result[key].mean(-1)
@@ -123,7 +123,9 @@ def draw(result) -> Figure:
         ax.set(yticks=np.log(shown), yticklabels=[f"{rate:g}" for rate in shown])
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
-    axes[0].set_ylabel("learning rate (log)")
+    for ax in axes if style.narrow() else axes[:1]:
+        ax.set_ylabel("learning rate (log)")
+    fig.supxlabel("dots: best learning rate; lines: predicted\nthe lighter, the more accurate", fontsize=9.5)
     return fig
 
 

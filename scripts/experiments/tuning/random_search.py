@@ -165,7 +165,7 @@ def draw(result) -> Figure:
         hits = _found(result, trials)
         left.vlines(trials, *(100 * np.array(wilson(hits))), color=colours["standardized"], lw=1.2)
         left.plot(trials, 100 * hits.mean(), "o", ms=5, mew=0, color=colours["standardized"])
-    left.text(22, 45, "line: $1 - 0.95^n$", ha="left")
+    left.text(22, 45, "line: 1 − 0.95ⁿ", ha="left")
     left.set(
         xlim=(0, 66),
         ylim=(0, 102),
@@ -180,12 +180,14 @@ def draw(result) -> Figure:
             ends = 100 * np.array(mean_interval(_by_search(values)))
             right_.vlines(trials, *ends, color=colours[key], lw=1.2)
             right_.plot(trials, 100 * values.mean(), mark, ms=5.5, mew=0, color=colours[key])
-    right_.text(8, 90, "random", color=colours["standardized"], ha="right")
+    right_.text(8, 89.5, "random", color=colours["standardized"], ha="right")
+    right_.text(4, 91.2, "lines: predicted", va="center")
     right_.text(22, 82, "grids of\n2³, 3³, 4³", color=colours["raw"], va="top")
     right_.set(
         xscale="log",
         xticks=SHOWN,
         xticklabels=SHOWN,
+        ylim=(78.5, 91.8),
         xlabel="trials (log)",
         title="Fresh accuracy of\nthe one picked (%)",
     )

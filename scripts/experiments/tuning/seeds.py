@@ -70,7 +70,7 @@ def _counts(result) -> list[int]:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(6.6, 3.7)
+    fig, ax = style.figure(6.6, 3.7, tall=3.6)
     colours, many = style.palette(), np.geomspace(1, SHOWN[-1], 60)
     for k, mark in enumerate(MARKS, 1):
         effect = _effect(result, k)
@@ -84,13 +84,16 @@ def draw(result) -> Figure:
         ax.text(
             0.92, line[0], f"{number(effect, 2)} sd", color=colours["standardized"], ha="right", va="center"
         )
-    ax.text(0.62, 101, "true difference, in\nstandard deviations", color=colours["standardized"], va="top")
+    ax.text(
+        0.44, 109, "true difference, in\nstandard deviations (sd)", color=colours["standardized"], va="top"
+    )
     ax.axhline(50, color=style.ink(), lw=0.8, ls=(0, (4, 3)))
     ax.text(33, 50.8, "a coin", ha="right", va="bottom")
     ax.set(
         xscale="log",
-        xlim=(0.6, 36),
-        ylim=(46, 102),
+        xlim=(0.42, 36),
+        ylim=(46, 110),
+        yticks=range(50, 101, 10),
         xticks=SHOWN,
         xticklabels=SHOWN,
         xlabel="seeds of each setting (log)",

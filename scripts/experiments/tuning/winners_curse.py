@@ -69,7 +69,7 @@ def predicted(result, size: int, trials) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(6.4, 3.7)
+    fig, ax = style.figure(6.4, 3.7, tall=3.4)
     colours, trials = style.palette(), _numbers_of_trials()
     fine = np.geomspace(1, TRIALS, 60)
     for size, mark in zip(range(len(SIZES)), "^so", strict=True):
@@ -80,12 +80,13 @@ def draw(result) -> Figure:
             ax.plot(n, values.mean(), mark, ms=5, mew=0, color=colours["raw"])
         end = 100 * predicted(result, size, TRIALS)[0]
         ax.text(TRIALS * 1.25, end, f"{result['counted'][size]} examples", color=colours["raw"], va="center")
+    ax.text(1, 10.6, "lines: predicted", va="top")
     ax.axhline(0, color=style.ink(), lw=0.8, ls=(0, (4, 3)))
     ax.set(
         xscale="log",
-        xlim=(0.85, TRIALS * 5),
-        xticks=trials,
-        xticklabels=trials,
+        xlim=(0.85, 1.1 * TRIALS),
+        xticks=trials[::-2],
+        xticklabels=trials[::-2],
         xlabel="trials, the best of which is reported (log)",
         ylabel="validation score − fresh score\n(points)",
     )
