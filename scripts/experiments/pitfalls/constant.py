@@ -58,7 +58,7 @@ def compute(*, networks=24, mapped=100, seed=0, device="cpu"):
     """Accuracies (ways, networks) on all test images and on those `lit` where no training image is.
 
     `nan` (networks,): whether all outputs are NaN if the sd has no guard; `constants` (networks,): constant
-    pixels in the training part, and `always` in all images; `hit` (networks,): share of the test images that
+    pixels in the training part, and `always` in all images; `hit` (networks,): fraction of the test images that
     are lit there; `largest` (pixels,): |z| that a test image of the first split reaches, 0 where its pixel is
     constant. `columns`: see `_mapped`.
     """
@@ -138,9 +138,9 @@ def table(result) -> dict:
 def caption(result) -> str:
     every, lit = result["accuracy"].mean(-1), result["lit"].mean(-1)
     return (
-        "**A tiny number added to the standard deviation hides the constant pixel until it lights up: "
-        f"then {percent(lit[EPS])} of the images are recognized, against {percent(lit[GUARD])} where it is "
-        f"divided by 1.**\n\nSuch images are {percent(result['hit'].mean(), 1)} of the unseen images; "
+        "**A tiny number added to the standard deviation hides a constant pixel until it lights up: "
+        f"then {percent(lit[EPS])} of the images are recognized, against {percent(lit[GUARD])} if the pixel "
+        f"is divided by 1.**\n\nSuch images are {percent(result['hit'].mean(), 1)} of the unseen images; "
         f"{TRAINING} were for training. Left, one split: nearly constant pixels, divided by their own "
         f"standard deviation (sd), lie up to {result['largest'].max():.0f} of them out. Dividing all by 16 "
         f"avoids that, and {percent(every[FIXED])} of all images are recognized, against "
@@ -167,13 +167,13 @@ def claims(result) -> Iterator[Claim]:
         statement="Naively standardized, a constant feature becomes NaN",
         sources=("Unit Gain",),
         verdict="depends",
-        measure="share of networks all of whose outputs are NaN after dividing by a standard deviation of 0",
+        measure="fraction of networks all of whose outputs are NaN after dividing by a standard deviation of 0",
         units="networks, each with its own weights and its own split of the digits",
         map=Map.of_fractions(
             result["columns"],
             axes={"what it holds": KINDS, "computed by": SUMS},
             above=MOST,
-            measure="share of constant columns that become NaN",
+            measure="fraction of constant columns that become NaN",
             units=f"columns of {LEAST} to {LONGEST:,} rows, each with its own constant",
         ),
         holds=wilson(nan)[0] > 0.8
@@ -189,5 +189,5 @@ def claims(result) -> Iterator[Claim]:
         f"average, {result['always']} in all; one is enough, since every unit adds it up. Divided by 1 "
         f"there, the accuracy is {percent(accuracy[GUARD].mean(), 1)}; adding 10⁻⁸ instead costs "
         f"{100 * (lit[GUARD] - lit[EPS]).mean():.0f} points "
-        f"{between(mean_interval(100 * (lit[GUARD] - lit[EPS])), 2)} where such a pixel wakes up.",
+        f"{between(mean_interval(100 * (lit[GUARD] - lit[EPS])), 2)} where such a pixel lights up.",
     )

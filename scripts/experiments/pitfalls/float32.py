@@ -137,7 +137,7 @@ def draw(result) -> Figure:
     for at, name, colour in sorted(labels):  # from below, none closer than two lines of text
         y = max(at, y + 2.4)
         ax.text(2e7, 10**y, name, color=colour, va="center")
-    ax.text(300, 0.06, "E[x²] − E[x]²", color=colours["raw"], ha="right")
+    ax.text(500, 0.03, "E[x²] −\nE[x]²", color=colours["raw"], ha="right")
     ax.text(1.2, 1e6, "E[x²] − E[x]²\nis NaN in", color=colours["raw"], va="center")
     for k in (FAR, -1):
         share = percent((result["variance"][0, k] < 0).mean())
@@ -193,14 +193,14 @@ def claims(result) -> Iterator[Claim]:
         statement="Far from 0, the variance of float32 data by E[x²] − E[x]² is wrong",
         sources=("Unit Gain", "Chan, Golub and LeVeque, Algorithms for computing the sample variance, 1983"),
         verdict="depends",
-        measure=f"share of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong at a "
+        measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong at a "
         "mean of 10⁴ standard deviations",
         units="columns of normal numbers",
         map=Map.of_fractions(
             _relative(*result["mapped"]) > WRONG,
             axes={"mean, in standard deviations": MEANS, "rows": LENGTHS},
             above=OFTEN,
-            measure=f"share of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong",
+            measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong",
             units="columns",
         ),
         holds=wilson(wrong[FAR])[0] > 0.8

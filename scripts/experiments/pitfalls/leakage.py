@@ -213,7 +213,7 @@ def caption(result) -> str:
     return (
         f"**With {AT} rows, columns chosen by the labels of all of them change the reported score by "
         f"{changes[0]} points, standardization by {changes[1]}, whitening by "
-        f"{changes[2]}; with {SIZES[0]} rows, whitening on {FEW} components changes it by "
+        f"{changes[2]}; with {SIZES[0]} rows, whitening to {FEW} components changes it by "
         f"{signed(few.mean())}.**\n\n"
         "Scaling and whitening: nearest neighbour on random splits of the digits, a "
         f"quarter for the test, {len(scaled):,} at {AT} rows ({len(whitened)} of them whitened, {COMPONENTS} "

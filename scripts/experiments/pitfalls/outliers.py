@@ -179,7 +179,8 @@ def caption(result) -> str:
 def alt(result) -> str:
     worst = ", ".join(percent(share) for share in _by_size(result["accuracy"]).mean(-1)[:, -1])
     return (
-        "Four panels: the spread that scaling leaves to the cells that are right, and the accuracy, against "
-        "size and share of the outliers. With min-max and with mean and sd both fall, with median and "
-        f"quartiles they stay, up to one cell in ten. Accuracy at a factor of a thousand: {worst}."
+        "Left: the spread that scaling leaves to the cells that are right, against the size of the outliers. "
+        "Right: the accuracy against the fraction of outliers. With min-max and with mean and sd both fall; "
+        "with median, quartiles and clipping they stay, up to one cell in ten. Accuracy with one cell in a "
+        f"hundred a thousand times too large: {worst}."
     )

@@ -76,9 +76,8 @@ def table(result) -> dict:
 def caption(result) -> str:
     example, feature = result["accuracy"].mean(-1).T
     return (
-        f"**Normalized example by example instead of feature by feature, the networks fall from "
-        f"{percent(feature[0])} to {percent(example[0])} on the circles and from {percent(feature[1])} to "
-        f"{percent(example[1])} on wine; on digits served in another light they rise from "
+        f"**If each example is normalized instead of each feature, networks fall from {percent(feature[0])} to "
+        f"{percent(example[0])} on the circles; on digits served in another light they rise from "
         f"{percent(feature[-1])} to {percent(example[-1])}.**\n\nWhere columns have units of their own, the "
         "column of the largest numbers decides an example's mean and spread. Pixels share one unit, and an "
         "image's mean and contrast are its light; the other light has less contrast and a brighter ground. "

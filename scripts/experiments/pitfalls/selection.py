@@ -100,9 +100,8 @@ def caption(result) -> str:
     reported, fresh = result[f"before_{ROWS[1]}"][:, -1].mean(-1)
     counts = [result[f"inside_{n}"].shape[-1] for n in ROWS]
     return (
-        f"**Pure noise reports {percent(reported)}: with {ROWS[1]} rows, the {KEEP} best of "
-        f"{COLUMNS[-1]:,} columns, chosen by the labels before the split, beat the coin that drew the "
-        f"labels.**\n\n"
+        f"**Columns of pure noise score {percent(reported)} in the test: with {ROWS[1]} rows, the labels of all "
+        f"rows chose the {KEEP} best of {COLUMNS[-1]:,} columns before the split.**\n\n"
         f"On fresh rows the same classifiers score {percent(fresh)}. Nearest class mean, a quarter "
         f"of the rows for the test; {counts[0]}, {counts[1]} and {counts[2]} tables of {ROWS[0]}, {ROWS[1]} "
         f"and {ROWS[2]} rows, 95 % intervals. The lines follow from how well the best of many columns agree "

@@ -61,7 +61,7 @@ def _windows(x: Tensor, statistics: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def compute(*, tables=120, seed=0, device="cpu"):
-    """Share of right directions, `reported` and in `use`: (processes, ARMS, panels); and `examples`.
+    """Fraction of right directions, `reported` and in `use`: (processes, ARMS, panels); and `examples`.
 
     One panel of each process, (processes, SERIES, LENGTH), is for the eye.
     """
@@ -123,13 +123,14 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     walk, drift = 100 * result["reported"][:2].mean(-1)
-    use = 100 * result["use"][1].mean(-1)
+    use, low, high = 100 * means(result["use"][1, 1])
+    against = "worse than" if high < 50 else "better than" if low > 50 else "like"
     return (
-        f"**Nobody can foretell a random walk, but a shuffled split reports {walk[2]:.0f} % of its "
-        f"directions right, statistics of the whole series {walk[1]:.0f} %, both together {walk[3]:.0f} %.**\n\n"
-        f""
-        f"Where the series drift, statistics of the whole report {drift[1]:.0f} % and reach {use[1]:.0f} % "
-        f"in use, worse than a coin. {result['use'].shape[-1]} panels of {SERIES} series with {LENGTH} "
+        f"**Nobody can predict a random walk, but a shuffled split reports {walk[2]:.0f} % of its "
+        f"directions right, statistics of the whole series {walk[1]:.0f} %, both together "
+        f"{walk[3]:.0f} %.**\n\n"
+        f"Where the series drift, statistics of the whole report {drift[1]:.0f} % and reach {use:.0f} % "
+        f"in use, {against} a coin. {result['use'].shape[-1]} panels of {SERIES} series with {LENGTH} "
         f"values, each series standardized. Will it be higher {AHEAD} steps on? The {NEIGHBOURS} nearest "
         f"windows of {WINDOW} values vote. In use: the next {USE} moments, statistics of the past. 95 % "
         "intervals."
@@ -145,7 +146,7 @@ def alt(result) -> str:
         )
     ]
     return (
-        "Three panels of example series above dot plots of the share of rightly foretold directions, "
-        f"reported and in use. Random walk, {'; '.join(rows)}. With a drift and with a jumping level a "
+        "Three dot plots of the fraction of directions predicted rightly, reported and in use, one for each kind "
+        f"of series. Random walk, {'; '.join(rows)}. With a drift and with a jumping level a "
         "shuffled split leaks most, too."
     )

@@ -105,11 +105,18 @@ def draw(result) -> Figure:
         ax.plot(at, mean, mark, ms=6, mew=0, color=colour)
         for end in (mean - reach, mean + reach):
             ax.hlines(end, at - 0.17, at + 0.17, color=ink, lw=1.2)
-        ax.text(at[0], 15, f"{n}", color=colour, ha="center")
+        ax.text(1.4 * side, 15, f"{n}", color=colour, ha="center")
     ax.text(0, 18.5, "examples:", ha="center")
     ax.text(4.4, -37, KEY, ha="right", va="bottom")
     ax.axhline(0, color=ink, lw=0.8, ls=(0, (4, 3)))
-    ax.set(xticks=range(len(ways)), ylim=(-38, 22), yticks=range(-30, 21, 10), ylabel="score − truth (points)", xlabel="folds")
+    ax.set(
+        xticks=range(len(ways)),
+        xlim=(-0.7, 4.5),
+        ylim=(-38, 22),
+        yticks=range(-30, 21, 10),
+        ylabel="score − truth (points)",
+        xlabel="folds",
+    )
     ax.set_xticklabels(["held out\nonce", *map(str, FOLDS)])
     return fig
 
@@ -134,11 +141,10 @@ def caption(result) -> str:
     covered = _covers(result, n, 5)
     low, high = wilson(covered)
     return (
-        f"**With {n} examples, a score held out once misses the truth by {held:.1f} points (standard "
-        f"deviation), ten folds by {fold:.1f}.**\n\n"
+        f"**With {n} examples, the score of a part held out once misses the truth by {held:.1f} "
+        f"points (standard deviation), the score of ten folds by {fold:.1f}.**\n\n"
         f"Two folds add a bias of {two:.1f} points, as they train on "
-        "half of the examples. Thick bars: means; thin ones: where 95 % would lie if only the luck of the "
-        "tested examples counted (binomial distribution). Student's 95 % interval of five folds' scores "
+        "half of the examples. The luck of the tested examples is that of a binomial distribution. Student's 95 % interval of five folds' scores "
         f"holds the truth in {percent(covered.mean())} [{percent(low)}, {percent(high)}] of the draws. Ridge "
         f"regression on the digits, {len(covered)} draws; truth: accuracy on all other digits."
     ).replace("-", "−")
@@ -151,6 +157,6 @@ def alt(result) -> str:
         for n in COUNTS
     )
     return (
-        "Clouds of score minus truth for holding out once and for 2, 5, 10 and 20 folds, with 100 and with "
+        "Bars of score minus truth for holding out once and for 2, 5, 10 and 20 folds, with 100 and with "
         f"400 examples. Standard deviations in points, {said}."
     )

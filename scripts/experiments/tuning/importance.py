@@ -251,14 +251,14 @@ def caption(result) -> str:
     shares, runs = _shares(result), result["sgd_wrong"].shape[1]
     wide, near = shares["sgd", "wide"], shares["sgd", "near"]
     return (
-        f"**For SGD over four powers of ten, the rate takes part in {_percent(wide, 'rate')} of the "
-        f"variance between runs; over one, in {_percent(near, 'rate')}, and the batch size in "
-        f"{_percent(near, 'batch')}.**\n\nIn brackets: the rank in the article's list, whose momentum, "
-        "a mean of gradients, we took. The dots add up to "
-        "more than 100 %, as an interaction counts for both. Random search on one split of the digits, "
-        f"{runs} runs a panel, {EPOCHS} passes each: {_searched()}. "
+        f"**If SGD's learning rate is searched over four powers of ten, it takes part in "
+        f"{_percent(wide, 'rate')} of the variance between runs; over one power of good rates, in "
+        f"{_percent(near, 'rate')}, and the batch size in {_percent(near, 'batch')}.**\n\nIn brackets: the rank in the article's list, whose momentum, "
+        "a mean of gradients, we took. The marks add up to "
+        "more than 100 %, as an interaction counts for both; what each explains alone stands in the data. Random search on one split of the digits, "
+        f"{runs} runs for each optimizer and range, {EPOCHS} passes each: {_searched()}. "
         "Score: log-odds of a wrong validation digit; 95 % intervals (jackknife). "
-        f"Where the shares are known, the method is {number(100 * _off(result), 2)} points off at most."
+        f"Where the fractions are known, the method is {number(100 * _off(result), 2)} points off at most."
     )
 
 
@@ -267,7 +267,8 @@ def alt(result) -> str:
     for (name, space), rows in _shares(result).items():
         first = ", ".join(f"{NAMES[key][0]} {_percent(rows, key)}" for key in _order(rows)[:3])
         said.append(f"{TITLES[name]}, {'four powers' if space == 'wide' else 'one power'} of ten: {first}")
-    return f"Shares of variance by hyper-parameter in four panels, largest three each. {'; '.join(said)}."
+    return f"Fractions of the variance by hyper-parameter, for two optimizers and two ranges of the learning rate; "
+        f"the largest three of each. {'; '.join(said)}."
 
 
 def _fails(result, depth: int) -> np.ndarray:
@@ -304,7 +305,7 @@ def claims(result) -> Iterator[Claim]:
         "little; β₁, β₂ and ε are almost never tuned",
         sources=("Tuning neural networks with normalization, Hyperparameter tuning",),
         verdict="depends",
-        measure="share of the variance between random runs of SGD with momentum in which the rate takes "
+        measure="fraction of the variance between random runs of SGD with momentum in which the rate takes "
         "part, rates over four powers of ten",
         estimate=float(shares[wide]["rate"][1].mean()),
         interval=ends[wide]["rate"],
@@ -314,7 +315,7 @@ def claims(result) -> Iterator[Claim]:
             np.stack([*leads.values()], axis=1),
             axes={"powers of ten of the rate searched": POWERS, "search": tuple(leads)},
             above=0,
-            measure="share of the variance in which the rate takes part, less that of the next",
+            measure="fraction of the variance in which the rate takes part, less that of the next",
             units=words,
         ),
         holds=above(wide, "rate")
@@ -331,7 +332,7 @@ def claims(result) -> Iterator[Claim]:
         f"both optimizers ({_percent(shares[adam], 'rate')} with Adam). Over one, of good rates, the "
         f"batch size leads ({_percent(shares['sgd', 'near'], 'batch')} and "
         f"{_percent(shares['adam', 'near'], 'batch')}), as with a fixed number of passes it sets the "
-        "number of steps. Over two, the share of SGD's rate less the next is "
+        "number of steps. Over two, the fraction of SGD's rate less that of the next is "
         f"{signed(100 * passes[1].mean(), 0)} points, and {signed(100 * steps[1].mean(), 0)} where all "
         f"batch sizes take {STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: "
         f"above a rate of {_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden "

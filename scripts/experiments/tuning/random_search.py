@@ -216,8 +216,8 @@ def caption(result) -> str:
     grid, random = _grids(result)[27].mean(), _picked(result, 0, 27).mean()
     count = result["fresh"].shape[0]
     return (
-        f"**A grid of 27 trials, three values each, reaches {percent(grid, 1)}: what {_worth(result, 27)} "
-        f"random trials reach. 27 random ones reach {percent(random, 1)}.**\n\nAdam's rate, β₂ and ε are "
+        f"**A grid of 27 trials, three values each, reaches {percent(grid, 1)}, as much as {_worth(result, 27)} "
+        f"random trials. 27 random ones reach {percent(random, 1)}.**\n\nAdam's rate, β₂ and ε are "
         "searched over six, three and four powers of ten on the digits. Upper line: the best of so many "
         "networks drawn from all; lower line: a grid in which the rate alone counts. Grids beat it, as each "
         f"rate gets several trials, of which the best is kept. {SPLITS} splits, {count} searches each; 95 % "
@@ -230,7 +230,7 @@ def alt(result) -> str:
     grids = ", ".join(f"{percent(v.mean(), 1)} with {n}" for n, v in _grids(result).items())
     random = ", ".join(f"{percent(_picked(result, 0, n).mean(), 1)} with {n}" for n in (8, 27, 64))
     return (
-        "Two panels. Left: the share of searches that trained one of the best 5 % rises with the trials "
+        "Two panels. Left: the fraction of searches that trained one of the best 5 % rises with the trials "
         f"along its predicted curve, to {percent(hits.mean())} at {TRIALS}. Right: accuracy of the network "
         f"picked; grids reach {grids} trials, random search {random} trials."
     )

@@ -187,7 +187,7 @@ def _with_interval(result, rule: str, settings: slice) -> str:
 def caption(result) -> str:
     return (
         "**On standardized pixels, training at the steepest point of the test costs "
-        f"{_with_interval(result, 'steepest', SCALED)} of accuracy against the best rate; on raw pixels it "
+        f"{_with_interval(result, 'steepest', SCALED)} of accuracy against the best learning rate; on raw pixels it "
         f"costs {_with_interval(result, 'steepest', RAW)}.**\n\n"
         f"A tenth of the rate with the lowest loss costs "
         f"{_mean(result, 'tenth', SCALED)} and {_mean(result, 'tenth', RAW)} points, that rate itself "

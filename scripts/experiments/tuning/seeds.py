@@ -23,7 +23,7 @@ SURE = 0.95
 
 
 def compute(*, networks=768, seed=0, device="cpu"):
-    """Accuracy on `fresh` examples (rates, networks): one split; a seed draws first weights and batches."""
+    """Accuracy on `fresh` examples (rates, networks): one split; a seed draws initial weights and batches."""
     sets = split_digits(generators(seed, 1, "split"), device=device)
     (x, y), _, fresh = (Examples(part.x[0], part.y[0]) for part in sets)
     weights, batches = generator(seed, "weights"), generator(seed, "order")
@@ -118,8 +118,8 @@ def caption(result) -> str:
     once = _found(result, 1, 1)
     low, high = wilson(once)
     return (
-        f"**With one seed each, the better of two rates {number(_effect(result, 1), 2)} standard deviations "
-        f"apart is found in {percent(once.mean())} [{percent(low)}, {percent(high)}] of the comparisons; "
+        f"**With one seed each, the better of two learning rates, {number(_effect(result, 1), 2)} standard deviations "
+        f"apart, is found in {percent(once.mean())} [{percent(low)}, {percent(high)}] of the comparisons; "
         f"to be right in {percent(SURE)} takes {_needed(result, 1)} seeds each.**\n\nAt "
         f"{number(_effect(result, 3), 2)} standard deviations {_needed(result, 3)} will do. Adam's rate "
         f"{RATES[0]:g} against {RATES[1]:g}, {RATES[2]:g} and {RATES[3]:g} on one split of the digits, "
@@ -134,7 +134,7 @@ def alt(result) -> str:
         for k in range(1, len(RATES))
     )
     return (
-        "Share of comparisons that find the better of two settings against the number of seeds, log; three "
+        "Fraction of comparisons that find the better of two settings against the number of seeds, log; three "
         "curves rise along their predictions. With one seed, by the difference in standard deviations: "
         f"{said}."
     )

@@ -21,10 +21,10 @@ SIZES = (1 / 12, 1 / 3, 1.0)  # of the validation examples
 
 def compute(*, tables=24, seed=0, device="cpu"):
     """Accuracies on `fresh` examples (splits, trials) and on parts of the `validation` ones (sizes, splits,
-    trials), `counted` examples each; `disagree` is the share of pairs of trials of which one is right and
+    trials), `counted` examples each; `disagree` is the fraction of pairs of trials of which one is right and
     one wrong, halved, over the fresh examples (splits,).
 
-    A split's trials differ in their rate and first weights.
+    A split's trials differ in their learning rate and initial weights.
     """
     sets = split_digits(generators(seed, tables, "split"), device=device)
     exponents = torch.empty(TRIALS, tables).uniform_(*RATES, generator=generator(seed, "search"))
@@ -84,7 +84,7 @@ def draw(result) -> Figure:
     ax.axhline(0, color=style.ink(), lw=0.8, ls=(0, (4, 3)))
     ax.set(
         xscale="log",
-        xlim=(0.85, 1.1 * TRIALS),
+        xlim=(0.75, 1.1 * TRIALS),
         xticks=trials[::-2],
         xticklabels=trials[::-2],
         xlabel="trials, the best of which is reported (log)",
@@ -114,8 +114,8 @@ def caption(result) -> str:
     return (
         f"**The best of {TRIALS} trials reports {ends[1].mean():.1f} points [{low:.1f}, {high:.1f}] more "
         f"than it is worth if {counted[1]} validation examples choose it, {ends[0].mean():.1f} with "
-        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.**\n\nOne trial alone is not flattered. "
-        f"Networks on the digits that differ in rate and first weights; {len(result['fresh'])} splits, 95 % "
+        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.**\n\nA single trial is not overrated. "
+        f"Networks on the digits that differ in learning rate and initial weights; {len(result['fresh'])} splits, 95 % "
         "intervals. Lines: the formula below, its variances taken from the fresh examples. Few validation "
         "examples end at 100 % right, which leaves the winner less room than a normal distribution does."
     )
