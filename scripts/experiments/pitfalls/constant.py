@@ -58,9 +58,9 @@ def compute(*, networks=24, mapped=100, seed=0, device="cpu"):
     """Accuracies (ways, networks) on all test images and on those `lit` where no training image is.
 
     `nan` (networks,): whether all outputs are NaN if the sd has no guard; `constants` (networks,): constant
-    pixels in the training part, and `always` in all images; `hit` (networks,): fraction of the test images that
-    are lit there; `largest` (pixels,): |z| that a test image of the first split reaches, 0 where its pixel is
-    constant. `columns`: see `_mapped`.
+    pixels in the training part, and `always` in all images; `hit` (networks,): fraction of the test images
+    that are lit there; `largest` (pixels,): |z| that a test image of the first split reaches, 0 where its
+    pixel is constant. `columns`: see `_mapped`.
     """
     x, y = (part.to(device) for part in real("digits"))
     draws = generators(seed, networks, "split")
@@ -141,7 +141,7 @@ def caption(result) -> str:
         "**A tiny number added to the standard deviation hides a constant pixel until it lights up: "
         f"then {percent(lit[EPS])} of the images are recognized, against {percent(lit[GUARD])} if the pixel "
         f"is divided by 1.**\n\nSuch images are {percent(result['hit'].mean(), 1)} of the unseen images; "
-        f"{TRAINING} were for training. Left, one split: nearly constant pixels, divided by their own "
+        f"{TRAINING} were for training. In the map, one split: nearly constant pixels, divided by their own "
         f"standard deviation (sd), lie up to {result['largest'].max():.0f} of them out. Dividing all by 16 "
         f"avoids that, and {percent(every[FIXED])} of all images are recognized, against "
         f"{percent(every[GUARD])}. {result['accuracy'].shape[-1]} splits and networks, 64-{HIDDEN}-10; "
@@ -167,7 +167,8 @@ def claims(result) -> Iterator[Claim]:
         statement="Naively standardized, a constant feature becomes NaN",
         sources=("Unit Gain",),
         verdict="depends",
-        measure="fraction of networks all of whose outputs are NaN after dividing by a standard deviation of 0",
+        measure="fraction of networks all of whose outputs are NaN after dividing by a standard deviation "
+        "of 0",
         units="networks, each with its own weights and its own split of the digits",
         map=Map.of_fractions(
             result["columns"],

@@ -193,14 +193,15 @@ def claims(result) -> Iterator[Claim]:
         statement="Far from 0, the variance of float32 data by E[x²] − E[x]² is wrong",
         sources=("Unit Gain", "Chan, Golub and LeVeque, Algorithms for computing the sample variance, 1983"),
         verdict="depends",
-        measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong at a "
-        "mean of 10⁴ standard deviations",
+        measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong "
+        "at a mean of 10⁴ standard deviations",
         units="columns of normal numbers",
         map=Map.of_fractions(
             _relative(*result["mapped"]) > WRONG,
             axes={"mean, in standard deviations": MEANS, "rows": LENGTHS},
             above=OFTEN,
-            measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong",
+            measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} "
+            "wrong",
             units="columns",
         ),
         holds=wilson(wrong[FAR])[0] > 0.8

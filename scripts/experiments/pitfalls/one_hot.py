@@ -117,14 +117,15 @@ def caption(result) -> str:
     costs = 100 * (result["accuracy"][0, 0, once] - result["accuracy"][0, 1, once])  # a table each
     return (
         f"**With Adam, categories seen once lose {costs.mean():.0f} points "
-        f"{between(mean_interval(costs), 2)} if their columns are standardized: {percent(adam[1, once])} of their unseen rows are right, "
-        f"{percent(adam[0, once])} with 0 and 1, {percent(adam[2, once])} without the column.**\n\nSuch a "
-        f"category is the number {number(result['largest'].mean(), 2)} in its column. Columns of 0 and 1 lag "
-        f"far behind only with plain SGD at a small learning rate: seen {_name(GROUPS[some])} times they reach "
-        f"{percent(slow[0, some])}, at the larger rate {percent(fast[0, some])}, standardized "
-        f"{percent(slow[1, some])} and {percent(fast[1, some])}. {result['accuracy'].shape[-1]} tables of "
-        f"{result['rows']:,} rows, {CATEGORIES} categories beside {NUMBERS} numbers, {EPOCHS} full-batch "
-        "steps; 95 % intervals."
+        f"{between(mean_interval(costs), 2)} if their columns are standardized: {percent(adam[1, once])} of "
+        f"their unseen rows are right, {percent(adam[0, once])} with 0 and 1, {percent(adam[2, once])} "
+        "without the column.**\n\n"
+        f"Such a category is the number {number(result['largest'].mean(), 2)} in its column. Columns of 0 "
+        f"and 1 lag far behind only with plain SGD at a small learning rate: seen {_name(GROUPS[some])} "
+        f"times they reach {percent(slow[0, some])}, at the larger rate {percent(fast[0, some])}, "
+        f"standardized {percent(slow[1, some])} and {percent(fast[1, some])}. {result['accuracy'].shape[-1]} "
+        f"tables of {result['rows']:,} rows, {CATEGORIES} categories beside {NUMBERS} numbers, {EPOCHS} "
+        "full-batch steps; 95 % intervals."
     )
 
 
@@ -134,7 +135,7 @@ def alt(result) -> str:
         for rule, shares in zip(RULES, result["accuracy"][:, :, 0].mean(-1), strict=True)
     )
     return (
-        "Accuracy against how often a category occurs in training, a panel for each optimizer, with the category as 0 "
-        f"and 1, standardized, and left out. Seen once, {once}. With more rows 0 and 1 and standardized "
-        "meet, except with plain SGD at the smaller learning rate, where 0 and 1 stay behind."
+        "Accuracy against how often a category occurs in training, a panel for each optimizer, with the "
+        f"category as 0 and 1, standardized, and left out. Seen once, {once}. With more rows 0 and 1 and "
+        "standardized meet, except with plain SGD at the smaller learning rate, where 0 and 1 stay behind."
     )

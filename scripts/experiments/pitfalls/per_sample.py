@@ -76,14 +76,13 @@ def table(result) -> dict:
 def caption(result) -> str:
     example, feature = result["accuracy"].mean(-1).T
     return (
-        f"**If each example is normalized instead of each feature, networks fall from {percent(feature[0])} to "
-        f"{percent(example[0])} on the circles; on digits served in another light they rise from "
-        f"{percent(feature[-1])} to {percent(example[-1])}.**\n\nWhere columns have units of their own, the "
-        "column of the largest numbers decides an example's mean and spread. Pixels share one unit, and an "
-        "image's mean and contrast are its light; the other light has less contrast and a brighter ground. "
-        f"Dots: {result['accuracy'].shape[-1]} splits "
-        f"and networks with one hidden layer of {HIDDEN}; larger marks: means with 95 % "
-        "intervals over the draw of splits."
+        f"**If each example is normalized instead of each feature, networks fall from {percent(feature[0])} "
+        f"to {percent(example[0])} on the circles; on digits served in another light they rise from "
+        f"{percent(feature[-1])} to {percent(example[-1])}.**\n\n"
+        "Where columns have units of their own, the column of the largest numbers decides an example's mean "
+        "and spread. Pixels share one unit, and an image's mean and contrast are its light; the other light "
+        f"has less contrast and a brighter ground. Dots: {result['accuracy'].shape[-1]} splits and networks "
+        f"with one hidden layer of {HIDDEN}; larger marks: means with 95 % intervals over the draw of splits."
     )
 
 

@@ -100,12 +100,12 @@ def caption(result) -> str:
     reported, fresh = result[f"before_{ROWS[1]}"][:, -1].mean(-1)
     counts = [result[f"inside_{n}"].shape[-1] for n in ROWS]
     return (
-        f"**Columns of pure noise score {percent(reported)} in the test: with {ROWS[1]} rows, the labels of all "
-        f"rows chose the {KEEP} best of {COLUMNS[-1]:,} columns before the split.**\n\n"
-        f"On fresh rows the same classifiers score {percent(fresh)}. Nearest class mean, a quarter "
-        f"of the rows for the test; {counts[0]}, {counts[1]} and {counts[2]} tables of {ROWS[0]}, {ROWS[1]} "
-        f"and {ROWS[2]} rows, 95 % intervals. The lines follow from how well the best of many columns agree "
-        f"with the labels by chance; no mean is further than {100 * _off(result):.1f} points from them."
+        f"**Columns of pure noise score {percent(reported)} in the test: with {ROWS[1]} rows, the labels of "
+        f"all rows chose the {KEEP} best of {COLUMNS[-1]:,} columns before the split.**\n\n"
+        f"On fresh rows the same classifiers score {percent(fresh)}. Nearest class mean, a quarter of the "
+        f"rows for the test; {counts[0]}, {counts[1]} and {counts[2]} tables of {ROWS[0]}, {ROWS[1]} and "
+        f"{ROWS[2]} rows, 95 % intervals. The lines follow from how well the best of many columns agree with "
+        f"the labels by chance; no mean is further than {100 * _off(result):.1f} points from them."
     )
 
 

@@ -45,7 +45,7 @@ def by_class(x: Tensor, y: Tensor) -> Examples:
 
 
 def compute(*, networks=16, seed=0, device="cpu"):
-    """Accuracies on the test part (tables, ways, networks), and the fraction of the `commonest` class (tables,)."""
+    """Accuracies on the test part (tables, ways, networks); fraction of the `commonest` class (tables,)."""
     accuracy, commonest = [], []
     for name in NAMES:
         train, test = table_sets(name, networks, seed, device=device)
@@ -101,12 +101,11 @@ def caption(result) -> str:
     return (
         f"**The networks are right on {_range(right)} of the examples with the statistics they were trained "
         f"with, on {_range(none)} without, and on {_range(twice)} if they are applied twice.**\n\n"
-        f"The ranges are over "
-        f"four tables, two of which are drawn. Refitted on each batch, the damage grows as the batch shrinks: {_range(batches[0])} with {BATCHES[0]} examples, "
-        f"{_range(batches[1])} with {BATCHES[1]}. A batch of one is all zeros, and each network gives it one "
-        f"answer, whatever it holds. Dots: {result['accuracy'].shape[-1]} networks a table, one hidden "
-        f"layer of {HIDDEN}, each with its own split; bars: means with 95 % intervals over the draw "
-        "of splits."
+        "The ranges are over four tables, two of which are drawn. Refitted on each batch, the damage grows "
+        f"as the batch shrinks: {_range(batches[0])} with {BATCHES[0]} examples, {_range(batches[1])} with "
+        f"{BATCHES[1]}. A batch of one is all zeros, and each network gives it one answer, whatever it "
+        f"holds. Dots: {result['accuracy'].shape[-1]} networks a table, one hidden layer of {HIDDEN}, each "
+        "with its own split; bars: means with 95 % intervals over the draw of splits."
     )
 
 
@@ -116,6 +115,7 @@ def alt(result) -> str:
         for name, way in zip(NAMES.values(), result["accuracy"].mean(-1), strict=True)
     )
     return (
-        f"Dots of accuracy for {len(WAYS)} ways to standardize in production, on two tables. Right statistics "
-        f"and none, on four tables: {listed}. Between them the accuracy falls as the batch of the statistics shrinks."
+        f"Dots of accuracy for {len(WAYS)} ways to standardize in production, on two tables. Right "
+        f"statistics and none, on four tables: {listed}. Between them the accuracy falls as the batch of the "
+        "statistics shrinks."
     )

@@ -146,7 +146,7 @@ def alt(result) -> str:
         )
     ]
     return (
-        "Three dot plots of the fraction of directions predicted rightly, reported and in use, one for each kind "
-        f"of series. Random walk, {'; '.join(rows)}. With a drift and with a jumping level a "
-        "shuffled split leaks most, too."
+        "Three dot plots of the fraction of directions predicted rightly, reported and in use, one for each "
+        f"kind of series. Random walk, {'; '.join(rows)}. With a drift and with a jumping level a shuffled "
+        "split leaks most, too."
     )

@@ -141,10 +141,10 @@ def caption(result) -> str:
     covered = _covers(result, n, 5)
     low, high = wilson(covered)
     return (
-        f"**With {n} examples, the score of a part held out once misses the truth by {held:.1f} "
-        f"points (standard deviation), the score of ten folds by {fold:.1f}.**\n\n"
-        f"Two folds add a bias of {two:.1f} points, as they train on "
-        "half of the examples. The luck of the tested examples is that of a binomial distribution. Student's 95 % interval of five folds' scores "
+        f"**With {n} examples, the score of a part held out once misses the truth by {held:.1f} points "
+        f"(standard deviation), the score of ten folds by {fold:.1f}.**\n\n"
+        f"Two folds add a bias of {two:.1f} points, as they train on half of the examples. The lines "
+        "follow from a binomial distribution. Student's 95 % interval of five folds' scores "
         f"holds the truth in {percent(covered.mean())} [{percent(low)}, {percent(high)}] of the draws. Ridge "
         f"regression on the digits, {len(covered)} draws; truth: accuracy on all other digits."
     ).replace("-", "−")

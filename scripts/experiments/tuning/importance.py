@@ -251,14 +251,15 @@ def caption(result) -> str:
     shares, runs = _shares(result), result["sgd_wrong"].shape[1]
     wide, near = shares["sgd", "wide"], shares["sgd", "near"]
     return (
-        f"**If SGD's learning rate is searched over four powers of ten, it takes part in "
+        "**If SGD's learning rate is searched over four powers of ten, it takes part in "
         f"{_percent(wide, 'rate')} of the variance between runs; over one power of good rates, in "
-        f"{_percent(near, 'rate')}, and the batch size in {_percent(near, 'batch')}.**\n\nIn brackets: the rank in the article's list, whose momentum, "
-        "a mean of gradients, we took. The marks add up to "
-        "more than 100 %, as an interaction counts for both; what each explains alone stands in the data. Random search on one split of the digits, "
-        f"{runs} runs for each optimizer and range, {EPOCHS} passes each: {_searched()}. "
-        "Score: log-odds of a wrong validation digit; 95 % intervals (jackknife). "
-        f"Where the fractions are known, the method is {number(100 * _off(result), 2)} points off at most."
+        f"{_percent(near, 'rate')}, and the batch size in {_percent(near, 'batch')}.**\n\n"
+        "In brackets: the rank in the article's list, whose momentum, a mean of gradients, we took. The "
+        "marks add up to more than 100 %, as an interaction counts for both; what each explains alone "
+        f"stands in the data. Random search on one split of the digits, {runs} runs for each optimizer and "
+        f"range, {EPOCHS} passes each: {_searched()}. Score: log-odds of a wrong validation digit; 95 % "
+        "intervals (jackknife). Where the fractions are known, the method is "
+        f"{number(100 * _off(result), 2)} points off at most."
     )
 
 
@@ -267,8 +268,10 @@ def alt(result) -> str:
     for (name, space), rows in _shares(result).items():
         first = ", ".join(f"{NAMES[key][0]} {_percent(rows, key)}" for key in _order(rows)[:3])
         said.append(f"{TITLES[name]}, {'four powers' if space == 'wide' else 'one power'} of ten: {first}")
-    return f"Fractions of the variance by hyper-parameter, for two optimizers and two ranges of the learning rate; "
-        f"the largest three of each. {'; '.join(said)}."
+    return (
+        "Fractions of the variance by hyper-parameter, for two optimizers and two ranges of the learning "
+        f"rate; the largest three of each. {'; '.join(said)}."
+    )
 
 
 def _fails(result, depth: int) -> np.ndarray:

@@ -151,13 +151,14 @@ def _rises(result) -> str:
 def caption(result) -> str:
     batch, momentum = _slope(result, "batch"), _slope(result, "momentum")
     return (
-        f"**The best learning rate grows as the batch size to the power of {batch[0]} {batch[1]} (square-root rule "
-        f"0.5, linear rule 1), and as 1 − β to the power of {momentum[0]} {momentum[1]} (predicted 1).**\n\n"
-        f"From ε = 10⁻⁶ to 1 Adam's best rate rises {_rises(result)}; |g| is the gradients' root mean square at first, "
-        f"{number(float(result['gradient']), 1)}. Colour: validation accuracy on the digits from blue (50 % "
-        f"or less) to yellow after {EPOCHS} passes, {result['batch'].shape[-1]} networks 64-{WIDTH}-10 a "
-        f"cell, on one split. Dots: the middle of the rates within {100 * CLOSE:.0f} point of a network's "
-        "best; 95 % intervals over the initial weights."
+        f"**The best learning rate grows as the batch size to the power of {batch[0]} {batch[1]} "
+        f"(square-root rule 0.5, linear rule 1), and as 1 − β to the power of {momentum[0]} {momentum[1]} "
+        "(predicted 1).**\n\n"
+        f"From ε = 10⁻⁶ to 1 Adam's best rate rises {_rises(result)}; |g| is the gradients' root mean square "
+        f"at first, {number(float(result['gradient']), 1)}. Colour: validation accuracy on the digits from "
+        f"blue (50 % or less) to yellow after {EPOCHS} passes, {result['batch'].shape[-1]} networks "
+        f"64-{WIDTH}-10 a cell, on one split. Dots: the middle of the rates within {100 * CLOSE:.0f} point "
+        "of a network's best; 95 % intervals over the initial weights."
     )
 
 

@@ -216,12 +216,12 @@ def caption(result) -> str:
     grid, random = _grids(result)[27].mean(), _picked(result, 0, 27).mean()
     count = result["fresh"].shape[0]
     return (
-        f"**A grid of 27 trials, three values each, reaches {percent(grid, 1)}, as much as {_worth(result, 27)} "
-        f"random trials. 27 random ones reach {percent(random, 1)}.**\n\nAdam's rate, β₂ and ε are "
-        "searched over six, three and four powers of ten on the digits. Upper line: the best of so many "
-        "networks drawn from all; lower line: a grid in which the rate alone counts. Grids beat it, as each "
-        f"rate gets several trials, of which the best is kept. {SPLITS} splits, {count} searches each; 95 % "
-        "intervals over the searches."
+        f"**A grid of 27 trials, three values each, reaches {percent(grid, 1)}, as much as "
+        f"{_worth(result, 27)} random trials. 27 random ones reach {percent(random, 1)}.**\n\n"
+        "Adam's rate, β₂ and ε are searched over six, three and four powers of ten on the digits. Upper "
+        "line: the best of so many networks drawn from all; lower line: a grid in which the rate alone "
+        f"counts. Grids beat it, as each rate gets several trials, of which the best is kept. {SPLITS} "
+        f"splits, {count} searches each; 95 % intervals over the searches."
     )
 
 

@@ -187,14 +187,14 @@ def _with_interval(result, rule: str, settings: slice) -> str:
 def caption(result) -> str:
     return (
         "**On standardized pixels, training at the steepest point of the test costs "
-        f"{_with_interval(result, 'steepest', SCALED)} of accuracy against the best learning rate; on raw pixels it "
-        f"costs {_with_interval(result, 'steepest', RAW)}.**\n\n"
-        f"A tenth of the rate with the lowest loss costs "
-        f"{_mean(result, 'tenth', SCALED)} and {_mean(result, 'tenth', RAW)} points, that rate itself "
-        f"{_mean(result, 'lowest', SCALED)} and {_mean(result, 'lowest', RAW)}. Bars: rates within a point "
-        f"of the best mean accuracy. {result['loss'].shape[-1]} networks a row, each with a split of the "
-        f"digits, ReLU unless said; plain SGD, {result['loss'].shape[1]} steps for the test and for each "
-        "training that checks it; 95 % intervals."
+        f"{_with_interval(result, 'steepest', SCALED)} of accuracy against the best learning rate; on raw "
+        f"pixels it costs {_with_interval(result, 'steepest', RAW)}.**\n\n"
+        f"A tenth of the rate with the lowest loss costs {_mean(result, 'tenth', SCALED)} and "
+        f"{_mean(result, 'tenth', RAW)} points, that rate itself {_mean(result, 'lowest', SCALED)} and "
+        f"{_mean(result, 'lowest', RAW)}. Bars: rates within a point of the best mean accuracy. "
+        f"{result['loss'].shape[-1]} networks a row, each with a split of the digits, ReLU unless said; "
+        f"plain SGD, {result['loss'].shape[1]} steps for the test and for each training that checks it; 95 % "
+        "intervals."
     )
 
 

@@ -118,13 +118,13 @@ def caption(result) -> str:
     once = _found(result, 1, 1)
     low, high = wilson(once)
     return (
-        f"**With one seed each, the better of two learning rates, {number(_effect(result, 1), 2)} standard deviations "
-        f"apart, is found in {percent(once.mean())} [{percent(low)}, {percent(high)}] of the comparisons; "
-        f"to be right in {percent(SURE)} takes {_needed(result, 1)} seeds each.**\n\nAt "
-        f"{number(_effect(result, 3), 2)} standard deviations {_needed(result, 3)} will do. Adam's rate "
+        f"**With one seed each, the better of two learning rates, {number(_effect(result, 1), 2)} standard "
+        f"deviations apart, is found in {percent(once.mean())} [{percent(low)}, {percent(high)}] of the "
+        f"comparisons; to be right in {percent(SURE)} takes {_needed(result, 1)} seeds each.**\n\n"
+        f"At {number(_effect(result, 3), 2)} standard deviations {_needed(result, 3)} will do. Adam's rate "
         f"{RATES[0]:g} against {RATES[1]:g}, {RATES[2]:g} and {RATES[3]:g} on one split of the digits, "
-        f"{result['fresh'].shape[1]} networks each, scored on fresh examples. Lines: the formula; "
-        "95 % intervals."
+        f"{result['fresh'].shape[1]} networks each, scored on fresh examples. Lines: the formula; 95 % "
+        "intervals."
     )
 
 
@@ -134,7 +134,7 @@ def alt(result) -> str:
         for k in range(1, len(RATES))
     )
     return (
-        "Fraction of comparisons that find the better of two settings against the number of seeds, log; three "
-        "curves rise along their predictions. With one seed, by the difference in standard deviations: "
-        f"{said}."
+        "Fraction of comparisons that find the better of two settings against the number of seeds, log; "
+        "three curves rise along their predictions. With one seed, by the difference in standard "
+        f"deviations: {said}."
     )

@@ -114,10 +114,11 @@ def caption(result) -> str:
     return (
         f"**The best of {TRIALS} trials reports {ends[1].mean():.1f} points [{low:.1f}, {high:.1f}] more "
         f"than it is worth if {counted[1]} validation examples choose it, {ends[0].mean():.1f} with "
-        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.**\n\nA single trial is not overrated. "
-        f"Networks on the digits that differ in learning rate and initial weights; {len(result['fresh'])} splits, 95 % "
-        "intervals. Lines: the formula below, its variances taken from the fresh examples. Few validation "
-        "examples end at 100 % right, which leaves the winner less room than a normal distribution does."
+        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.**\n\n"
+        "A single trial is not overrated. Networks on the digits that differ in learning rate and initial "
+        f"weights; {len(result['fresh'])} splits, 95 % intervals. Lines: the formula below, its variances "
+        "taken from the fresh examples. Few validation examples end at 100 % right, which leaves the winner "
+        "less room than a normal distribution does."
     )
 
 
