@@ -137,7 +137,7 @@ def draw(result) -> Figure:
     for at, name, colour in sorted(labels):  # from below, none closer than two lines of text
         y = max(at, y + 2.4)
         ax.text(2e7, 10**y, name, color=colour, va="center")
-    ax.text(500, 0.03, "E[x²] −\nE[x]²", color=colours["raw"], ha="right")
+    ax.text(900, 0.5, "E[x²] − E[x]²", color=colours["raw"], ha="right")
     ax.text(1.2, 1e6, "E[x²] − E[x]²\nis NaN in", color=colours["raw"], va="center")
     for k in (FAR, -1):
         share = percent((result["variance"][0, k] < 0).mean())
