@@ -91,7 +91,7 @@ LABELS = {  # of the lines: column, powers of e above it, side
     "∝ batch": (1.9, 1.1, "right"),
     "∝ √batch": (4.0, -0.75, "center"),
     "∝ 1 − β": (3.1, 1.1, "left"),
-    "∝ ε + |g|": (5.4, -1.6, "right"),
+    "∝ ε + |g|": (1.0, 1.9, "center"),
 }
 
 
