@@ -70,14 +70,20 @@ def draw(result) -> Figure:
             ax.vlines(COPIES, *ends, color=colours[key], lw=1.3)
             line = "" if ax is axes[1] and key == "raw" else "-"
             ax.plot(COPIES, middle, f"o{line}", ms=5, lw=1.2, color=colours[key])
-        ax.set(title=title, xlabel="copies of each image", xticks=(1, 2, 3, 5, 10), ylim=(0, 104))
+        ax.set(
+            title=title,
+            xlabel="copies of each image",
+            xticks=(1, 2, 3, 5, 10),
+            ylim=(0, 116),
+            yticks=range(0, 101, 20),
+        )
     left, right = axes
     many = range(COPIES[0], COPIES[-1] + 1)
     right.plot(many, [100 * _predicted(k) for k in many], color=ink, lw=0.9)
-    left.set_ylabel("images named rightly (%)")
-    left.text(10, 96, "reported", color=colours["raw"], ha="right", va="top")
+    left.set_ylabel("recognized images (%)")
+    left.text(10, 103, "reported", color=colours["raw"], ha="right", va="bottom")
     left.text(10, 84, "on fresh images", color=colours["standardized"], ha="right", va="top")
-    right.text(10, 92, "reported (line: predicted)", color=colours["raw"], ha="right", va="top")
+    right.text(10, 103, "reported (line: predicted)", color=colours["raw"], ha="right", va="bottom")
     right.text(10, 13, "on fresh images", color=colours["standardized"], ha="right", va="bottom")
     return fig
 

@@ -58,9 +58,9 @@ def compute(*, networks=24, mapped=100, seed=0, device="cpu"):
     """Accuracies (ways, networks) on all test images and on those `lit` where no training image is.
 
     `nan` (networks,): whether all outputs are NaN if the sd has no guard; `constants` (networks,): constant
-    pixels in the training part, and `always` in all images; `hit` (networks,): share of the test images that
-    are lit there; `largest` (pixels,): |z| that a test image of the first split reaches, 0 where its pixel is
-    constant. `columns`: see `_mapped`.
+    pixels in the training part, and `always` in all images; `hit` (networks,): fraction of the test images
+    that are lit there; `largest` (pixels,): |z| that a test image of the first split reaches, 0 where its
+    pixel is constant. `columns`: see `_mapped`.
     """
     x, y = (part.to(device) for part in real("digits"))
     draws = generators(seed, networks, "split")
@@ -93,35 +93,35 @@ def compute(*, networks=24, mapped=100, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, (pixels, dots) = style.figure(8.0, 3.5, ncols=2, width_ratios=(1, 1.1))
+    fig, (pixels, dots) = style.figure(7.8, 3.5, ncols=2, width_ratios=(1, 1.4), tall=5.8)
     _draw_pixels(pixels, result["largest"])
     colours, rows = style.palette(), np.arange(len(WAYS))[::-1]
-    for name, mark, side, key in (("accuracy", "o", 0.12, "standardized"), ("lit", "^", -0.12, "raw")):
+    for name, mark, key in (("accuracy", "o", "standardized"), ("lit", "^", "raw")):
         middle, low, high = means(100 * result[name])
-        bars = middle - low, high - middle
-        dots.errorbar(middle, rows + side, xerr=bars, fmt=mark, ms=6, color=colours[key])
-    dots.text(17, rows[NAIVE], "NaN: one answer for every image", va="center")
-    dots.text(0, -0.95, "● all unseen images", color=colours["standardized"])
-    dots.text(0, -1.3, "▲ those lit where no training image is", color=colours["raw"])
-    dots.set(yticks=rows, yticklabels=WAYS, xlim=(-4, 104), ylim=(-1.5, 3.5), xticks=(0, 50, 100))
-    dots.set(title="Accuracy if pixels are divided by …", xlabel="accuracy (%)")
-    dots.tick_params(axis="y", length=0)
+        dots.errorbar(middle, rows, xerr=(middle - low, high - middle), fmt=mark, ms=6, color=colours[key])
+    for row, way in zip(rows, WAYS, strict=True):
+        dots.text(0, row + 0.24, way, va="bottom")
+    dots.text(16, rows[NAIVE], "NaN: one answer for all", va="center")
+    dots.text(0, -0.75, "● all unseen images", color=colours["standardized"], va="center")
+    dots.text(0, -1.15, "▲ those lit where no training image is", color=colours["raw"], va="center")
+    dots.set(yticks=(), xlim=(-4, 104), ylim=(-1.4, 3.7), xticks=(0, 50, 100), xlabel="accuracy (%)")
+    dots.set_title("Each pixel is divided by …")
+    dots.spines["left"].set_visible(False)
     return fig
 
 
 def _draw_pixels(ax: Axes, largest) -> None:
-    """The 8 × 8 pixels with their largest |z|; constant ones hatched."""
+    """The 8 × 8 pixels by their largest |z|; constant ones hatched."""
     grid = largest.reshape(8, 8)
     colours = mpl.colormaps["cividis"](np.log10(np.maximum(grid, 1)) / 2)
     colours[..., 3] = np.where(grid > 0, 0.4, 0)  # the page shows through: its ink is legible everywhere
     ax.imshow(colours, interpolation="nearest")
-    for (row, column), value in np.ndenumerate(grid):
-        if value > 0:
-            ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9)
-        else:
-            box = {"fc": "none", "ec": style.palette()["dead"], "hatch": "////", "lw": 0}
-            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **box))
-    ax.set(title="Furthest unseen value, in sds", xlabel="hatched: constant in training")
+    for row, column in np.argwhere(grid >= 5):
+        ax.text(column, row, f"{grid[row, column]:.0f}", ha="center", va="center")
+    for row, column in np.argwhere(grid == 0):
+        box = {"fc": "none", "ec": style.palette()["dead"], "hatch": "////", "lw": 0}
+        ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **box))
+    ax.set(title="Furthest unseen value, in sd", xlabel="hatched: constant in training")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
 
@@ -138,10 +138,10 @@ def table(result) -> dict:
 def caption(result) -> str:
     every, lit = result["accuracy"].mean(-1), result["lit"].mean(-1)
     return (
-        "**A tiny number added to the standard deviation hides the constant pixel until it lights up: "
-        f"then {percent(lit[EPS])} of the images are recognized, against {percent(lit[GUARD])} where it is "
-        f"divided by 1.**\n\nSuch images are {percent(result['hit'].mean(), 1)} of the unseen images; "
-        f"{TRAINING} were for training. Left, one split: nearly constant pixels, divided by their own "
+        "**A tiny number added to the standard deviation hides a constant pixel until it lights up: "
+        f"then {percent(lit[EPS])} of the images are recognized, against {percent(lit[GUARD])} if the pixel "
+        f"is divided by 1.**\n\nSuch images are {percent(result['hit'].mean(), 1)} of the unseen images; "
+        f"{TRAINING} were for training. In the map, one split: nearly constant pixels, divided by their own "
         f"standard deviation (sd), lie up to {result['largest'].max():.0f} of them out. Dividing all by 16 "
         f"avoids that, and {percent(every[FIXED])} of all images are recognized, against "
         f"{percent(every[GUARD])}. {result['accuracy'].shape[-1]} splits and networks, 64-{HIDDEN}-10; "
@@ -167,13 +167,14 @@ def claims(result) -> Iterator[Claim]:
         statement="Naively standardized, a constant feature becomes NaN",
         sources=("Unit Gain",),
         verdict="depends",
-        measure="share of networks all of whose outputs are NaN after dividing by a standard deviation of 0",
+        measure="fraction of networks all of whose outputs are NaN after dividing by a standard deviation "
+        "of 0",
         units="networks, each with its own weights and its own split of the digits",
         map=Map.of_fractions(
             result["columns"],
             axes={"what it holds": KINDS, "computed by": SUMS},
             above=MOST,
-            measure="share of constant columns that become NaN",
+            measure="fraction of constant columns that become NaN",
             units=f"columns of {LEAST} to {LONGEST:,} rows, each with its own constant",
         ),
         holds=wilson(nan)[0] > 0.8
@@ -189,5 +190,5 @@ def claims(result) -> Iterator[Claim]:
         f"average, {result['always']} in all; one is enough, since every unit adds it up. Divided by 1 "
         f"there, the accuracy is {percent(accuracy[GUARD].mean(), 1)}; adding 10⁻⁸ instead costs "
         f"{100 * (lit[GUARD] - lit[EPS]).mean():.0f} points "
-        f"{between(mean_interval(100 * (lit[GUARD] - lit[EPS])), 2)} where such a pixel wakes up.",
+        f"{between(mean_interval(100 * (lit[GUARD] - lit[EPS])), 2)} where such a pixel lights up.",
     )

@@ -1,5 +1,6 @@
 """How far from 0 does float32 still find the standard deviation of a column?  Chapter: pitfalls."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -115,13 +116,13 @@ def _errors(result) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.6, 4.4)
+    fig, ax = style.figure(7.6, 4.4, tall=4.8)
     colours, ink = style.palette(), style.ink()
     near = OFFSETS[: FAR + 2]
     ax.plot(near, predicted(near), color=ink, lw=0.8)
-    ax.text(170, 1e-4, "predicted", va="center")
+    ax.text(7e4, 1e3, "predicted", ha="right")
     ax.hlines(UNIT, OFFSETS[0], OFFSETS[-1], color=style.GRID, lw=0.8, alpha=0.6)
-    ax.text(1.6e7, UNIT, "rounding of a float32", va="center", fontsize=9)
+    ax.text(2e7, UNIT, "rounding of\na float32", va="center")
     labels, thin = [], {"ms": 5, "lw": 0.6, "elinewidth": 1}
     for name, errors, mark in zip(RECIPES, _errors(result), "^sDvo", strict=True):
         colour = colours["standardized" if name == OURS else "raw"]
@@ -131,20 +132,19 @@ def draw(result) -> Figure:
         bars = middle[seen] - low[seen], high[seen] - middle[seen]
         ax.errorbar(OFFSETS[seen], middle[seen], bars, fmt=f"{mark}-", color=colour, **thin)
         if seen[-1]:
-            labels.append((np.log10(middle[-1]), name, colour))
+            labels.append((np.log10(middle[-1]), re.sub(r"(?<=,) | (?=\()|(?<=d)(?=\()", "\n", name), colour))
     y = -np.inf
-    for at, name, colour in sorted(labels):  # from below, none closer than a line of text
-        y = max(at, y + 1.1)
-        ax.text(1.6e7, 10**y, name, color=colour, va="center")
-    ax.text(600, 0.06, "E[x²] − E[x]²", color=colours["raw"], ha="right")
-    ax.text(1.2, 1e6, "E[x²] − E[x]² is NaN in", color=colours["raw"], va="center")
-    for offset, share in zip(OFFSETS, (result["variance"][0] < 0).mean(-1), strict=True):
-        if offset >= 1e4:
-            ax.text(offset, 1e6, percent(share), color=colours["raw"], ha="center", va="center")
-    ax.set(xscale="log", yscale="log", xlabel="mean of the column, in its standard deviations (log scale)")
-    ax.set(ylabel="relative error of the sd (log scale)", ylim=(1e-17, 1e7), xlim=(0.6, 1.3e9))
-    ax.set(xticks=OFFSETS, yticks=(1e-16, 1e-12, 1e-8, 1e-4, 1))
-    ax.spines["bottom"].set_bounds(0.6, 2e7)
+    for at, name, colour in sorted(labels):  # from below, none closer than two lines of text
+        y = max(at, y + 2.4)
+        ax.text(2e7, 10**y, name, color=colour, va="center")
+    ax.text(900, 0.5, "E[x²] − E[x]²", color=colours["raw"], ha="right")
+    ax.text(1.2, 1e6, "E[x²] − E[x]²\nis NaN in", color=colours["raw"], va="center")
+    for k in (FAR, -1):
+        share = percent((result["variance"][0, k] < 0).mean())
+        ax.text(OFFSETS[k], 1e6, share, color=colours["raw"], ha="center", va="center")
+    ax.set(xscale="log", yscale="log", xlabel="mean of the column, in its sd (log)")
+    ax.set(ylabel="relative error of the sd (log)", ylim=(1e-17, 3e7), xlim=(0.6, 2e7))
+    ax.set(xticks=OFFSETS[::2], yticks=(1e-16, 1e-12, 1e-8, 1e-4, 1))
     ax.minorticks_off()
     return fig
 
@@ -193,14 +193,15 @@ def claims(result) -> Iterator[Claim]:
         statement="Far from 0, the variance of float32 data by E[x²] − E[x]² is wrong",
         sources=("Unit Gain", "Chan, Golub and LeVeque, Algorithms for computing the sample variance, 1983"),
         verdict="depends",
-        measure=f"share of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong at a "
-        "mean of 10⁴ standard deviations",
+        measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong "
+        "at a mean of 10⁴ standard deviations",
         units="columns of normal numbers",
         map=Map.of_fractions(
             _relative(*result["mapped"]) > WRONG,
             axes={"mean, in standard deviations": MEANS, "rows": LENGTHS},
             above=OFTEN,
-            measure=f"share of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong",
+            measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} "
+            "wrong",
             units="columns",
         ),
         holds=wilson(wrong[FAR])[0] > 0.8

@@ -166,14 +166,14 @@ def draw(result) -> Figure:
         for name, move in (("standardize", 0.97), ("min_max", 1.03)):
             series(right, name, classifier, move)
     left.text(65, 43, "columns chosen\nby their labels", color=colours["raw"], va="center")
-    left.text(70, -13, f"PCA whitening,\n{COMPONENTS} components", color=colours["saturated"], va="center")
-    left.text(21, 8, f"{FEW} components", color=colours["saturated"], va="bottom")
+    left.text(100, -13, f"whitening,\n{COMPONENTS} components", color=colours["saturated"], va="center")
+    left.text(21, 8, f"whitening,\n{FEW} components", color=colours["saturated"], va="bottom")
     left.text(210, 3, "scaling", color=colours["standardized"], va="bottom")
-    left.text(22, 31, "thin line:\npredicted", fontsize=9, va="top")
+    left.text(21, 36, "thin line:\npredicted", va="top")
     right.text(70, 1.3, "standardize", color=colours["standardized"], va="center")
-    right.text(22.5, 0.35, "min–max", color=colours["class0"], va="center")
-    right.text(1000, 2.55, "filled: nearest neighbour\nhollow: linear", fontsize=9, va="top", ha="right")
-    left.set(ylim=(-22, 53), title="Kinds of statistics", ylabel="reported minus true score (points)")
+    right.text(100, -0.3, "min–max", color=colours["class0"], ha="center", va="center")
+    right.text(1000, 2.55, "filled: nearest neighbour\nhollow: linear", va="top", ha="right")
+    left.set(ylim=(-22, 54), title="Kinds of statistics", ylabel="reported minus true score (points)")
     right.set(ylim=(-0.9, 2.9), title="Scaling alone, magnified")
     for ax in (left, right):
         ax.axhline(0, color=ink, lw=0.8)
@@ -213,7 +213,7 @@ def caption(result) -> str:
     return (
         f"**With {AT} rows, columns chosen by the labels of all of them change the reported score by "
         f"{changes[0]} points, standardization by {changes[1]}, whitening by "
-        f"{changes[2]}; with {SIZES[0]} rows, whitening on {FEW} components changes it by "
+        f"{changes[2]}; with {SIZES[0]} rows, whitening to {FEW} components changes it by "
         f"{signed(few.mean())}.**\n\n"
         "Scaling and whitening: nearest neighbour on random splits of the digits, a "
         f"quarter for the test, {len(scaled):,} at {AT} rows ({len(whitened)} of them whitened, {COMPONENTS} "

@@ -99,33 +99,31 @@ def _by_share(rows: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.4, 5.2, nrows=2, ncols=2, sharex="col", sharey="row")
-    spread, accuracy = 100 * result["spread"], 100 * result["accuracy"]
-    for row, values in zip(axes, (spread, accuracy), strict=True):
-        for ax, at, part in zip(row, (SIZES, SHARES), (_by_size, _by_share), strict=True):
-            for way, rows in zip(WAYS, part(values), strict=True):
-                _line(ax, np.array(at), rows, **_look(way))
-    axes[0, 0].set(yscale="log", ylabel="spread left to the others (%, log)", ylim=(0.05, 300))
-    axes[0, 0].set(yticks=(0.1, 1, 10, 100), yticklabels=("0.1", "1", "10", "100"))
-    axes[0, 0].set_title(f"{percent(SHARE)} of the cells spoiled")
-    axes[0, 1].set_title(f"Spoiled cells times {SIZE:,.0f}")
-    axes[1, 0].set(xscale="log", xticks=SIZES, xticklabels=[f"{size:,.0f}" for size in SIZES])
-    axes[1, 0].set(xlabel="times the right value (log)", ylabel="accuracy on clean data (%)", ylim=(58, 103))
-    axes[1, 1].set(xscale="log", xticks=SHARES, xticklabels=[f"{100 * share:g}" for share in SHARES])
-    axes[1, 1].set(xlabel="spoiled cells (%, log)")
-    for ax in axes.flat:
-        ax.minorticks_off()
-    colours = style.palette()
-    for ax, x, y, text, key, side in (
-        (axes[0, 0], 13, 55, "mean, sd", "raw", "left"),
-        (axes[0, 0], 8, 8, "min–max", "raw", "right"),
-        (axes[0, 0], 30, 125, "median, IQR", "standardized", "left"),
-        (axes[1, 1], 0.024, 98, "median, IQR, clipped", "standardized", "left"),
-        (axes[1, 1], 0.039, 87.5, "not clipped", "standardized", "left"),
-        (axes[1, 1], 0.0185, 76, "mean, sd", "raw", "left"),
-        (axes[1, 1], 0.0107, 71, "min–max", "raw", "right"),
+    fig, (left, right) = style.figure(7.4, 3.6, ncols=2, tall=6.0)
+    for ax, at, rows in (
+        (left, SIZES, _by_size(100 * result["spread"])),
+        (right, SHARES, _by_share(100 * result["accuracy"])),
     ):
-        ax.text(x, y, text, color=colours[key], ha=side, va="bottom" if y > 90 else "center")
+        for way, values in zip(WAYS, rows, strict=True):
+            if ax is right or way != "the same, clipped":  # the spread is the same, too
+                _line(ax, np.array(at), values, **_look(way))
+    left.set(xscale="log", yscale="log", ylim=(0.05, 300), xlabel="wild cells: times the right value (log)")
+    left.set(xticks=SIZES, yticks=(0.1, 1, 10, 100))
+    left.set_title(f"Spread left to the others (%, log):\n{percent(SHARE)} of the cells are wild")
+    right.set(xscale="log", xticks=SHARES, xticklabels=[f"{100 * share:g}" for share in SHARES])
+    right.set(ylim=(58, 103), yticks=range(60, 101, 10), xlabel="wild cells (%, log)")
+    right.set_title(f"Accuracy on clean data (%):\nwild cells are {SIZE:,.0f} times too large")
+    for ax, x, y, text, key, side in (
+        (left, 30, 125, "median, IQR", "standardized", "left"),
+        (left, 13, 55, "mean, sd", "raw", "left"),
+        (left, 8, 8, "min–max", "raw", "right"),
+        (right, 0.024, 98, "median, IQR, clipped", "standardized", "left"),
+        (right, 0.048, 85, "not\nclipped", "standardized", "left"),
+        (right, 0.02, 76, "mean, sd", "raw", "left"),
+        (right, 0.0105, 71, "min–max", "raw", "right"),
+    ):
+        ax.text(x, y, text, color=style.palette()[key], ha=side, va="bottom" if y > 90 else "center")
+        ax.minorticks_off()
     return fig
 
 
@@ -181,7 +179,8 @@ def caption(result) -> str:
 def alt(result) -> str:
     worst = ", ".join(percent(share) for share in _by_size(result["accuracy"]).mean(-1)[:, -1])
     return (
-        "Four panels: the spread that scaling leaves to the cells that are right, and the accuracy, against "
-        "size and share of the outliers. With min-max and with mean and sd both fall, with median and "
-        f"quartiles they stay, up to one cell in ten. Accuracy at a factor of a thousand: {worst}."
+        "Left: the spread that scaling leaves to the cells that are right, against the size of the outliers. "
+        "Right: the accuracy against the fraction of outliers. With min-max and with mean and sd both fall; "
+        "with median, quartiles and clipping they stay, up to one cell in ten. Accuracy with one cell in a "
+        f"hundred a thousand times too large: {worst}."
     )

@@ -50,20 +50,19 @@ def compute(*, networks=20, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.2)
-    colours = style.palette()
-    for x, rows in enumerate(100 * result["accuracy"]):
-        for side, key, mark, row in zip((-0.12, 0.12), ("raw", "standardized"), "^o", rows, strict=True):
-            middle, low, high = means(row)
-            ax.plot(np.full(len(row), x + side), row, mark, ms=4, mew=0, alpha=0.25, color=colours[key])
-            bars = [[middle - low], [high - middle]]
-            ax.errorbar(x + side, middle, bars, fmt=mark, ms=6.5, color=colours[key])
-    examples, features = 100 * result["accuracy"][0].mean(-1)
-    ax.text(0.22, features, "each feature\nby itself", color=colours["standardized"], va="center")
-    ax.text(0.05, examples, "each example\nby itself", color=colours["raw"], va="center")
-    ax.set(xticks=range(len(TITLES)), xticklabels=TITLES, ylim=(0, 103), yticks=(0, 25, 50, 75, 100))
-    ax.set(ylabel="accuracy (%)", xlim=(-0.4, len(TITLES) - 0.6))
-    ax.tick_params(axis="x", length=0)
+    fig, ax = style.figure(7.0, 3.2, tall=3.5)
+    looks = ((-0.13, "^", "raw", "example"), (0.13, "o", "standardized", "feature"))
+    for k, (side, mark, key, what) in enumerate(looks):
+        colour, rows = style.palette()[key], 100 * result["accuracy"][:, k]
+        at = np.arange(len(rows)) + side
+        middle, low, high = means(rows)
+        ax.plot(rows, np.broadcast_to(at[:, None], rows.shape), mark, ms=4, mew=0, alpha=0.25, color=colour)
+        ax.errorbar(middle, at, xerr=(middle - low, high - middle), fmt=mark, ms=6.5, color=colour)
+        x, ha = (middle[0], "center") if key == "raw" else (103, "right")
+        ax.text(x, -0.6, f"each {what}", color=colour, ha=ha, va="center")
+    ax.set(yticks=range(len(TITLES)), yticklabels=TITLES, ylim=(len(TITLES) - 0.6, -0.9))
+    ax.set(xlabel="accuracy (%)", xlim=(0, 103), xticks=(0, 25, 50, 75, 100))
+    ax.tick_params(axis="y", length=0)
     return fig
 
 
@@ -77,15 +76,13 @@ def table(result) -> dict:
 def caption(result) -> str:
     example, feature = result["accuracy"].mean(-1).T
     return (
-        f"**Normalized example by example instead of feature by feature, the networks fall from "
-        f"{percent(feature[0])} to {percent(example[0])} on the circles and from {percent(feature[1])} to "
-        f"{percent(example[1])} on wine; on digits served in another light they rise from "
-        f"{percent(feature[-1])} to {percent(example[-1])}.**\n\nWhere columns have units of their own, the "
-        "column of the largest numbers decides an example's mean and spread. Pixels share one unit, and an "
-        "image's mean and contrast are its light; the other light has less contrast and a brighter ground. "
-        f"Dots: {result['accuracy'].shape[-1]} splits "
-        f"and networks with one hidden layer of {HIDDEN}; larger marks: means with 95 % "
-        "intervals over the draw of splits."
+        f"**If each example is normalized instead of each feature, networks fall from {percent(feature[0])} "
+        f"to {percent(example[0])} on the circles; on digits served in another light they rise from "
+        f"{percent(feature[-1])} to {percent(example[-1])}.**\n\n"
+        "Where columns have units of their own, the column of the largest numbers decides an example's mean "
+        "and spread. Pixels share one unit, and an image's mean and contrast are its light; the other light "
+        f"has less contrast and a brighter ground. Dots: {result['accuracy'].shape[-1]} splits and networks "
+        f"with one hidden layer of {HIDDEN}; larger marks: means with 95 % intervals over the draw of splits."
     )
 
 

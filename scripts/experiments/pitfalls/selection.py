@@ -51,7 +51,7 @@ def _predicted(n: int, columns: int) -> float:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.9)
+    fig, ax = style.figure(7.0, 3.9, tall=3.4)
     colours, ink = style.palette(), style.ink()
     x, many = np.array(COLUMNS), np.geomspace(COLUMNS[0], COLUMNS[-1], 60)
     for n, mark, move in zip(ROWS, "osv", (0.95, 1.0, 1.05), strict=True):
@@ -60,13 +60,13 @@ def draw(result) -> Figure:
             middle, *ends = 100 * means(scores)
             ax.vlines(move * x, *ends, color=colours[key], lw=1.2)
             ax.plot(move * x, middle, mark, ms=4.5, mew=0, color=colours[key])
-        ax.text(3500, 100 * _predicted(n, COLUMNS[-1]), f"{n} rows", color=colours["raw"], va="center")
+        ax.text(3900, 100 * _predicted(n, COLUMNS[-1]), f"{n} rows", color=colours["raw"], va="center")
     ax.plot([9, 3300], [50, 50], color=ink, lw=0.8, ls=(0, (4, 3)))
     ax.text(11, 85, "chosen by all rows,\nbefore the split", color=colours["raw"], va="center")
     ax.text(11, 44.5, "chosen by the training rows", color=colours["standardized"], va="center")
-    ax.text(3500, 50, "truth", va="center")
-    ax.text(11, 97, "thin lines: predicted", fontsize=9, va="center")
-    ax.set(xscale="log", xlim=(9, 6500), ylim=(40, 100), ylabel="reported score (%)")
+    ax.text(3900, 50, "truth", va="center")
+    ax.text(11, 97, "thin lines: predicted", va="center")
+    ax.set(xscale="log", xlim=(9, 3900), ylim=(40, 100), ylabel="reported score (%)")
     ax.set(xticks=(10, 100, 1000), xticklabels=("10", "100", "1,000"))
     ax.set_xlabel(f"columns of noise, of which {KEEP} are kept (log)")
     ax.minorticks_off()
@@ -100,13 +100,12 @@ def caption(result) -> str:
     reported, fresh = result[f"before_{ROWS[1]}"][:, -1].mean(-1)
     counts = [result[f"inside_{n}"].shape[-1] for n in ROWS]
     return (
-        f"**Pure noise reports {percent(reported)}: with {ROWS[1]} rows, the {KEEP} best of "
-        f"{COLUMNS[-1]:,} columns, chosen by the labels before the split, beat the coin that drew the "
-        f"labels.**\n\n"
-        f"On fresh rows the same classifiers score {percent(fresh)}. Nearest class mean, a quarter "
-        f"of the rows for the test; {counts[0]}, {counts[1]} and {counts[2]} tables of {ROWS[0]}, {ROWS[1]} "
-        f"and {ROWS[2]} rows, 95 % intervals. The lines follow from how well the best of many columns agree "
-        f"with the labels by chance; no mean is further than {100 * _off(result):.1f} points from them."
+        f"**Columns of pure noise score {percent(reported)} in the test: with {ROWS[1]} rows, the labels of "
+        f"all rows chose the {KEEP} best of {COLUMNS[-1]:,} columns before the split.**\n\n"
+        f"On fresh rows the same classifiers score {percent(fresh)}. Nearest class mean, a quarter of the "
+        f"rows for the test; {counts[0]}, {counts[1]} and {counts[2]} tables of {ROWS[0]}, {ROWS[1]} and "
+        f"{ROWS[2]} rows, 95 % intervals. The lines follow from how well the best of many columns agree with "
+        f"the labels by chance; no mean is further than {100 * _off(result):.1f} points from them."
     )
 
 

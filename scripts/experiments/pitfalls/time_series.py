@@ -4,6 +4,7 @@ Chapter: pitfalls.
 """
 
 from itertools import product
+from textwrap import fill
 
 import torch
 from matplotlib.figure import Figure
@@ -60,7 +61,7 @@ def _windows(x: Tensor, statistics: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def compute(*, tables=120, seed=0, device="cpu"):
-    """Share of right directions, `reported` and in `use`: (processes, ARMS, panels); and `examples`.
+    """Fraction of right directions, `reported` and in `use`: (processes, ARMS, panels); and `examples`.
 
     One panel of each process, (processes, SERIES, LENGTH), is for the eye.
     """
@@ -91,31 +92,24 @@ def compute(*, tables=120, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 4.3, nrows=2, ncols=3, sharex="row", height_ratios=(1, 2.6))
-    colours, ink = style.palette(), style.ink()
-    for p, title in enumerate(PROCESSES.values()):
-        top, ax = axes[:, p]
-        top.plot(result["examples"][p].T, color=ink, lw=0.7)
-        top.set(title=title, xticks=(), yticks=())
-        top.spines[:].set_visible(False)
-        ax.axvline(50, color=ink, lw=0.8)
-        for a, (split, statistics) in enumerate(ARMS):
-            honest = split == "in time order" and statistics == "past"
-            colour = colours["standardized" if honest else "raw"]
+    fig, axes = style.figure(7.4, 3.6, ncols=3, stacked=(1, 3), tall=4.0, sharex=True, sharey=True)
+    colours, rows = style.palette(), range(len(ARMS))
+    honest = [split == "in time order" and statistics == "past" for split, statistics in ARMS]
+    for p, (ax, title) in enumerate(zip(axes, PROCESSES.values(), strict=True)):
+        ax.axvline(50, color=style.ink(), lw=0.8)
+        for a in rows:
+            colour = colours["standardized" if honest[a] else "raw"]
             found = [100 * means(result[key][p, a]) for key in ("reported", "use")]
             ax.plot([middle for middle, *_ in found], [a, a], color=colour, lw=1, alpha=0.5)
             for (middle, *ends), face in zip(found, (colour, "none"), strict=True):
                 ax.hlines(a, *ends, color=colour, lw=2)
                 ax.plot(middle, a, "o", ms=6.5, mfc=face, mec=colour)
-        ax.set(ylim=(3.6, -0.9), xlim=(38, 73), xticks=(40, 50, 60, 70))
+        ax.set(title=fill(title, 10), ylim=(3.5, -0.5), xlim=(40, 71), xticks=(50, 70))
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="y", length=0)
-        ax.set(yticks=())
-    ax = axes[1, 0]
-    ax.set_yticks(range(len(ARMS)))
-    ax.set_yticklabels([f"{split},\nstatistics of the {statistics}" for split, statistics in ARMS])
-    ax.text(66, -0.55, "filled: reported\nhollow: in use", fontsize=9, ha="center", va="center")
-    axes[1, 1].set_xlabel("directions foretold rightly (%)")
+    labels = [f"{split},\nstatistics of\nthe {statistics}" for split, statistics in ARMS]
+    axes[0].set(yticks=rows, yticklabels=labels)
+    fig.supxlabel("directions predicted rightly (%)\nfilled: reported; hollow: in use", fontsize=9.5)
     return fig
 
 
@@ -129,13 +123,14 @@ def table(result) -> dict:
 
 def caption(result) -> str:
     walk, drift = 100 * result["reported"][:2].mean(-1)
-    use = 100 * result["use"][1].mean(-1)
+    use, low, high = 100 * means(result["use"][1, 1])
+    against = "worse than" if high < 50 else "better than" if low > 50 else "like"
     return (
-        f"**Nobody can foretell a random walk, but a shuffled split reports {walk[2]:.0f} % of its "
-        f"directions right, statistics of the whole series {walk[1]:.0f} %, both together {walk[3]:.0f} %.**\n\n"
-        f""
-        f"Where the series drift, statistics of the whole report {drift[1]:.0f} % and reach {use[1]:.0f} % "
-        f"in use, worse than a coin. {result['use'].shape[-1]} panels of {SERIES} series with {LENGTH} "
+        f"**Nobody can predict a random walk, but a shuffled split reports {walk[2]:.0f} % of its "
+        f"directions right, statistics of the whole series {walk[1]:.0f} %, both together "
+        f"{walk[3]:.0f} %.**\n\n"
+        f"Where the series drift, statistics of the whole report {drift[1]:.0f} % and reach {use:.0f} % "
+        f"in use, {against} a coin. {result['use'].shape[-1]} panels of {SERIES} series with {LENGTH} "
         f"values, each series standardized. Will it be higher {AHEAD} steps on? The {NEIGHBOURS} nearest "
         f"windows of {WINDOW} values vote. In use: the next {USE} moments, statistics of the past. 95 % "
         "intervals."
@@ -151,7 +146,7 @@ def alt(result) -> str:
         )
     ]
     return (
-        "Three panels of example series above dot plots of the share of rightly foretold directions, "
-        f"reported and in use. Random walk, {'; '.join(rows)}. With a drift and with a jumping level a "
-        "shuffled split leaks most, too."
+        "Three dot plots of the fraction of directions predicted rightly, reported and in use, one for each "
+        f"kind of series. Random walk, {'; '.join(rows)}. With a drift and with a jumping level a shuffled "
+        "split leaks most, too."
     )

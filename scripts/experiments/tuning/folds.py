@@ -19,6 +19,7 @@ FOLDS = (2, 5, 10, 20)
 HELD = 5  # one part in five is held out once
 RIDGE = 10.0
 TOGETHER = 10  # tables computed at a time
+KEY = "bars: 95 % of the draws; marks: means\nlines: 95 % if only the luck of the\ntested examples counted"
 
 
 def scores(x: Tensor, y: Tensor, training: Tensor) -> Tensor:
@@ -93,21 +94,30 @@ def _covers(result, n: int, k: int) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.4, 3.8, ncols=2, sharey=True)
-    colours, ink, jitter = style.palette(), style.ink(), np.random.default_rng(0)
-    for ax, n in zip(axes, COUNTS, strict=True):
-        for i, how in enumerate(_ways()):
-            values, key = 100 * _off(result, n, how), "raw" if how == "held" else "standardized"
-            x = i + jitter.uniform(-0.28, 0.28, len(values))
-            ax.plot(x, values, "^" if how == "held" else "o", ms=2.6, mew=0, alpha=0.5, color=colours[key])
-            ax.plot([i - 0.34, i + 0.34], [values.mean()] * 2, color=ink, lw=2)
-            reach = 100 * Z95 * _binomial(result, n, how)
-            for end in (-reach, reach):
-                ax.plot([i - 0.4, i + 0.4], [values.mean() + end] * 2, color=ink, lw=1)
-        ax.axhline(0, color=ink, lw=0.8, ls=(0, (4, 3)))
-        ax.set(xticks=range(len(_ways())), title=f"{n} examples", xlabel="folds")
-        ax.set_xticklabels(["held out\nonce", *map(str, FOLDS)])
-    axes[0].set_ylabel("score − truth (points)")
+    fig, ax = style.figure(7.0, 3.8, tall=4.0)
+    ways, ink = _ways(), style.ink()
+    looks = ((-0.2, "^", "raw"), (0.2, "o", "standardized"))
+    for n, (side, mark, key) in zip(COUNTS, looks, strict=True):
+        at, colour = np.arange(len(ways)) + side, style.palette()[key]
+        off = 100 * np.array([_off(result, n, how) for how in ways])
+        mean, reach = off.mean(-1), [100 * Z95 * _binomial(result, n, how) for how in ways]
+        ax.vlines(at, *np.percentile(off, (2.5, 97.5), axis=-1), color=colour, lw=9, alpha=0.35)
+        ax.plot(at, mean, mark, ms=6, mew=0, color=colour)
+        for end in (mean - reach, mean + reach):
+            ax.hlines(end, at - 0.17, at + 0.17, color=ink, lw=1.2)
+        ax.text(1.4 * side, 15, f"{n}", color=colour, ha="center")
+    ax.text(0, 18.5, "examples:", ha="center")
+    ax.text(4.4, -37, KEY, ha="right", va="bottom")
+    ax.axhline(0, color=ink, lw=0.8, ls=(0, (4, 3)))
+    ax.set(
+        xticks=range(len(ways)),
+        xlim=(-0.7, 4.5),
+        ylim=(-38, 22),
+        yticks=range(-30, 21, 10),
+        ylabel="score − truth (points)",
+        xlabel="folds",
+    )
+    ax.set_xticklabels(["held out\nonce", *map(str, FOLDS)])
     return fig
 
 
@@ -131,11 +141,10 @@ def caption(result) -> str:
     covered = _covers(result, n, 5)
     low, high = wilson(covered)
     return (
-        f"**With {n} examples, a score held out once misses the truth by {held:.1f} points (standard "
-        f"deviation), ten folds by {fold:.1f}.**\n\n"
-        f"Two folds add a bias of {two:.1f} points, as they train on "
-        "half of the examples. Thick bars: means; thin ones: where 95 % would lie if only the luck of the "
-        "tested examples counted (binomial distribution). Student's 95 % interval of five folds' scores "
+        f"**With {n} examples, the score of a part held out once misses the truth by {held:.1f} points "
+        f"(standard deviation), the score of ten folds by {fold:.1f}.**\n\n"
+        f"Two folds add a bias of {two:.1f} points, as they train on half of the examples. The lines "
+        "follow from a binomial distribution. Student's 95 % interval of five folds' scores "
         f"holds the truth in {percent(covered.mean())} [{percent(low)}, {percent(high)}] of the draws. Ridge "
         f"regression on the digits, {len(covered)} draws; truth: accuracy on all other digits."
     ).replace("-", "−")
@@ -148,6 +157,6 @@ def alt(result) -> str:
         for n in COUNTS
     )
     return (
-        "Clouds of score minus truth for holding out once and for 2, 5, 10 and 20 folds, with 100 and with "
+        "Bars of score minus truth for holding out once and for 2, 5, 10 and 20 folds, with 100 and with "
         f"400 examples. Standard deviations in points, {said}."
     )

@@ -189,29 +189,22 @@ def _order(shares: dict[str, np.ndarray]) -> list[str]:
 
 def draw(result) -> Figure:
     shares = _shares(result)
-    rows = [len(_factors(name)) + 1 for name in DRAWN]
-    fig, axes = style.figure(
-        7.6, 6.2, nrows=2, ncols=2, sharex=True, sharey="row", gridspec_kw={"height_ratios": rows}
-    )
-    colour, ink = style.palette()["standardized"], style.ink()
-    for line, name in zip(axes, DRAWN, strict=True):
+    fig, axes = style.figure(8.0, 3.9, ncols=2, tall=7.0)
+    looks = ((-0.13, "o", style.palette()["standardized"]), (0.13, "s", style.palette()["class1"]))
+    for ax, name in zip(axes, DRAWN, strict=True):
         order = _order(shares[name, "wide"])
-        for ax, space, (low, high) in zip(line, SPACES, DRAWN[name]["rate"], strict=True):
-            for y, key in enumerate(order):
-                alone, total = shares[name, space][key]
-                ends, at = mean_interval(total), np.clip(total.mean(), 0, 1)
-                here = style.GRID if key == "rest" else colour
-                ax.barh(y, np.clip(alone.mean(), 0, 1), 0.55, color=here, alpha=0.3, lw=0)
-                ax.plot(np.clip(ends, 0, 1), [y, y], color=here, lw=1.5)
-                ax.plot(at, y, "o", color=here, ms=5, mew=0)
-                ax.text(np.clip(ends[1], 0, 1) + 0.03, y, percent(at), va="center", fontsize=9.5)
-            ax.set(title=f"{TITLES[name]}, α from {_power(low)} to {_power(high)}")
-            ax.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "50 %", "100 %"))
-            ax.tick_params(axis="y", length=0)
-        labels = [f"{NAMES[key][0]}  ({NAMES[key][1]})" if NAMES[key][1] else NAMES[key][0] for key in order]
-        line[0].set(yticks=range(len(order)), yticklabels=labels, ylim=(len(order) - 0.4, -0.6))
-    axes[0, 1].text(0.98, 4.6, "dot: with interactions\nbar: alone", ha="right", color=ink, fontsize=9.5)
-    fig.supxlabel("share of the variance of the score", fontsize=10)
+        at = np.arange(len(order))
+        for space, (low, high), (side, mark, colour) in zip(SPACES, DRAWN[name]["rate"], looks, strict=True):
+            total = 100 * np.array([shares[name, space][key][1] for key in order])
+            ends = np.clip(np.transpose([mean_interval(row) for row in total]), 0, 100)
+            ax.hlines(at + side, *ends, color=colour, lw=1.5)
+            ax.plot(np.clip(total.mean(-1), 0, 100), at + side, mark, ms=6, mew=0, color=colour)
+            y = len(order) - (3.4 if space == "wide" else 2.4)
+            ax.text(100, y, f"α from {_power(low)} to {_power(high)}", color=colour, ha="right", va="center")
+        labels = [f"{NAMES[key][0]} ({NAMES[key][1]})" if NAMES[key][1] else NAMES[key][0] for key in order]
+        ax.set(title=TITLES[name], yticks=at, yticklabels=labels, ylim=(len(order) - 0.5, -0.5))
+        ax.set(xlim=(-2, 101), xticks=(0, 50, 100), xlabel="fraction of the variance (%)")
+        ax.tick_params(axis="y", length=0)
     return fig
 
 
@@ -258,14 +251,15 @@ def caption(result) -> str:
     shares, runs = _shares(result), result["sgd_wrong"].shape[1]
     wide, near = shares["sgd", "wide"], shares["sgd", "near"]
     return (
-        f"**For SGD over four powers of ten, the rate takes part in {_percent(wide, 'rate')} of the "
-        f"variance between runs; over one, in {_percent(near, 'rate')}, and the batch size in "
-        f"{_percent(near, 'batch')}.**\n\nIn brackets: the rank in the article's list, whose momentum, "
-        "a mean of gradients, we took. The dots add up to "
-        "more than 100 %, as an interaction counts for both. Random search on one split of the digits, "
-        f"{runs} runs a panel, {EPOCHS} passes each: {_searched()}. "
-        "Score: log-odds of a wrong validation digit; 95 % intervals (jackknife). "
-        f"Where the shares are known, the method is {number(100 * _off(result), 2)} points off at most."
+        "**If SGD's learning rate is searched over four powers of ten, it takes part in "
+        f"{_percent(wide, 'rate')} of the variance between runs; over one power of good rates, in "
+        f"{_percent(near, 'rate')}, and the batch size in {_percent(near, 'batch')}.**\n\n"
+        "In brackets: the rank in the article's list, whose momentum, a mean of gradients, we took. The "
+        "marks add up to more than 100 %, as an interaction counts for both; what each explains alone "
+        f"stands in the data. Random search on one split of the digits, {runs} runs for each optimizer and "
+        f"range, {EPOCHS} passes each: {_searched()}. Score: log-odds of a wrong validation digit; 95 % "
+        "intervals (jackknife). Where the fractions are known, the method is "
+        f"{number(100 * _off(result), 2)} points off at most."
     )
 
 
@@ -274,7 +268,10 @@ def alt(result) -> str:
     for (name, space), rows in _shares(result).items():
         first = ", ".join(f"{NAMES[key][0]} {_percent(rows, key)}" for key in _order(rows)[:3])
         said.append(f"{TITLES[name]}, {'four powers' if space == 'wide' else 'one power'} of ten: {first}")
-    return f"Shares of variance by hyper-parameter in four panels, largest three each. {'; '.join(said)}."
+    return (
+        "Fractions of the variance by hyper-parameter, for two optimizers and two ranges of the learning "
+        f"rate; the largest three of each. {'; '.join(said)}."
+    )
 
 
 def _fails(result, depth: int) -> np.ndarray:
@@ -311,7 +308,7 @@ def claims(result) -> Iterator[Claim]:
         "little; β₁, β₂ and ε are almost never tuned",
         sources=("Tuning neural networks with normalization, Hyperparameter tuning",),
         verdict="depends",
-        measure="share of the variance between random runs of SGD with momentum in which the rate takes "
+        measure="fraction of the variance between random runs of SGD with momentum in which the rate takes "
         "part, rates over four powers of ten",
         estimate=float(shares[wide]["rate"][1].mean()),
         interval=ends[wide]["rate"],
@@ -321,7 +318,7 @@ def claims(result) -> Iterator[Claim]:
             np.stack([*leads.values()], axis=1),
             axes={"powers of ten of the rate searched": POWERS, "search": tuple(leads)},
             above=0,
-            measure="share of the variance in which the rate takes part, less that of the next",
+            measure="fraction of the variance in which the rate takes part, less that of the next",
             units=words,
         ),
         holds=above(wide, "rate")
@@ -338,7 +335,7 @@ def claims(result) -> Iterator[Claim]:
         f"both optimizers ({_percent(shares[adam], 'rate')} with Adam). Over one, of good rates, the "
         f"batch size leads ({_percent(shares['sgd', 'near'], 'batch')} and "
         f"{_percent(shares['adam', 'near'], 'batch')}), as with a fixed number of passes it sets the "
-        "number of steps. Over two, the share of SGD's rate less the next is "
+        "number of steps. Over two, the fraction of SGD's rate less that of the next is "
         f"{signed(100 * passes[1].mean(), 0)} points, and {signed(100 * steps[1].mean(), 0)} where all "
         f"batch sizes take {STEPS} steps. Depth is not low with Adam, {_percent(shares[adam], 'depth')}: "
         f"above a rate of {_power(HIGH)}, {percent(deep.mean())} of the networks with {DEPTHS[1]} hidden "

@@ -90,13 +90,13 @@ LOOKS = {
 LABELS = {  # of the lines: column, powers of e above it, side
     "∝ batch": (1.9, 1.1, "right"),
     "∝ √batch": (4.0, -0.75, "center"),
-    "∝ 1 − β": (2.9, 0.75, "left"),
-    "∝ ε + |g|": (5.0, -1.6, "right"),
+    "∝ 1 − β": (3.1, 1.1, "left"),
+    "∝ ε + |g|": (1.0, 1.9, "center"),
 }
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 3.9, ncols=3)
+    fig, axes = style.figure(7.8, 4.0, ncols=3, tall=7.2)
     ink = style.ink()
     for ax, (key, (title, name)) in zip(axes, LOOKS.items(), strict=True):
         rates, right = RATES[key], result[key].mean(-1)
@@ -123,7 +123,9 @@ def draw(result) -> Figure:
         ax.set(yticks=np.log(shown), yticklabels=[f"{rate:g}" for rate in shown])
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
-    axes[0].set_ylabel("learning rate (log)")
+    for ax in axes if style.narrow() else axes[:1]:
+        ax.set_ylabel("learning rate (log)")
+    fig.supxlabel("dots: best learning rate; lines: predicted\nthe lighter, the more accurate", fontsize=9.5)
     return fig
 
 
@@ -149,13 +151,14 @@ def _rises(result) -> str:
 def caption(result) -> str:
     batch, momentum = _slope(result, "batch"), _slope(result, "momentum")
     return (
-        f"**The best rate grows as the batch size to the power of {batch[0]} {batch[1]} (square-root rule "
-        f"0.5, linear rule 1), and as 1 − β to the power of {momentum[0]} {momentum[1]} (predicted 1).**\n\n"
-        f"From ε = 10⁻⁶ to 1 Adam's rises {_rises(result)}; |g| is the gradients' root mean square at first, "
-        f"{number(float(result['gradient']), 1)}. Colour: validation accuracy on the digits from blue (50 % "
-        f"or less) to yellow after {EPOCHS} passes, {result['batch'].shape[-1]} networks 64-{WIDTH}-10 a "
-        f"cell, on one split. Dots: the middle of the rates within {100 * CLOSE:.0f} point of a network's "
-        "best; 95 % intervals over the first weights."
+        f"**The best learning rate grows as the batch size to the power of {batch[0]} {batch[1]} "
+        f"(square-root rule 0.5, linear rule 1), and as 1 − β to the power of {momentum[0]} {momentum[1]} "
+        "(predicted 1).**\n\n"
+        f"From ε = 10⁻⁶ to 1 Adam's best rate rises {_rises(result)}; |g| is the gradients' root mean square "
+        f"at first, {number(float(result['gradient']), 1)}. Colour: validation accuracy on the digits from "
+        f"blue (50 % or less) to yellow after {EPOCHS} passes, {result['batch'].shape[-1]} networks "
+        f"64-{WIDTH}-10 a cell, on one split. Dots: the middle of the rates within {100 * CLOSE:.0f} point "
+        "of a network's best; 95 % intervals over the initial weights."
     )
 
 

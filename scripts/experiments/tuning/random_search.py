@@ -165,7 +165,7 @@ def draw(result) -> Figure:
         hits = _found(result, trials)
         left.vlines(trials, *(100 * np.array(wilson(hits))), color=colours["standardized"], lw=1.2)
         left.plot(trials, 100 * hits.mean(), "o", ms=5, mew=0, color=colours["standardized"])
-    left.text(22, 45, "line: $1 - 0.95^n$", ha="left")
+    left.text(22, 45, "line: 1 − 0.95ⁿ", ha="left")
     left.set(
         xlim=(0, 66),
         ylim=(0, 102),
@@ -180,12 +180,14 @@ def draw(result) -> Figure:
             ends = 100 * np.array(mean_interval(_by_search(values)))
             right_.vlines(trials, *ends, color=colours[key], lw=1.2)
             right_.plot(trials, 100 * values.mean(), mark, ms=5.5, mew=0, color=colours[key])
-    right_.text(8, 90, "random", color=colours["standardized"], ha="right")
+    right_.text(8, 89.5, "random", color=colours["standardized"], ha="right")
+    right_.text(4, 91.2, "lines: predicted", va="center")
     right_.text(22, 82, "grids of\n2³, 3³, 4³", color=colours["raw"], va="top")
     right_.set(
         xscale="log",
         xticks=SHOWN,
         xticklabels=SHOWN,
+        ylim=(78.5, 91.8),
         xlabel="trials (log)",
         title="Fresh accuracy of\nthe one picked (%)",
     )
@@ -214,12 +216,12 @@ def caption(result) -> str:
     grid, random = _grids(result)[27].mean(), _picked(result, 0, 27).mean()
     count = result["fresh"].shape[0]
     return (
-        f"**A grid of 27 trials, three values each, reaches {percent(grid, 1)}: what {_worth(result, 27)} "
-        f"random trials reach. 27 random ones reach {percent(random, 1)}.**\n\nAdam's rate, β₂ and ε are "
-        "searched over six, three and four powers of ten on the digits. Upper line: the best of so many "
-        "networks drawn from all; lower line: a grid in which the rate alone counts. Grids beat it, as each "
-        f"rate gets several trials, of which the best is kept. {SPLITS} splits, {count} searches each; 95 % "
-        "intervals over the searches."
+        f"**A grid of 27 trials, three values each, reaches {percent(grid, 1)}, as much as "
+        f"{_worth(result, 27)} random trials. 27 random ones reach {percent(random, 1)}.**\n\n"
+        "Adam's rate, β₂ and ε are searched over six, three and four powers of ten on the digits. Upper "
+        "line: the best of so many networks drawn from all; lower line: a grid in which the rate alone "
+        f"counts. Grids beat it, as each rate gets several trials, of which the best is kept. {SPLITS} "
+        f"splits, {count} searches each; 95 % intervals over the searches."
     )
 
 
@@ -228,7 +230,7 @@ def alt(result) -> str:
     grids = ", ".join(f"{percent(v.mean(), 1)} with {n}" for n, v in _grids(result).items())
     random = ", ".join(f"{percent(_picked(result, 0, n).mean(), 1)} with {n}" for n in (8, 27, 64))
     return (
-        "Two panels. Left: the share of searches that trained one of the best 5 % rises with the trials "
+        "Two panels. Left: the fraction of searches that trained one of the best 5 % rises with the trials "
         f"along its predicted curve, to {percent(hits.mean())} at {TRIALS}. Right: accuracy of the network "
         f"picked; grids reach {grids} trials, random search {random} trials."
     )

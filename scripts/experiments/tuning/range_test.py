@@ -24,7 +24,7 @@ LOW, HIGH = 1e-4, 1e2
 RATES = torch.logspace(-3, 1, 13)
 SMOOTH, STOP, WORST = 0.8, 4.0, 1e4
 RULES = ("steepest", "tenth", "lowest")
-NAMES = ("steepest descent", "a tenth of the lowest loss's rate", "rate of the lowest loss")
+NAMES = ("steepest point", "a tenth of the lowest loss's rate", "rate of the lowest loss")
 
 
 def compute(*, networks=10, seed=0, device="cpu"):
@@ -108,7 +108,7 @@ SHOWN = 1  # the setting whose test is drawn
 
 
 def draw(result) -> Figure:
-    fig, (left, right_) = style.figure(7.8, 3.9, ncols=2, gridspec_kw={"width_ratios": (1, 1.25)})
+    fig, (left, right_) = style.figure(7.8, 3.9, ncols=2, width_ratios=(1, 1.25), tall=6.6)
     colours, ink, rates = style.palette(), style.ink(), _test_rates(result)
     smooth, stops, advised = _smooth(result)[SHOWN], _stops(result)[SHOWN], advice(result)
     for curve, stop in zip(smooth.T, stops, strict=True):
@@ -120,7 +120,7 @@ def draw(result) -> Figure:
         left.plot(at, np.interp(at, rates[: stops[0]], first), mark, ms=8, mew=0, color=colours[key])
     left.set(
         xscale="log",
-        xlabel="rate during the test (log)",
+        xlabel="learning rate during the test (log)",
         ylim=(0, 4.5),
         yticks=range(5),
         ylabel="loss, running mean",
@@ -138,14 +138,14 @@ def draw(result) -> Figure:
     right_.set(
         xscale="log",
         xlim=(1e-3, 12),
-        ylim=(len(SETTINGS) - 0.5, -1.9),
+        ylim=(len(SETTINGS) - 0.5, -2.4),
         yticks=range(len(SETTINGS)),
         yticklabels=SETTINGS,
-        xlabel="rate (log)",
+        xlabel="learning rate (log)",
         ylabel="hidden units",
-        title="Rates that train best (bars),\nand what the test says",
+        title="Learning rates that train best\n(bars), and what the test says",
     )
-    for y, (rule, (mark, key)) in zip((-1.55, -1.15, -0.75), MARKS.items(), strict=True):
+    for y, (rule, (mark, key)) in zip((-2.0, -1.45, -0.9), MARKS.items(), strict=True):
         right_.plot(1.5e-3, y, mark, ms=6.5, mew=0, color=colours[key])
         right_.text(2.2e-3, y, NAMES[RULES.index(rule)], color=colours[key], va="center")
     return fig
@@ -187,14 +187,14 @@ def _with_interval(result, rule: str, settings: slice) -> str:
 def caption(result) -> str:
     return (
         "**On standardized pixels, training at the steepest point of the test costs "
-        f"{_with_interval(result, 'steepest', SCALED)} of accuracy against the best rate; on raw pixels it "
-        f"costs {_with_interval(result, 'steepest', RAW)}.**\n\n"
-        f"A tenth of the rate with the lowest loss costs "
-        f"{_mean(result, 'tenth', SCALED)} and {_mean(result, 'tenth', RAW)} points, that rate itself "
-        f"{_mean(result, 'lowest', SCALED)} and {_mean(result, 'lowest', RAW)}. Bars: rates within a point "
-        f"of the best mean accuracy. {result['loss'].shape[-1]} networks a row, each with a split of the "
-        f"digits, ReLU unless said; plain SGD, {result['loss'].shape[1]} steps for the test and for each "
-        "training that checks it; 95 % intervals."
+        f"{_with_interval(result, 'steepest', SCALED)} of accuracy against the best learning rate; on raw "
+        f"pixels it costs {_with_interval(result, 'steepest', RAW)}.**\n\n"
+        f"A tenth of the rate with the lowest loss costs {_mean(result, 'tenth', SCALED)} and "
+        f"{_mean(result, 'tenth', RAW)} points, that rate itself {_mean(result, 'lowest', SCALED)} and "
+        f"{_mean(result, 'lowest', RAW)}. Bars: rates within a point of the best mean accuracy. "
+        f"{result['loss'].shape[-1]} networks a row, each with a split of the digits, ReLU unless said; "
+        f"plain SGD, {result['loss'].shape[1]} steps for the test and for each training that checks it; 95 % "
+        "intervals."
     )
 
 

@@ -23,7 +23,7 @@ SURE = 0.95
 
 
 def compute(*, networks=768, seed=0, device="cpu"):
-    """Accuracy on `fresh` examples (rates, networks): one split; a seed draws first weights and batches."""
+    """Accuracy on `fresh` examples (rates, networks): one split; a seed draws initial weights and batches."""
     sets = split_digits(generators(seed, 1, "split"), device=device)
     (x, y), _, fresh = (Examples(part.x[0], part.y[0]) for part in sets)
     weights, batches = generator(seed, "weights"), generator(seed, "order")
@@ -70,7 +70,7 @@ def _counts(result) -> list[int]:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(6.6, 3.7)
+    fig, ax = style.figure(6.6, 3.7, tall=3.6)
     colours, many = style.palette(), np.geomspace(1, SHOWN[-1], 60)
     for k, mark in enumerate(MARKS, 1):
         effect = _effect(result, k)
@@ -84,13 +84,16 @@ def draw(result) -> Figure:
         ax.text(
             0.92, line[0], f"{number(effect, 2)} sd", color=colours["standardized"], ha="right", va="center"
         )
-    ax.text(0.62, 101, "true difference, in\nstandard deviations", color=colours["standardized"], va="top")
+    ax.text(
+        0.44, 109, "true difference, in\nstandard deviations (sd)", color=colours["standardized"], va="top"
+    )
     ax.axhline(50, color=style.ink(), lw=0.8, ls=(0, (4, 3)))
     ax.text(33, 50.8, "a coin", ha="right", va="bottom")
     ax.set(
         xscale="log",
-        xlim=(0.6, 36),
-        ylim=(46, 102),
+        xlim=(0.42, 36),
+        ylim=(46, 110),
+        yticks=range(50, 101, 10),
         xticks=SHOWN,
         xticklabels=SHOWN,
         xlabel="seeds of each setting (log)",
@@ -115,13 +118,13 @@ def caption(result) -> str:
     once = _found(result, 1, 1)
     low, high = wilson(once)
     return (
-        f"**With one seed each, the better of two rates {number(_effect(result, 1), 2)} standard deviations "
-        f"apart is found in {percent(once.mean())} [{percent(low)}, {percent(high)}] of the comparisons; "
-        f"to be right in {percent(SURE)} takes {_needed(result, 1)} seeds each.**\n\nAt "
-        f"{number(_effect(result, 3), 2)} standard deviations {_needed(result, 3)} will do. Adam's rate "
+        f"**With one seed each, the better of two learning rates, {number(_effect(result, 1), 2)} standard "
+        f"deviations apart, is found in {percent(once.mean())} [{percent(low)}, {percent(high)}] of the "
+        f"comparisons; to be right in {percent(SURE)} takes {_needed(result, 1)} seeds each.**\n\n"
+        f"At {number(_effect(result, 3), 2)} standard deviations {_needed(result, 3)} will do. Adam's rate "
         f"{RATES[0]:g} against {RATES[1]:g}, {RATES[2]:g} and {RATES[3]:g} on one split of the digits, "
-        f"{result['fresh'].shape[1]} networks each, scored on fresh examples. Lines: the formula; "
-        "95 % intervals."
+        f"{result['fresh'].shape[1]} networks each, scored on fresh examples. Lines: the formula; 95 % "
+        "intervals."
     )
 
 
@@ -131,7 +134,7 @@ def alt(result) -> str:
         for k in range(1, len(RATES))
     )
     return (
-        "Share of comparisons that find the better of two settings against the number of seeds, log; three "
-        "curves rise along their predictions. With one seed, by the difference in standard deviations: "
-        f"{said}."
+        "Fraction of comparisons that find the better of two settings against the number of seeds, log; "
+        "three curves rise along their predictions. With one seed, by the difference in standard "
+        f"deviations: {said}."
     )

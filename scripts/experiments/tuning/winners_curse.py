@@ -21,10 +21,10 @@ SIZES = (1 / 12, 1 / 3, 1.0)  # of the validation examples
 
 def compute(*, tables=24, seed=0, device="cpu"):
     """Accuracies on `fresh` examples (splits, trials) and on parts of the `validation` ones (sizes, splits,
-    trials), `counted` examples each; `disagree` is the share of pairs of trials of which one is right and
+    trials), `counted` examples each; `disagree` is the fraction of pairs of trials of which one is right and
     one wrong, halved, over the fresh examples (splits,).
 
-    A split's trials differ in their rate and first weights.
+    A split's trials differ in their learning rate and initial weights.
     """
     sets = split_digits(generators(seed, tables, "split"), device=device)
     exponents = torch.empty(TRIALS, tables).uniform_(*RATES, generator=generator(seed, "search"))
@@ -69,7 +69,7 @@ def predicted(result, size: int, trials) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(6.4, 3.7)
+    fig, ax = style.figure(6.4, 3.7, tall=3.4)
     colours, trials = style.palette(), _numbers_of_trials()
     fine = np.geomspace(1, TRIALS, 60)
     for size, mark in zip(range(len(SIZES)), "^so", strict=True):
@@ -80,12 +80,13 @@ def draw(result) -> Figure:
             ax.plot(n, values.mean(), mark, ms=5, mew=0, color=colours["raw"])
         end = 100 * predicted(result, size, TRIALS)[0]
         ax.text(TRIALS * 1.25, end, f"{result['counted'][size]} examples", color=colours["raw"], va="center")
+    ax.text(1, 10.6, "lines: predicted", va="top")
     ax.axhline(0, color=style.ink(), lw=0.8, ls=(0, (4, 3)))
     ax.set(
         xscale="log",
-        xlim=(0.85, TRIALS * 5),
-        xticks=trials,
-        xticklabels=trials,
+        xlim=(0.75, 1.1 * TRIALS),
+        xticks=trials[::-2],
+        xticklabels=trials[::-2],
         xlabel="trials, the best of which is reported (log)",
         ylabel="validation score − fresh score\n(points)",
     )
@@ -113,10 +114,11 @@ def caption(result) -> str:
     return (
         f"**The best of {TRIALS} trials reports {ends[1].mean():.1f} points [{low:.1f}, {high:.1f}] more "
         f"than it is worth if {counted[1]} validation examples choose it, {ends[0].mean():.1f} with "
-        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.**\n\nOne trial alone is not flattered. "
-        f"Networks on the digits that differ in rate and first weights; {len(result['fresh'])} splits, 95 % "
-        "intervals. Lines: the formula below, its variances taken from the fresh examples. Few validation "
-        "examples end at 100 % right, which leaves the winner less room than a normal distribution does."
+        f"{counted[0]} and {ends[2].mean():.1f} with {counted[2]}.**\n\n"
+        "A single trial is not overrated. Networks on the digits that differ in learning rate and initial "
+        f"weights; {len(result['fresh'])} splits, 95 % intervals. Lines: the formula below, its variances "
+        "taken from the fresh examples. Few validation examples end at 100 % right, which leaves the winner "
+        "less room than a normal distribution does."
     )
 
 
