@@ -144,7 +144,8 @@ def figure(
     rows, columns = stacked or _stacked(nrows, ncols)
     panel = height / nrows * ncols / width * NARROW / columns  # inches high, were its shape kept
     size = NARROW, tall or rows * min(max(panel, 2.3), 3.0, TALL / rows)
-    moved, turned = (rows, columns) != (nrows, ncols), nrows > 1 and (rows, columns) == (ncols, nrows)
+    moved = (rows, columns) != (nrows, ncols)
+    turned = moved and nrows > 1 and (rows, columns) == (ncols, nrows)
     if moved:
         ratios = ("width_ratios", "height_ratios", "gridspec_kw")
         subplots = {key: value for key, value in subplots.items() if key not in ratios}
