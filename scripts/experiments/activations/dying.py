@@ -101,42 +101,43 @@ def _kept(result, key: str, arm: int) -> list[np.ndarray]:
     return [v[~gone] for v, gone in zip(result[key][arm], result["diverged"][arm], strict=True)]
 
 
-def _points(ax, rows: list[np.ndarray], colour, **marker) -> None:
+def _points(ax, rows: list[np.ndarray], colour, line: str, mark: str, **marker) -> None:
     """Means and intervals, in percent, where at least half of the networks are left."""
     most = max(len(row) for row in rows)
     there = [(rate, 100 * row) for rate, row in zip(RATES, rows, strict=True) if len(row) >= max(2, most / 2)]
-    for rate, row in there:
-        ax.vlines(rate, *mean_interval(row), color=colour, lw=1.5)
-    ax.plot([rate for rate, _ in there], [row.mean() for _, row in there], color=colour, lw=1.2, **marker)
+    rates = [rate for rate, _ in there]
+    ax.vlines(rates, *np.transpose([mean_interval(row) for _, row in there]), color=colour, lw=1.2)
+    ax.plot(rates, [row.mean() for _, row in there], line + mark, color=colour, lw=1.2, ms=5, **marker)
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.0, 4.8, nrows=2, ncols=len(ARMS), sharex=True, sharey="row")
-    colours = style.palette()
-    for arm, (title, (top, bottom)) in enumerate(zip(ARMS, axes.T, strict=True)):
-        top.axhline(100 * result["born"][arm].mean(), color=style.ink(), lw=1)
-        _points(
-            top, _kept(result, "silent", arm), colours["saturated"], marker="o", mfc="none", ms=6, ls="--"
-        )
-        _points(top, _kept(result, "unreached", arm), colours["dead"], marker="o", ms=4)
-        top.set(title=title, ylim=(-4, 106), yticks=range(0, 101, 25))
-        _points(bottom, _kept(result, "accuracy", arm), colours["standardized"], marker="s", ms=4)
-        gone = result["diverged"][arm].mean(-1) > 0.5
-        bottom.plot(np.array(RATES)[gone], np.full(gone.sum(), 3), "x", color=colours["raw"], ms=6, mew=1.8)
-        bottom.set(ylim=(-4, 106), yticks=range(0, 101, 25), xscale="log", xlim=(0.08, 3.7))
-        bottom.set(xticks=(0.1, 0.3, 1, 2.8), xticklabels=("0.1", "0.3", "1", "2.8"), xlabel="rate (log)")
-        bottom.minorticks_off()
-        if gone.any():
-            first = np.array(RATES)[gone][0]
-            bottom.annotate("diverged", (first, 9), ha="right", va="bottom", color=colours["raw"])
-    axes[0, 0].set_ylabel("units after training (%)")
-    axes[1, 0].set_ylabel("accuracy (%)")
-    axes[0, 0].text(0.095, 93, "dots: no gradient")
-    axes[0, 0].text(0.095, 81, "(dead)")
-    axes[0, 2].text(0.095, 8, "line: before training")
-    axes[0, 1].text(0.095, 93, "rings: never on", color=colours["saturated"])
-    axes[0, 3].text(0.095, 93, "rings: pieces never", color=colours["saturated"])
-    axes[0, 3].text(0.095, 81, "the largest", color=colours["saturated"])
+    fig, (dead, right) = style.figure(8.2, 3.8, ncols=2, tall=6.8, sharex=True)
+    raw, centred = (style.palette()[key] for key in ("raw", "standardized"))
+    _points(dead, _kept(result, "silent", 1), raw, ":", "s", mfc="none")
+    for arm in range(len(ARMS)):
+        look = (centred, "-", "o") if arm == len(ARMS) - 1 else (raw, "--", "^sDv"[arm])
+        _points(dead, _kept(result, "unreached", arm), *look)
+        _points(right, _kept(result, "accuracy", arm), *look)
+        gone = np.array(RATES)[result["diverged"][arm].mean(-1) > 0.5][:1]
+        if len(gone):
+            right.plot(gone, 4, "x", color=raw, ms=7, mew=1.8)
+            right.text(
+                gone[0] / 1.1, 18 - 14 * (arm % 2), f"{list(ARMS)[arm]} diverges", color=raw, ha="right"
+            )
+    for ax, x, y, text, colour in (
+        (dead, 3.2, 96, "ReLU", raw),
+        (dead, 3.2, 80, "leaky ReLU:\nnever on,\nbut not dead", raw),
+        (dead, 0.1, 12, "all others, and\nstandardized ReLU", centred),
+        (right, 3.2, 42, "leaky ReLU", raw),
+        (right, 3.2, 25, "ReLU,\nstandardized", centred),
+        (right, 3.2, 5, "ReLU", raw),
+    ):
+        ax.text(x, y, text, color=colour, va="center")
+    for ax, title in ((dead, "Dead units after training (%)"), (right, "Accuracy (%)")):
+        ax.set(title=title, xlabel="learning rate (log)", xscale="log", xlim=(0.085, 11))
+        ax.set(ylim=(-4, 106), yticks=range(0, 101, 25))
+        ax.set_xticks((0.1, 0.3, 1, 2.8), ("0.1", "0.3", "1", "2.8"))
+        ax.minorticks_off()
     return fig
 
 

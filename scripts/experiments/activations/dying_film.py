@@ -81,18 +81,22 @@ class _Units:
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, axes = style.figure(7.0, 5.6, nrows=2, ncols=2, height_ratios=(3.3, 1), sharey="row")
+    fig, axes = style.figure(
+        7.0, 5.6, nrows=2, ncols=2, stacked=(2, 2), tall=4.2, height_ratios=(2.8, 1), sharey="row"
+    )
     colours, ink = style.palette(), style.ink()
     steps, dead = result["step"], 100 * _dead(result)
     panels = []
-    for top, bottom, rate, title in zip(*axes, RATES, ("a good rate", "too high"), strict=True):
-        top.set_title(f"learning rate {rate:g}: {title}", pad=24)
+    for top, bottom, rate, title in zip(*axes, RATES, ("good", "too high"), strict=True):
+        top.set_title(f"Learning rate {rate:g}, {title}", pad=24)
         text = top.text(0, 1.015, "", transform=top.transAxes, va="bottom", animated=True)
         (line,) = bottom.plot([], [], color=ink, lw=2, animated=True)
-        bottom.set(xlim=(0, steps[-1]), ylim=(-3, 103), xlabel="step", yticks=(0, 50, 100))
+        bottom.set(
+            xlim=(0, steps[-1]), ylim=(-3, 103), xlabel="step", yticks=(0, 50, 100), xticks=(0, 100, 200)
+        )
         panels.append((_Units(top, colours), text, line))
-    axes[1, 0].set_ylabel("dead units (%)")
-    tick = style.progress(axes[0, 1], len(steps))
+    axes[1, 0].set_ylabel("dead (%)")
+    tick = style.progress(axes[1, 1], len(steps))
     for k, step in enumerate(steps):
         for r, (units, text, line) in enumerate(panels):
             units.update(result["share"][k, r])

@@ -104,21 +104,22 @@ def _advice(result) -> tuple[list[tuple[int, int]], int]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.6, 3.9, ncols=len(SCALES), sharey=True)
+    fig, axes = style.figure(8.2, 3.9, ncols=len(SCALES), stacked=(1, len(SCALES)), tall=4.6, sharey=True)
     right, close = _at_best(result).mean(-1), _close(result)
     for s, (ax, title) in enumerate(zip(axes, SCALES, strict=True)):
         colours = mpl.colormaps["cividis"](right[:, s])
         colours[..., 3] = 0.4  # the page shows through, so that its ink is legible on every cell
         ax.imshow(colours, aspect="auto", interpolation="nearest")
         for (f, i), value in np.ndenumerate(right[:, s]):
-            ax.text(i, f, f"{100 * value:.0f}", ha="center", va="center", fontsize=10.5)
-            if close[f, s, i]:
-                ax.add_patch(Rectangle((i - 0.42, f - 0.4), 0.84, 0.8, fill=False, ec=style.ink(), lw=1.6))
-        ax.set(title=f"Inputs: {title}", xticks=range(len(INITIALIZERS)), xticklabels=INITIALIZERS)
-        ax.set(yticks=range(len(FUNCTIONS)), yticklabels=[_name(f) for f in FUNCTIONS])
+            ax.text(i, f, f"{100 * value:.0f}", ha="center", va="center")
+        for f, i in np.argwhere(close[:, s]):
+            ax.add_patch(Rectangle((i - 0.45, f - 0.4), 0.9, 0.8, fill=False, ec=style.ink(), lw=1.4))
+        ax.set(title=title.replace(", ", ",\n").replace(" by", "\nby"))
+        ax.set_xticks(range(len(INITIALIZERS)), INITIALIZERS, rotation=90 * style.narrow())
+        ax.set_yticks(range(len(FUNCTIONS)), [_name(f) for f in FUNCTIONS])
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-    axes[1].set_xlabel("first weights; cells: accuracy (%)")
+    axes[1].set_xlabel("initial weights\nnumbers: accuracy (%); framed: close to the best")
     return fig
 
 

@@ -56,14 +56,14 @@ def animate(result) -> Iterator[Figure]:
     lines, dots, notes = [], [], []
     reach = 1.15 * max(np.abs(result["path"][..., :2]).max(), 1.5)
     for ax, key, title, path in zip(axes, keys, titles, result["path"], strict=True):
-        for radius in (0.5, 1.0, 1.5):
+        for radius in (0.5, 1.0):
             ax.add_patch(_circle(radius))
         ax.plot(0, 0, "x", color=style.ink(), ms=8, mew=1.5)
         ax.plot(*path[0, :2], "o", mfc="none", mec=style.ink(), ms=8)
         lines += ax.plot([], [], color=colours[key], lw=1.3, animated=True)
         dots += ax.plot([], [], "o", color=colours[key], ms=6, animated=True)
         notes.append(
-            ax.text(0.03, 0.03, "", transform=ax.transAxes, color=colours[key], fontsize=10, animated=True)
+            ax.text(0.03, 0.97, "", transform=ax.transAxes, color=colours[key], va="top", animated=True)
         )
         ax.set(
             title=title,
@@ -71,6 +71,8 @@ def animate(result) -> Iterator[Figure]:
             ylim=(-reach, reach),
             aspect="equal",
             xlabel="error of the first weight",
+            xticks=(-1, 0, 1),
+            yticks=(-1, 0, 1),
         )
     axes[0].set_ylabel("error of the second weight")
     update = style.progress(axes[1], last + 1)
@@ -82,7 +84,7 @@ def animate(result) -> Iterator[Figure]:
             line.set_data(*path[: at + 1, :2].T)
             dot.set_data(*path[at : at + 1, :2].T)
             note.set_text(
-                f"done after {at} steps" if loss[at] < SOLVED else f"loss {loss[at]:.2f} of the first"
+                f"done after {at} steps" if loss[at] < SOLVED else f"loss: {loss[at]:.2f} of the first"
             )
         update(step)
         yield fig

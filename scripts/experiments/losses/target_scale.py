@@ -51,8 +51,14 @@ def draw(result) -> Figure:
             spread = scale * np.geomspace(0.8, 1.25, len(row))
             ax.plot(spread, row, "o" if scale == 1 else "^", ms=3.5, mew=0, alpha=0.6, color=colours[key])
         ax.axhline(1, color=style.ink(), lw=0.8, ls=":")
-        ax.set(xscale="log", yscale="log", title=f"{name}, rate {rate:g}", ylim=(0.15, 2.5 * WORST))
+        ax.set(
+            xscale="log",
+            yscale="log",
+            title=f"{name[0].upper()}{name[1:]}, learning rate {rate:g}",
+            ylim=(0.15, 2.5 * WORST),
+        )
         ax.set(xlabel="standard deviation of the target (log)")
+        ax.minorticks_off()
     axes[1].text(140, 1.15, "no better than the mean", va="bottom", ha="right")
     axes[0].text(50, WORST, "diverged", ha="right", va="center", color=colours["raw"])
     axes[0].text(1, 0.18, "standardized", ha="center", color=colours["standardized"])
