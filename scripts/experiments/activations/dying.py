@@ -120,14 +120,15 @@ def draw(result) -> Figure:
         _points(right, _kept(result, "accuracy", arm), *look)
         gone = np.array(RATES)[result["diverged"][arm].mean(-1) > 0.5][:1]
         if len(gone):
-            right.plot(gone, 4, "x", color=raw, ms=7, mew=1.8)
+            height = 20 if list(ARMS)[arm] == "PReLU" else 4
+            right.plot(gone, height, "x", color=raw, ms=7, mew=1.8)
             right.text(
-                gone[0] / 1.1, 18 - 14 * (arm % 2), f"{list(ARMS)[arm]} diverges", color=raw, ha="right"
+                gone[0] / 1.15, height, f"{list(ARMS)[arm]} diverges", color=raw, ha="right", va="center"
             )
     for ax, x, y, text, colour in (
         (dead, 3.2, 96, "ReLU", raw),
         (dead, 3.2, 80, "leaky ReLU:\nnever on,\nbut not dead", raw),
-        (dead, 0.1, 12, "all others, and\nstandardized ReLU", centred),
+        (dead, 0.1, 14, "PReLU, Maxout and\nstandardized ReLU", centred),
         (right, 3.2, 42, "leaky ReLU", raw),
         (right, 3.2, 25, "ReLU,\nstandardized", centred),
         (right, 3.2, 5, "ReLU", raw),
@@ -166,11 +167,12 @@ def caption(result) -> str:
         f"{_at(result, 'silent', 0, TOO_HIGH + 1)} at {RATES[TOO_HIGH + 1]:g}.**\n\n"
         f"At {RATES[TOO_HIGH]:g}, {_at(result, 'silent', 1)} of the leaky ReLUs are never on either, but a "
         f"gradient still reaches them: accuracy {_at(result, 'accuracy', 1)}, with ReLU "
-        f"{_at(result, 'accuracy', 0)}. Highest rate at which no network diverges and the mean accuracy is "
-        f"above {percent(GOOD)}: {works}. Maxout has {count[3] / count[0]:.2f} times the parameters. "
-        f"Networks 64-{WIDTH}-10, digits with pixels from 0 to 1 (last column: standardized), {EPOCHS} "
-        f"epochs of plain SGD in batches of {BATCH}; means over those of {result['silent'].shape[-1]} "
-        f"networks that stay finite, {percent(0.95)} intervals; crosses: more than half do not."
+        f"{_at(result, 'accuracy', 0)}. Highest learning rate at which no network diverges and the mean "
+        f"accuracy is above {percent(GOOD)}: {works}. Maxout has {count[3] / count[0]:.2f} times the "
+        f"parameters. Networks 64-{WIDTH}-10, digits with pixels from 0 to 1, or standardized where it says "
+        f"so, {EPOCHS} epochs of plain SGD in batches of {BATCH}; means over those of "
+        f"{result['silent'].shape[-1]} networks that stay finite, {percent(0.95)} intervals. Crosses: from "
+        "this learning rate on, more than half do not."
     )
 
 
@@ -184,8 +186,8 @@ def alt(result) -> str:
         for arm, title in enumerate(ARMS)
     )
     return (
-        "Five pairs of plots against the learning rate from 0.1 to 2.8, above the share of dead and of "
-        f"silent units, below the accuracy. At {RATES[TOO_HIGH]:g}: {listed}."
+        "Two plots against the learning rate from 0.1 to 2.8: the fraction of units that are dead or never "
+        f"on, and the accuracy. At {RATES[TOO_HIGH]:g}: {listed}."
     )
 
 
@@ -200,14 +202,14 @@ def claims(result) -> Iterator[Claim]:
         "with a proper rate this is less often an issue",
         sources=("Stanford CS231n, course notes",),
         verdict="depends",
-        measure=f"share of dead ReLUs after training at rate {RATES[TOO_HIGH]:g}, pixels from 0 to 1: active "
-        "on none of the training data",
+        measure=f"fraction of dead ReLUs after training at learning rate {RATES[TOO_HIGH]:g}, pixels from 0 "
+        "to 1: active on none of the training data",
         units="networks, each with its own weights and split of the same digits",
         map=Map.of_means(
             result["most"],
             axes={"mean of the pixels, in their standard deviations": OFFSETS, "hidden": tuple(WIDTHS)},
             above=FORTY,
-            measure="share of the first layer's ReLUs that are dead at the deadliest of the rates "
+            measure="fraction of the first layer's ReLUs that are dead at the worst of the learning rates "
             + ", ".join(f"{rate:g}" for rate in HIGH),
             units="networks, each with its own weights and split of the same digits",
         ),
@@ -215,9 +217,9 @@ def claims(result) -> Iterator[Claim]:
         and proper[1] < FORTY
         and result["most"][0].max() < 0.1,
         finding=f"It takes inputs off centre, which push all of a unit's examples the same way. On pixels "
-        f"from 0 to 1 {percent(share[-1].mean())} are dead at rate {RATES[-1]:g}; at rate {RATES[best]:g}, "
-        f"where the accuracy is best, it is {percent(share[best, 1::2].mean())} {between(proper, 2)}, before "
-        f"training {percent(result['born'][0].mean())}. On standardized pixels at most "
-        f"{percent(result['most'][0].max())} die at any rate tried: too high a rate "
-        "breaks the network in other ways.",
+        f"from 0 to 1 {percent(share[-1].mean())} are dead at a learning rate of {RATES[-1]:g}; at "
+        f"{RATES[best]:g}, where the accuracy is best, it is {percent(share[best, 1::2].mean())} "
+        f"{between(proper, 2)}, before training {percent(result['born'][0].mean())}. On standardized pixels at most "
+        f"{percent(result['most'][0].max())} die at any learning rate tried: too high a "
+        "learning rate breaks the network in other ways.",
     )

@@ -113,9 +113,9 @@ def draw(result) -> Figure:
             ax.plot(x, np.median(rows, axis=-1), mark, color=colours[key], ms=6, mew=0)
     for y, mark, text in ((420, "o", "one example a step"), (260, "s", "8 examples"), (160, "^", "all 64")):
         ax.plot(0, y, mark, color=style.ink(), ms=6, mew=0)
-        ax.text(0.07, y, text, va="center")
+        ax.text(0.1, y, text, va="center")
     ax.plot([-0.04, 0.04], [100, 100], color=style.ink(), lw=1)
-    ax.text(0.07, 100, "predicted for all 64", va="center")
+    ax.text(0.1, 100, "predicted for all 64", va="center")
     ax.text(-0.1, 18, "centred", color=colours["standardized"], va="center")
     ax.set(
         yscale="log",
@@ -164,11 +164,11 @@ def caption(result) -> str:
     one, eight, whole = _times(zip(result["steps"][AT], result["steps"][0], strict=True))
     return (
         f"**Moving inputs off centre until all are positive costs {one} times the steps with one example a "
-        f"step, {eight} times with eight and {whole} times with all: batches save steps there too "
-        f"({_saved(result, AT)}), but fewer than on centred inputs ({_saved(result, 0)}).**\n\nThe curve "
-        "has no kink where the inputs become positive: the offset counts, not the sign. A linear neuron "
+        f"step, {eight} times with eight and {whole} times with all {EXAMPLES}.**\n\nBatches save steps "
+        f"there too ({_saved(result, AT)}), but fewer than on centred inputs ({_saved(result, 0)}). The "
+        "curve has no kink where the inputs become positive: the offset counts, not the sign. A linear neuron "
         f"with two weights and a bias learns {result['steps'].shape[-1]} problems of {EXAMPLES} examples, "
-        "the same ones at each offset, each at its best rate; medians with "
+        "the same ones at each offset, each at its best learning rate; medians with "
         f"{percent(0.95)} intervals. The line is computed from the offset alone; off centre it is right "
         f"within {percent(_off(result))}."
     )
@@ -199,7 +199,7 @@ def claims(result) -> Iterator[Claim]:
         np.stack([one[:, 0], one[:, 0], one[:, 1], one[:, 1]], axis=1),
         axes={"offset, in standard deviations": FURTHER, "a step": ROWS},
         below=SOFTER,
-        measure="steps with a batch / steps with one example a step, same inputs, each at its best rate",
+        measure="steps with a batch / steps with one example a step, same inputs, best learning rate of each",
         units="problems, each with its own inputs and first error",
     )
     yield Claim.of_ratio(
@@ -214,7 +214,7 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=(
             "steps on all-positive inputs by steps on the same inputs centred, one example a step, each at "
-            "its best rate, geometric mean"
+            "its best learning rate, geometric mean"
         ),
         units="problems, each with its own inputs and first error",
         map=made,

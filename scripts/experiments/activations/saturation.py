@@ -107,7 +107,7 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Share of saturated examples against the inputs' standard deviation from 0.1 to 10, two panels. "
+        "Percentage of saturated examples against the inputs' standard deviation from 0.1 to 10, two panels. "
         f"Tanh, LeCun's tanh and the sigmoid rise from 0 to {_share(result, 'tanh', 10)}, "
         f"{_share(result, 'lecun_tanh', 10)} and {_share(result, 'sigmoid', 10)}; ReLU stays at a half; "
         "softplus, ELU, GELU and SiLU rise towards a half."

@@ -66,7 +66,7 @@ def _of(name: str) -> int:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.6, 5.2, nrows=2, ncols=3, tall=7.2, sharex=True, sharey=True)
+    fig, axes = style.figure(7.6, 5.2, nrows=2, ncols=3, tall=6.7, sharex=True, sharey=True)
     colour, ink, x = style.palette()["standardized"], style.ink(), GRID.numpy()
     for ax, names in zip(axes.flat, SHOWN, strict=True):
         ax.hlines((0, 1), -4, 4, color=style.GRID, lw=0.6, alpha=0.7)
@@ -84,8 +84,7 @@ def draw(result) -> Figure:
             title="\n".join(title), xlim=(-4, 4), ylim=(-1.9, 2.6), xticks=(-3, 0, 3), yticks=(-1, 0, 1, 2)
         )
     axes[0, 0].text(-3.8, -0.3, "thick: f; thin: derivative f′\ndashed: second name", va="top")
-    for ax in axes[-1]:
-        ax.set_xlabel("pre-activation z")
+    fig.supxlabel("pre-activation z", fontsize="medium")
     return fig
 
 

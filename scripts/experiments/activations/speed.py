@@ -218,7 +218,7 @@ def caption(result) -> str:
         f"64-64-10 and 64-32-32-32-10, plain SGD in batches of {BATCH}; He's weights for ReLU, Glorot's for "
         f"the others. Steps: means of {count} networks; no point where one of them did not get there within "
         f"{result['total']} steps. Quotients: geometric means over the "
-        f"{(np.arange(count) % 4 > 0).sum()} that had no part in choosing the rate. {percent(0.95)} "
+        f"{(np.arange(count) % 4 > 0).sum()} that had no part in choosing the learning rate. {percent(0.95)} "
         "intervals."
     )
 

@@ -116,9 +116,9 @@ def draw(result) -> Figure:
             ax.plot(row, color=colours[key], lw=1, ls=dash, alpha=0.8)
     ax.axhline(GOAL, color=style.GRID, lw=0.8)
     for x, y, key, text in (
-        (16, 8, keys[0], "solid: tanh"),
-        (16, 5, keys[1], "dash-dotted: the same in sigmoids"),
-        (16, 3.1, keys[2], "dashed: sigmoid, its own initial weights"),
+        (14, 8, keys[0], "solid: tanh"),
+        (14, 5, keys[1], "dash-dotted: the same in sigmoids"),
+        (14, 3.1, keys[2], "dashed: sigmoid, own initial weights"),
     ):
         ax.text(x, y, text, color=colours[key])
     ax.text(0.5, 0.9 * GOAL, "goal", va="top")
@@ -159,7 +159,7 @@ def alt(result) -> str:
     median = np.median(_of_best(result), axis=-1)
     return (
         "Training loss against steps, log scale, for three ways to set up a network, each at its best "
-        "rate. The loss falls below 0.1 after a median of "
+        "learning rate. The loss falls below 0.1 after a median of "
         + ", ".join(f"{m:.0f} steps ({arm})" for m, arm in zip(median, ARMS, strict=True))
         + "."
     )
@@ -180,7 +180,7 @@ def claims(result) -> Iterator[Claim]:
         finding=(
             f"The outputs of whole networks rewritten so differ by {number(result['logits'].max(), 2)} at "
             "most: rounding. But the same function is not the same to train: on the digits and at its best "
-            f"rate, the network in sigmoids needs {number(slower, 2)} times as many steps "
+            f"learning rate, the network in sigmoids needs {number(slower, 2)} times as many steps "
             f"{between(interval, 2)}."
         ),
     )

@@ -66,8 +66,13 @@ def draw(result) -> Figure:
     axes[1].axhline(FLOOR, color=style.ink(), lw=1)
     axes[1].text(epochs[-1], FLOOR - 0.04, "least possible with two", ha="right", va="top")
     axes[1].set(ylim=(0, 2.5), ylabel="training loss", xlabel="epochs", title="What training reports")
-    axes[0].text(0.97, 0.9, "softmax twice", color=colours["raw"], ha="right", transform=axes[0].transAxes)
-    axes[0].text(0.5, 0.12, "once", color=colours["standardized"], ha="right", transform=axes[0].transAxes)
+    for ax, x, y, text, key in (
+        (axes[0], 12, 70, "softmax twice", "raw"),
+        (axes[0], 6, 3.2, "once", "standardized"),
+        (axes[1], 12, 2.1, "softmax twice", "raw"),
+        (axes[1], 6, 0.25, "once", "standardized"),
+    ):
+        ax.text(x, y, text, color=colours[key], ha="right")
     return fig
 
 

@@ -196,7 +196,8 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=(
             "times as many steps with the squared error as with the cross-entropy until a sigmoid output "
-            f"falls from {_output(STARTS[-1]):.3f} to ½, by gradient descent at one rate (geometric mean)"
+            f"falls from {_output(STARTS[-1]):.3f} to ½, by gradient descent at one learning rate "
+            "(geometric mean)"
         ),
         units="neurons, each with its own inputs",
         map=made,
@@ -205,8 +206,8 @@ def claims(result) -> Iterator[Claim]:
             f"With gradient descent, from a saturated output: {number(plain[-1], 2)} times the steps from "
             f"{_output(STARTS[-1]):.3f}, where the factor a (1 − a) of the squared error's gradient is "
             f"nearly 0. From just above ½ it is near ¼, which costs {number(plain[0], 2)} times the steps; a "
-            "higher rate makes up for that. Adam divides the gradient by its own size, and the factor with "
-            f"it: {number(adam.max(), 2)} times at most. The cross-entropy never needed more than "
-            f"{int(result['steps'][1].max())} steps in the figure."
+            "higher learning rate makes up for that. Adam divides the gradient by its own size, and the "
+            f"factor with it: {number(adam.max(), 2)} times at most. The cross-entropy never needed more "
+            f"than {int(result['steps'][1].max())} steps in the figure."
         ),
     )

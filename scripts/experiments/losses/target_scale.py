@@ -55,13 +55,13 @@ def draw(result) -> Figure:
             xscale="log",
             yscale="log",
             title=f"{name[0].upper()}{name[1:]}, learning rate {rate:g}",
-            ylim=(0.15, 2.5 * WORST),
+            ylim=(0.1, 2.5 * WORST),
         )
         ax.set(xlabel="standard deviation of the target (log)")
         ax.minorticks_off()
     axes[1].text(140, 1.15, "no better than the mean", va="bottom", ha="right")
     axes[0].text(50, WORST, "diverged", ha="right", va="center", color=colours["raw"])
-    axes[0].text(1, 0.18, "standardized", ha="center", color=colours["standardized"])
+    axes[0].text(1, 0.14, "standardized", ha="center", color=colours["standardized"])
     axes[0].set_ylabel("error / variance of the target (log)")
     return fig
 
