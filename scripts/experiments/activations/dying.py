@@ -219,7 +219,7 @@ def claims(result) -> Iterator[Claim]:
         finding=f"It takes inputs off centre, which push all of a unit's examples the same way. On pixels "
         f"from 0 to 1 {percent(share[-1].mean())} are dead at a learning rate of {RATES[-1]:g}; at "
         f"{RATES[best]:g}, where the accuracy is best, it is {percent(share[best, 1::2].mean())} "
-        f"{between(proper, 2)}, before training {percent(result['born'][0].mean())}. On standardized pixels at most "
-        f"{percent(result['most'][0].max())} die at any learning rate tried: too high a "
+        f"{between(proper, 2)}, before training {percent(result['born'][0].mean())}. On standardized "
+        f"pixels at most {percent(result['most'][0].max())} die at any learning rate tried: too high a "
         "learning rate breaks the network in other ways.",
     )
