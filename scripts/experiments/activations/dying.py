@@ -163,8 +163,8 @@ def caption(result) -> str:
     works = "; ".join(f"{title} {_highest(result, arm):g}" for arm, title in enumerate(arms))
     return (
         f"**After training at a learning rate of {RATES[2]:g}, {_at(result, 'silent', 0, 2)} of the ReLUs "
-        f"are dead; {_at(result, 'silent', 0)} are at {RATES[TOO_HIGH]:g}, and "
-        f"{_at(result, 'silent', 0, TOO_HIGH + 1)} at {RATES[TOO_HIGH + 1]:g}.**\n\n"
+        f"are dead; at {RATES[TOO_HIGH]:g} it is {_at(result, 'silent', 0)}, and at "
+        f"{RATES[TOO_HIGH + 1]:g} {_at(result, 'silent', 0, TOO_HIGH + 1)}.**\n\n"
         f"At {RATES[TOO_HIGH]:g}, {_at(result, 'silent', 1)} of the leaky ReLUs are never on either, but a "
         f"gradient still reaches them: accuracy {_at(result, 'accuracy', 1)}, with ReLU "
         f"{_at(result, 'accuracy', 0)}. Highest learning rate at which no network diverges and the mean "

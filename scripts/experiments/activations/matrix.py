@@ -182,7 +182,8 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     right, (f, s, i) = _at_best(result).mean(-1), _best(result)
-    by = (f"{title} {percent(value)}" for title, value in zip(INITIALIZERS, right.mean((0, 1)), strict=True))
+    means = dict(zip(INITIALIZERS, right.mean((0, 1)), strict=True))
+    by = (f"{title} {percent(means[title])}" for title in np.array(list(means))[DRAWN])
     return (
         "Three heat maps of accuracies, one for each scale of the inputs; rows are seven activations, "
         f"columns four rules for the initial weights. Best: {_name(FUNCTIONS[f])}, {list(SCALES)[s]}, "

@@ -167,8 +167,8 @@ def caption(result) -> str:
         f"step, {eight} times with eight and {whole} times with all {EXAMPLES}.**\n\nBatches save steps "
         f"there too ({_saved(result, AT)}), but fewer than on centred inputs ({_saved(result, 0)}). The "
         "curve has no kink where the inputs become positive: the offset counts, not the sign. A linear "
-        f"neuron with two weights and a bias learns {result['steps'].shape[-1]} problems of {EXAMPLES} examples, "
-        "the same ones at each offset, each at its best learning rate; medians with "
+        f"neuron with two weights and a bias learns {result['steps'].shape[-1]} problems of {EXAMPLES} "
+        "examples, the same ones at each offset, each at its best learning rate; medians with "
         f"{percent(0.95)} intervals. The line is computed from the offset alone; off centre it is right "
         f"within {percent(_off(result))}."
     )

@@ -118,16 +118,14 @@ def caption(result) -> str:
     centred, positive = (path[: n + 1] for path, n in zip(result["path"], done, strict=True))
     length = [np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum() for path in (centred, positive)]
     return (
-        f"**On all-positive inputs every step goes up and right or down and left, and {done[1]} steps do "
-        f"what {done[0]} do on centred ones.**\n\n"
-        "A linear neuron with two weights and a bias learns from one example a step, at its best learning "
-        "rate, until the loss has fallen to a hundredth. Both runs see the same examples in the same order. "
-        "Both weights rise or both fall on "
-        f"{percent(_one_sign(positive))} of the steps with positive inputs, on "
-        f"{percent(_one_sign(centred))} with centred ones. The path with positive inputs is "
-        f"{number(length[1] / length[0], 2)} times as long. Cross: the goal; rings: equal loss if the bias is "
-        f"right. Of {result['steps'].shape[1]} sets of 64 examples this is the one with the most typical "
-        "numbers of steps."
+        "**On all-positive inputs both weights rise or both fall in every step, and learning takes "
+        f"{done[1]} steps; on centred inputs it takes {done[0]}.**\n\nA linear neuron with two weights and a "
+        "bias learns from one example a step, at its best learning rate, until the loss has fallen to a "
+        "hundredth. Both runs see the same examples in the same order. Both weights rise or both fall on "
+        f"{percent(_one_sign(positive))} of the steps with positive inputs, on {percent(_one_sign(centred))} "
+        f"with centred ones. The path with positive inputs is {number(length[1] / length[0], 2)} times as "
+        f"long. Cross: the goal; rings: equal loss if the bias is right. Of {result['steps'].shape[1]} sets "
+        "of 64 examples this is the one with the most typical numbers of steps."
     )
 
 

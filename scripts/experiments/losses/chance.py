@@ -191,7 +191,7 @@ def claims(result) -> Iterator[Claim]:
             "PyTorch's own weights have the gain 1/√3. Larger weights break it: on the ten digits Glorot's "
             f"give {start['glorot_uniform'].mean():.2f}, He's {start['he_normal'].mean():.2f}, N(0, 1) "
             f"{number(wild.mean(), 3)}. So do inputs that are not normalized: {signed(unscaled, 2)} nats "
-            "with PyTorch's gain. With last biases ln p a network starts at the entropy of the class "
+            "with PyTorch's gain. With output biases ln p a network starts at the entropy of the class "
             f"frequencies instead: {np.log(2) + above[0, -1].mean():.2f} for classes of 10 and 90 %."
         ),
     )

@@ -68,8 +68,8 @@ def caption(result) -> str:
     worst = result["output"] > WORST
     squared, cross = result["gradient"][:, worst].mean(1)
     return (
-        "**The squared error pushes hardest at an output of ⅔ and lets go of the worst ones: above "
-        f"{WORST} its gradient is {squared:.2f} on average, the cross-entropy's {cross:.2f}.**\n\nLines: the "
+        "**The squared error's gradient is largest at an output of ⅔ and small for the worst outputs: above "
+        f"{WORST} it is {squared:.2f} on average, the cross-entropy's {cross:.2f}.**\n\nLines: the "
         f"formulas; marks: automatic differentiation, on {len(result['output']):,} random outputs the same "
         f"to {_off(result):.0e}; some are drawn."
     )

@@ -78,11 +78,11 @@ def table(result) -> dict:
 def caption(result) -> str:
     first, end = breaks(result), ends(result)
     return (
-        "**Written out after a sigmoid, the loss is infinite as soon as the wrong logit leads by "
-        f"{end[2]:.0f}, and loses "
-        f"digits from {first[2]:.0f}; from the logits it is exact throughout.**\n\nA softmax written out "
-        f"overflows at {end[0]:.0f}, the logarithm of torch's is infinite from {end[1]:.0f}. float32 against "
-        f"float64 on {len(result['lead']):,} random leads; exact: to {EXACT:g} of the loss."
+        "**Computed from a sigmoid's output, the loss loses digits once the wrong logit leads by "
+        f"{first[2]:.0f} and is infinite from {end[2]:.0f} on; computed from the logits it is always "
+        f"exact.**\n\nA softmax written out overflows at {end[0]:.0f}, the logarithm of torch's is infinite "
+        f"from {end[1]:.0f}. float32 against float64 on {len(result['lead']):,} random leads; exact: to "
+        f"{EXACT:g} of the loss."
     )
 
 

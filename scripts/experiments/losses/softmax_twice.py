@@ -90,12 +90,11 @@ def caption(result) -> str:
     behind = mean_interval(last[1] - last[0])
     return (
         f"**After one epoch a network with two softmaxes gets {number(first[1].mean(), 2)} % of new digits "
-        f"wrong, with one {number(first[0].mean(), 2)} %; after {result['accuracy'].shape[1] - 1} epochs it "
-        f"is still {number((last[1] - last[0]).mean(), 2)} points behind.**\n\n"
-        f"95 % interval of these points: "
-        f"{between(behind, 2)}. Black line: {FLOOR:.2f}. Thin lines: {result['accuracy'].shape[-1]} networks "
-        f"each, 64-32-10 with ReLU, on scikit-learn's digits in batches of {BATCH}, learning rate {RATE:g}; "
-        "thick lines: their means."
+        f"wrong, one with a single softmax {number(first[0].mean(), 2)} %; after "
+        f"{result['accuracy'].shape[1] - 1} epochs it is still {number((last[1] - last[0]).mean(), 2)} "
+        f"points worse.**\n\n95 % interval of these points: {between(behind, 2)}. Horizontal line: "
+        f"{FLOOR:.2f}. Thin lines: {result['accuracy'].shape[-1]} networks each, 64-32-10 with ReLU, on "
+        f"scikit-learn's digits in batches of {BATCH}, learning rate {RATE:g}; thick lines: their means."
     )
 
 

@@ -81,8 +81,8 @@ def caption(result) -> str:
     middle = SCALES.index(1.0)
     return (
         f"**At one learning rate, gradient descent leaves {plain[middle]:.2f} of the variance of "
-        f"standardized targets unexplained; it diverges at a standard deviation of {SCALES[-1]:g}, and at "
-        f"{SCALES[0]:g} its error is {number(plain[0], 2)} times the variance.**\n\n"
+        f"standardized targets unexplained. Targets of standard deviation {SCALES[-1]:g} make it diverge; at "
+        f"{SCALES[0]:g} the error is {number(plain[0], 2)} times the variance.**\n\n"
         f"Adam does not diverge, but "
         f"also fails on small targets ({number(adam[0], 2)} times). Medians of "
         f"{result['unexplained'].shape[-1]} networks, all drawn; 10-32-1 with ReLU, scikit-learn's diabetes "
