@@ -106,7 +106,8 @@ def _points(ax, rows: list[np.ndarray], colour, line: str, mark: str, **marker) 
     most = max(len(row) for row in rows)
     there = [(rate, 100 * row) for rate, row in zip(RATES, rows, strict=True) if len(row) >= max(2, most / 2)]
     rates = [rate for rate, _ in there]
-    ax.vlines(rates, *np.transpose([mean_interval(row) for _, row in there]), color=colour, lw=1.2)
+    ends = np.array([mean_interval(row) for _, row in there]).reshape(-1, 2)
+    ax.vlines(rates, *ends.T, color=colour, lw=1.2)
     ax.plot(rates, [row.mean() for _, row in there], line + mark, color=colour, lw=1.2, ms=5, **marker)
 
 
