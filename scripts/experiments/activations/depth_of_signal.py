@@ -54,28 +54,27 @@ def _order() -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 4.2)
-    key, factors = style.palette()["standardized"], predicted()
-    for way, expected, side, face in zip(DIRECTIONS, factors, (0.19, -0.19), ("none", key), strict=True):
-        for y, i in enumerate(_order()):
-            row, at = result[way][i], y + side
-            ax.plot([expected[i]] * 2, [at - 0.19, at + 0.19], color=style.ink(), lw=1)
-            ax.hlines(at, *mean_interval(row), color=key, lw=1.5)
-            ax.plot(row.mean(), at, "o", mfc=face, mec=key, ms=5)
+    fig, ax = style.figure(7.0, 4.2, tall=4.9)
+    key, order, rows = style.palette()["standardized"], _order(), np.arange(len(NAMES))
+    for way, expected, side, face in zip(DIRECTIONS, predicted(), (0.19, -0.19), ("none", key), strict=True):
+        values, at = result[way][order], rows + side
+        ax.vlines(expected[order], at - 0.19, at + 0.19, color=style.ink(), lw=1)
+        ax.hlines(at, *np.transpose([mean_interval(row) for row in values]), color=key, lw=1.5)
+        ax.plot(values.mean(1), at, "o", mfc=face, mec=key, ms=5)
     names = list(NAMES.values())
     ax.set(
         xscale="log",
         xlim=(0.36, 1.15),
-        xticks=(0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1),
-        xticklabels=("0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1", "1.1"),
+        xticks=(0.4, 0.6, 0.8, 1),
+        xticklabels=("0.4", "0.6", "0.8", "1"),
         xlabel="factor a layer (log)",
-        yticks=range(len(names)),
-        yticklabels=[names[i] for i in _order()],
+        yticks=rows,
+        yticklabels=[names[i] for i in order],
     )
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.text(0.98, 0.19, "signal, on its way forward", color=key, ha="right", va="center")
-    ax.text(0.405, -0.19, "gradient, on its way back", color=key, va="center")
-    ax.text(0.375, 9.6, "thin lines: predicted", va="center")
+    ax.text(0.97, 10.19, "signal, forward", color=key, ha="right", va="center")
+    ax.text(0.41, -0.19, "gradient, backward", color=key, va="center")
+    ax.text(0.375, 8, "thin lines: predicted", va="center")
     return fig
 
 

@@ -101,42 +101,45 @@ def _kept(result, key: str, arm: int) -> list[np.ndarray]:
     return [v[~gone] for v, gone in zip(result[key][arm], result["diverged"][arm], strict=True)]
 
 
-def _points(ax, rows: list[np.ndarray], colour, **marker) -> None:
+def _points(ax, rows: list[np.ndarray], colour, line: str, mark: str, **marker) -> None:
     """Means and intervals, in percent, where at least half of the networks are left."""
     most = max(len(row) for row in rows)
     there = [(rate, 100 * row) for rate, row in zip(RATES, rows, strict=True) if len(row) >= max(2, most / 2)]
-    for rate, row in there:
-        ax.vlines(rate, *mean_interval(row), color=colour, lw=1.5)
-    ax.plot([rate for rate, _ in there], [row.mean() for _, row in there], color=colour, lw=1.2, **marker)
+    rates = [rate for rate, _ in there]
+    ends = np.array([mean_interval(row) for _, row in there]).reshape(-1, 2)
+    ax.vlines(rates, *ends.T, color=colour, lw=1.2)
+    ax.plot(rates, [row.mean() for _, row in there], line + mark, color=colour, lw=1.2, ms=5, **marker)
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.0, 4.8, nrows=2, ncols=len(ARMS), sharex=True, sharey="row")
-    colours = style.palette()
-    for arm, (title, (top, bottom)) in enumerate(zip(ARMS, axes.T, strict=True)):
-        top.axhline(100 * result["born"][arm].mean(), color=style.ink(), lw=1)
-        _points(
-            top, _kept(result, "silent", arm), colours["saturated"], marker="o", mfc="none", ms=6, ls="--"
-        )
-        _points(top, _kept(result, "unreached", arm), colours["dead"], marker="o", ms=4)
-        top.set(title=title, ylim=(-4, 106), yticks=range(0, 101, 25))
-        _points(bottom, _kept(result, "accuracy", arm), colours["standardized"], marker="s", ms=4)
-        gone = result["diverged"][arm].mean(-1) > 0.5
-        bottom.plot(np.array(RATES)[gone], np.full(gone.sum(), 3), "x", color=colours["raw"], ms=6, mew=1.8)
-        bottom.set(ylim=(-4, 106), yticks=range(0, 101, 25), xscale="log", xlim=(0.08, 3.7))
-        bottom.set(xticks=(0.1, 0.3, 1, 2.8), xticklabels=("0.1", "0.3", "1", "2.8"), xlabel="rate (log)")
-        bottom.minorticks_off()
-        if gone.any():
-            first = np.array(RATES)[gone][0]
-            bottom.annotate("diverged", (first, 9), ha="right", va="bottom", color=colours["raw"])
-    axes[0, 0].set_ylabel("units after training (%)")
-    axes[1, 0].set_ylabel("accuracy (%)")
-    axes[0, 0].text(0.095, 93, "dots: no gradient")
-    axes[0, 0].text(0.095, 81, "(dead)")
-    axes[0, 2].text(0.095, 8, "line: before training")
-    axes[0, 1].text(0.095, 93, "rings: never on", color=colours["saturated"])
-    axes[0, 3].text(0.095, 93, "rings: pieces never", color=colours["saturated"])
-    axes[0, 3].text(0.095, 81, "the largest", color=colours["saturated"])
+    fig, (dead, right) = style.figure(8.2, 3.8, ncols=2, tall=6.8, sharex=True)
+    raw, centred = (style.palette()[key] for key in ("raw", "standardized"))
+    _points(dead, _kept(result, "silent", 1), raw, ":", "s", mfc="none")
+    for arm in range(len(ARMS)):
+        look = (centred, "-", "o") if arm == len(ARMS) - 1 else (raw, "--", "^sDv"[arm])
+        _points(dead, _kept(result, "unreached", arm), *look)
+        _points(right, _kept(result, "accuracy", arm), *look)
+        gone = np.array(RATES)[result["diverged"][arm].mean(-1) > 0.5][:1]
+        if len(gone):
+            height = 20 if list(ARMS)[arm] == "PReLU" else 4
+            right.plot(gone, height, "x", color=raw, ms=7, mew=1.8)
+            right.text(
+                gone[0] / 1.15, height, f"{list(ARMS)[arm]} diverges", color=raw, ha="right", va="center"
+            )
+    for ax, x, y, text, colour in (
+        (dead, 3.2, 96, "ReLU", raw),
+        (dead, 3.2, 80, "leaky ReLU:\nnever on,\nbut not dead", raw),
+        (dead, 0.1, 14, "PReLU, Maxout and\nstandardized ReLU", centred),
+        (right, 3.2, 42, "leaky ReLU", raw),
+        (right, 3.2, 25, "ReLU,\nstandardized", centred),
+        (right, 3.2, 5, "ReLU", raw),
+    ):
+        ax.text(x, y, text, color=colour, va="center")
+    for ax, title in ((dead, "Dead units after training (%)"), (right, "Accuracy (%)")):
+        ax.set(title=title, xlabel="learning rate (log)", xscale="log", xlim=(0.085, 11))
+        ax.set(ylim=(-4, 106), yticks=range(0, 101, 25))
+        ax.set_xticks((0.1, 0.3, 1, 2.8), ("0.1", "0.3", "1", "2.8"))
+        ax.minorticks_off()
     return fig
 
 
@@ -161,15 +164,16 @@ def caption(result) -> str:
     works = "; ".join(f"{title} {_highest(result, arm):g}" for arm, title in enumerate(arms))
     return (
         f"**After training at a learning rate of {RATES[2]:g}, {_at(result, 'silent', 0, 2)} of the ReLUs "
-        f"are dead; {_at(result, 'silent', 0)} are at {RATES[TOO_HIGH]:g}, and "
-        f"{_at(result, 'silent', 0, TOO_HIGH + 1)} at {RATES[TOO_HIGH + 1]:g}.**\n\n"
+        f"are dead; at {RATES[TOO_HIGH]:g} it is {_at(result, 'silent', 0)}, and at "
+        f"{RATES[TOO_HIGH + 1]:g} {_at(result, 'silent', 0, TOO_HIGH + 1)}.**\n\n"
         f"At {RATES[TOO_HIGH]:g}, {_at(result, 'silent', 1)} of the leaky ReLUs are never on either, but a "
         f"gradient still reaches them: accuracy {_at(result, 'accuracy', 1)}, with ReLU "
-        f"{_at(result, 'accuracy', 0)}. Highest rate at which no network diverges and the mean accuracy is "
-        f"above {percent(GOOD)}: {works}. Maxout has {count[3] / count[0]:.2f} times the parameters. "
-        f"Networks 64-{WIDTH}-10, digits with pixels from 0 to 1 (last column: standardized), {EPOCHS} "
-        f"epochs of plain SGD in batches of {BATCH}; means over those of {result['silent'].shape[-1]} "
-        f"networks that stay finite, {percent(0.95)} intervals; crosses: more than half do not."
+        f"{_at(result, 'accuracy', 0)}. Highest learning rate at which no network diverges and the mean "
+        f"accuracy is above {percent(GOOD)}: {works}. Maxout has {count[3] / count[0]:.2f} times the "
+        f"parameters. Networks 64-{WIDTH}-10, digits with pixels from 0 to 1, or standardized where it says "
+        f"so, {EPOCHS} epochs of plain SGD in batches of {BATCH}; means over those of "
+        f"{result['silent'].shape[-1]} networks that stay finite, {percent(0.95)} intervals. Crosses: from "
+        "this learning rate on, more than half do not."
     )
 
 
@@ -183,8 +187,8 @@ def alt(result) -> str:
         for arm, title in enumerate(ARMS)
     )
     return (
-        "Five pairs of plots against the learning rate from 0.1 to 2.8, above the share of dead and of "
-        f"silent units, below the accuracy. At {RATES[TOO_HIGH]:g}: {listed}."
+        "Two plots against the learning rate from 0.1 to 2.8: the fraction of units that are dead or never "
+        f"on, and the accuracy. At {RATES[TOO_HIGH]:g}: {listed}."
     )
 
 
@@ -199,14 +203,14 @@ def claims(result) -> Iterator[Claim]:
         "with a proper rate this is less often an issue",
         sources=("Stanford CS231n, course notes",),
         verdict="depends",
-        measure=f"share of dead ReLUs after training at rate {RATES[TOO_HIGH]:g}, pixels from 0 to 1: active "
-        "on none of the training data",
+        measure=f"fraction of dead ReLUs after training at learning rate {RATES[TOO_HIGH]:g}, pixels from 0 "
+        "to 1: active on none of the training data",
         units="networks, each with its own weights and split of the same digits",
         map=Map.of_means(
             result["most"],
             axes={"mean of the pixels, in their standard deviations": OFFSETS, "hidden": tuple(WIDTHS)},
             above=FORTY,
-            measure="share of the first layer's ReLUs that are dead at the deadliest of the rates "
+            measure="fraction of the first layer's ReLUs that are dead at the worst of the learning rates "
             + ", ".join(f"{rate:g}" for rate in HIGH),
             units="networks, each with its own weights and split of the same digits",
         ),
@@ -214,9 +218,9 @@ def claims(result) -> Iterator[Claim]:
         and proper[1] < FORTY
         and result["most"][0].max() < 0.1,
         finding=f"It takes inputs off centre, which push all of a unit's examples the same way. On pixels "
-        f"from 0 to 1 {percent(share[-1].mean())} are dead at rate {RATES[-1]:g}; at rate {RATES[best]:g}, "
-        f"where the accuracy is best, it is {percent(share[best, 1::2].mean())} {between(proper, 2)}, before "
-        f"training {percent(result['born'][0].mean())}. On standardized pixels at most "
-        f"{percent(result['most'][0].max())} die at any rate tried: too high a rate "
-        "breaks the network in other ways.",
+        f"from 0 to 1 {percent(share[-1].mean())} are dead at a learning rate of {RATES[-1]:g}; at "
+        f"{RATES[best]:g}, where the accuracy is best, it is {percent(share[best, 1::2].mean())} "
+        f"{between(proper, 2)}, before training {percent(result['born'][0].mean())}. On standardized "
+        f"pixels at most {percent(result['most'][0].max())} die at any learning rate tried: too high a "
+        "learning rate breaks the network in other ways.",
     )

@@ -54,7 +54,7 @@ def compute(*, networks=5, frames=60, seed=0, device="cpu"):
 
 
 def _dead(result) -> np.ndarray:
-    """Share of dead units (moments, rates)."""
+    """Fraction of dead units (moments, rates)."""
     return (result["share"] == 0).mean(-1)
 
 
@@ -65,8 +65,18 @@ class _Units:
         self.colours = colours
         self.y, self.x = np.divmod(np.arange(WIDTH), SIDE)
         common = {"animated": True, "zorder": 2}
-        self.units = ax.scatter(self.x, -self.y, s=210, linewidths=1.8, **common)
-        self.crosses = ax.scatter([], [], s=45, marker="x", color=colours["dead"], linewidths=1.6, **common)
+        self.units = ax.scatter(
+            self.x, -self.y, s=210 / 4 ** style.narrow(), linewidths=1.8 / 1.5 ** style.narrow(), **common
+        )
+        self.crosses = ax.scatter(
+            [],
+            [],
+            s=45 / 4 ** style.narrow(),
+            marker="x",
+            color=colours["dead"],
+            linewidths=1.6 / 1.5 ** style.narrow(),
+            **common,
+        )
         ax.set(xlim=(-0.6, SIDE - 0.4), ylim=(0.6 - SIDE, 0.6), aspect="equal")
         ax.axis("off")
 
@@ -81,23 +91,18 @@ class _Units:
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, axes = style.figure(7.0, 5.6, nrows=2, ncols=2, height_ratios=(3.3, 1), sharey="row")
-    colours, ink = style.palette(), style.ink()
-    steps, dead = result["step"], 100 * _dead(result)
+    fig, axes = style.figure(7.0, 4.4, ncols=2, stacked=(1, 2), tall=2.8)
+    colours, steps, dead = style.palette(), result["step"], _dead(result)
     panels = []
-    for top, bottom, rate, title in zip(*axes, RATES, ("a good rate", "too high"), strict=True):
-        top.set_title(f"learning rate {rate:g}: {title}", pad=24)
-        text = top.text(0, 1.015, "", transform=top.transAxes, va="bottom", animated=True)
-        (line,) = bottom.plot([], [], color=ink, lw=2, animated=True)
-        bottom.set(xlim=(0, steps[-1]), ylim=(-3, 103), xlabel="step", yticks=(0, 50, 100))
-        panels.append((_Units(top, colours), text, line))
-    axes[1, 0].set_ylabel("dead units (%)")
-    tick = style.progress(axes[0, 1], len(steps))
+    for ax, rate in zip(axes, RATES, strict=True):
+        ax.set_title(f"Learning rate {rate:g}", pad=38)
+        text = ax.text(0, 1.015, "", transform=ax.transAxes, va="bottom", animated=True)
+        panels.append((_Units(ax, colours), text))
+    tick = style.progress(axes[1], len(steps))
     for k, step in enumerate(steps):
-        for r, (units, text, line) in enumerate(panels):
+        for r, (units, text) in enumerate(panels):
             units.update(result["share"][k, r])
-            text.set_text(f"{dead[k, r]:.0f} % dead, accuracy {percent(result['accuracy'][k, r])}")
-            line.set_data(steps[: k + 1], dead[: k + 1, r])
+            text.set_text(f"accuracy {percent(result['accuracy'][k, r])}\n{percent(dead[k, r])} dead")
         tick(k, int(step))
         yield fig
 
@@ -115,10 +120,10 @@ def caption(result) -> str:
     low, high = result["dead"][1].min(), result["dead"][1].max()
     always = "; amber: always on" if (result["share"] == 1).any() else ""
     return (
-        f"**The same first weights, the same batches: {percent(dead[0])} of the units end dead at a "
+        f"**The same initial weights, the same batches: {percent(dead[0])} of the units end dead at a "
         f"learning rate of {RATES[0]:g}, and {percent(dead[1])} at {RATES[1]:g}.**\n\nThe accuracy ends at "
         f"{percent(right[0])} and {percent(right[1])}. A circle is one of the {WIDTH} hidden ReLUs, filled "
-        f"by the share of the data that switches it on; crossed out: dead, on for none of it{always}. "
+        f"by the fraction of the data that activates it; crossed out: dead, active for none of it{always}. "
         f"Network 64-{WIDTH}-10, digits with pixels from 0 to 1, {EPOCHS} epochs of plain SGD in batches "
         f"of {BATCH}. Of {result['dead'].shape[1]} networks this is the median by dead units at the higher "
         f"rate; there, all end between {percent(low)} and {percent(high)}."

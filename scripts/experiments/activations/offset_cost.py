@@ -100,32 +100,33 @@ def predicted(offset: float) -> float:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.9)
-    colours, fine = style.palette(), np.linspace(0, 3.1, 94)
+    fig, ax = style.figure(7.0, 3.9, tall=4.2)
+    colours, fine, at = style.palette(), np.linspace(0, 3.1, 94), np.array(OFFSETS)
     ax.plot(fine, [predicted(offset) for offset in fine], color=style.ink(), lw=1)
     ax.axvline(POSITIVE, color=style.GRID, lw=0.8)
-    ax.text(POSITIVE + 0.04, 1.25, "from here on, all inputs are positive", fontsize=9.5)
+    ax.text(POSITIVE + 0.05, 1.25, "from here on, all\ninputs are positive")
     for k, (mark, side) in enumerate(zip("os^", (-0.03, 0.0, 0.03), strict=True)):
-        for i, offset in enumerate(OFFSETS):
-            row = result["steps"][i, k]
-            colour = colours["raw" if offset else "standardized"]
-            ax.vlines(offset + side, *median_interval(row), color=colour, lw=1.5)
-            ax.plot(offset + side, np.median(row), mark, color=colour, ms=6, mew=0)
-    for y, mark, text in ((380, "o", "one example a step"), (220, "s", "8 examples"), (127, "^", "all 64")):
+        for part, key in ((slice(1), "standardized"), (slice(1, None), "raw")):
+            rows, x = result["steps"][part, k], at[part] + side
+            ends = np.transpose([median_interval(row) for row in rows])
+            ax.vlines(x, *ends, color=colours[key], lw=1.5)
+            ax.plot(x, np.median(rows, axis=-1), mark, color=colours[key], ms=6, mew=0)
+    for y, mark, text in ((420, "o", "one example a step"), (260, "s", "8 examples"), (160, "^", "all 64")):
         ax.plot(0, y, mark, color=style.ink(), ms=6, mew=0)
-        ax.text(0.07, y, text, va="center")
-    ax.plot([-0.04, 0.04], [73, 73], color=style.ink(), lw=1)
-    ax.text(0.07, 73, "predicted for all 64", va="center")
-    ax.text(0.07, 9.3, "centred", color=colours["standardized"], va="center")
+        ax.text(0.1, y, text, va="center")
+    ax.plot([-0.04, 0.04], [100, 100], color=style.ink(), lw=1)
+    ax.text(0.1, 100, "predicted for all 64", va="center")
+    ax.text(-0.1, 18, "centred", color=colours["standardized"], va="center")
     ax.set(
         yscale="log",
         xlim=(-0.12, 3.15),
         ylim=(0.9, 700),
         yticks=(1, 10, 100),
         yticklabels=("1", "10", "100"),
-        xlabel="offset of the inputs, in their standard deviations",
-        ylabel="steps to a hundredth of the loss (log)",
+        xlabel="offset of the inputs (standard deviations)",
+        ylabel="steps to 1 % of the loss (log)",
     )
+    ax.minorticks_off()
     return fig
 
 
@@ -163,11 +164,11 @@ def caption(result) -> str:
     one, eight, whole = _times(zip(result["steps"][AT], result["steps"][0], strict=True))
     return (
         f"**Moving inputs off centre until all are positive costs {one} times the steps with one example a "
-        f"step, {eight} times with eight and {whole} times with all: batches save steps there too "
-        f"({_saved(result, AT)}), but fewer than on centred inputs ({_saved(result, 0)}).**\n\nThe curve "
-        "has no kink where the inputs become positive: the offset counts, not the sign. A linear neuron "
-        f"with two weights and a bias learns {result['steps'].shape[-1]} problems of {EXAMPLES} examples, "
-        "the same ones at each offset, each at its best rate; medians with "
+        f"step, {eight} times with eight and {whole} times with all {EXAMPLES}.**\n\nBatches save steps "
+        f"there too ({_saved(result, AT)}), but fewer than on centred inputs ({_saved(result, 0)}). The "
+        "curve has no kink where the inputs become positive: the offset counts, not the sign. A linear "
+        f"neuron with two weights and a bias learns {result['steps'].shape[-1]} problems of {EXAMPLES} "
+        "examples, the same ones at each offset, each at its best learning rate; medians with "
         f"{percent(0.95)} intervals. The line is computed from the offset alone; off centre it is right "
         f"within {percent(_off(result))}."
     )
@@ -198,7 +199,7 @@ def claims(result) -> Iterator[Claim]:
         np.stack([one[:, 0], one[:, 0], one[:, 1], one[:, 1]], axis=1),
         axes={"offset, in standard deviations": FURTHER, "a step": ROWS},
         below=SOFTER,
-        measure="steps with a batch / steps with one example a step, same inputs, each at its best rate",
+        measure="steps with a batch / steps with one example a step, same inputs, best learning rate of each",
         units="problems, each with its own inputs and first error",
     )
     yield Claim.of_ratio(
@@ -213,7 +214,7 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=(
             "steps on all-positive inputs by steps on the same inputs centred, one example a step, each at "
-            "its best rate, geometric mean"
+            "its best learning rate, geometric mean"
         ),
         units="problems, each with its own inputs and first error",
         map=made,

@@ -45,7 +45,7 @@ def _off(result) -> float:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.7, ncols=2, sharey=True)
+    fig, axes = style.figure(7.4, 3.8, ncols=2, tall=6.6, sharey=True)
     fine, marks = np.geomspace(0.1, 10, 80), dict(zip(FUNCTIONS, "os^sov^D", strict=True))
     key = style.palette()["saturated"]
     for ax, group in ((axes[0], FUNCTIONS[:3]), (axes[1], FUNCTIONS[3:])):
@@ -59,20 +59,21 @@ def draw(result) -> Figure:
             xscale="log", xlim=(0.09, 50), ylim=(-2, 100), xticks=(0.1, 1, 10), xticklabels=("0.1", "1", "10")
         )
         ax.set_xlabel("standard deviation of the inputs (log)")
+        ax.minorticks_off()
     axes[0].set(title="Flat on both sides", ylabel="examples that saturate the unit (%)")
     axes[1].set(title="Flat on one side")
     for ax, name, y in (
         (axes[0], "tanh", 83),
         (axes[0], "lecun_tanh", 74.5),
         (axes[0], "sigmoid", 66),
-        (axes[1], "relu", 50.4),
-        (axes[1], "gelu", 44),
-        (axes[1], "elu", 38.5),
-        (axes[1], "silu", 33),
+        (axes[1], "relu", 53),
+        (axes[1], "gelu", 45.5),
+        (axes[1], "elu", 38),
+        (axes[1], "silu", 30.5),
     ):
         text = "ELU, softplus" if name == "elu" else NAMES[name]
-        ax.text(12, y, text, color=key, va="center", fontsize=9.5)
-    axes[0].text(0.1, 92, "lines: predicted for normal z")
+        ax.text(12, y, text, color=key, va="center")
+    axes[0].text(0.1, 86, "dots: measured\nlines: predicted")
     return fig
 
 
@@ -106,7 +107,7 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Share of saturated examples against the inputs' standard deviation from 0.1 to 10, two panels. "
+        "Percentage of saturated examples against the inputs' standard deviation from 0.1 to 10, two panels. "
         f"Tanh, LeCun's tanh and the sigmoid rise from 0 to {_share(result, 'tanh', 10)}, "
         f"{_share(result, 'lecun_tanh', 10)} and {_share(result, 'sigmoid', 10)}; ReLU stays at a half; "
         "softplus, ELU, GELU and SiLU rise towards a half."

@@ -30,11 +30,10 @@ def maxout(x: torch.Tensor) -> torch.Tensor:
 
 
 FUNCTIONS = {name: name for name in NAMES} | {"prelu": prelu, "maxout": maxout}
-TITLES = NAMES | {"prelu": "PReLU", "maxout": "Maxout, an example"}
-SHOWN = (
-    *("sigmoid", "tanh", "lecun_tanh", "softplus"),
-    *("relu", "leaky_relu", "prelu", "maxout"),
-    *("elu", "selu", "gelu", "silu"),
+TITLES = NAMES | {"prelu": "PReLU", "maxout": "Maxout"}
+SHOWN = (  # a panel each, the second one dashed
+    *(("sigmoid",), ("tanh", "lecun_tanh"), ("relu", "softplus")),
+    *(("prelu", "maxout"), ("elu", "selu"), ("gelu", "silu")),
 )
 RANGE = 21.0
 GRID = torch.linspace(-4, 4, 320, dtype=torch.float64)  # even: 0, a kink, lies between two points
@@ -67,34 +66,25 @@ def _of(name: str) -> int:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 5.6, nrows=3, ncols=4, sharex=True, sharey=True)
-    colours, x = style.palette(), GRID.numpy()
-    for ax, name in zip(axes.flat, SHOWN, strict=True):
-        i = _of(name)
-        ax.axhline(0, color=style.GRID, lw=0.6)
-        ax.axvline(0, color=style.GRID, lw=0.6)
-        ax.plot(x, result["value"][i], color=colours["standardized"], lw=2)
-        slope = result["slope"][i].copy()
-        jumps = np.flatnonzero(np.abs(np.diff(slope)) > 0.1)
-        ax.plot(
-            np.insert(x, jumps + 1, np.nan), np.insert(slope, jumps + 1, np.nan), color=style.ink(), lw=1.2
+    fig, axes = style.figure(7.6, 5.2, nrows=2, ncols=3, tall=6.7, sharex=True, sharey=True)
+    colour, ink, x = style.palette()["standardized"], style.ink(), GRID.numpy()
+    for ax, names in zip(axes.flat, SHOWN, strict=True):
+        ax.hlines((0, 1), -4, 4, color=style.GRID, lw=0.6, alpha=0.7)
+        title = []
+        for name, dash in zip(names, ("-", (0, (3, 1.5))), strict=False):
+            i = _of(name)
+            slope, top, at = result["slope"][i], result["peak"][i], result["at"][i]
+            jumps = np.flatnonzero(np.abs(np.diff(slope)) > 0.1) + 1
+            ax.plot(x, result["value"][i], color=colour, lw=2, ls=dash)
+            ax.plot(np.insert(x, jumps, np.nan), np.insert(slope, jumps, np.nan), color=ink, lw=1.1, ls=dash)
+            near = abs(at) < 4  # else approached far out
+            ax.plot(at, top, "o", ms=4.5, color=ink, visible=near)
+            title.append(f"{TITLES[name]}: f′ {'≤' if near else '→'} {top:.4g}")
+        ax.set(
+            title="\n".join(title), xlim=(-4, 4), ylim=(-1.9, 2.6), xticks=(-3, 0, 3), yticks=(-1, 0, 1, 2)
         )
-        top, at = result["peak"][i], result["at"][i]
-        everywhere = abs(at) > 4  # approached far out
-        if not everywhere:
-            ax.plot(at, top, "o", ms=4.5, color=style.ink())
-        text = f"{top:.3f}".rstrip("0").rstrip(".")
-        ax.text(
-            *(-3.6, 2.15, f"f′ → {text}" if everywhere else f"f′ ≤ {text}"),
-            fontsize=9.5,
-            va="center",
-            bbox={"fc": "none", "ec": style.ink() if top > 1 + 1e-6 else "none", "lw": 1, "pad": 2.5},
-        )
-        ax.set(title=TITLES[name], xlim=(-4, 4), ylim=(-1.9, 2.6), xticks=(-3, 0, 3), yticks=(-1, 0, 1, 2))
-    axes[0, 0].text(0.3, -0.55, "derivative f′", fontsize=9.5, va="center")
-    axes[0, 0].text(3.9, 1.3, "f", color=colours["standardized"], fontsize=10, ha="right", va="center")
-    for ax in axes[-1]:
-        ax.set_xlabel("weighted input z")
+    axes[0, 0].text(-3.8, -0.3, "thick: f; thin: derivative f′\ndashed: second name", va="top")
+    fig.supxlabel("pre-activation z", fontsize="medium")
     return fig
 
 
@@ -116,11 +106,10 @@ def caption(result) -> str:
     steep = _steep(result)
     away = [TITLES[name] for name in steep if abs(result["at"][_of(name)]) > 1e-3]
     return (
-        f"**Of {len(FUNCTIONS)} activations {len(steep)} are somewhere steeper than 1 (framed): there, the "
-        f"slope enlarges a gradient on its way back, SELU's up to {number(result['peak'].max(), 4)} times.**\n\n"
-        f""
-        f"{', '.join(away)} are steepest away from 0; Mish, much like SiLU, is not drawn. Colour: the "
-        "activation; thin line: its derivative; dot: the derivative's peak. PReLU and Maxout learn their "
+        f"**Of {len(FUNCTIONS)} activations {len(steep)} are steeper than 1 somewhere: there the slope "
+        f"enlarges a gradient on its way back, SELU's up to {number(result['peak'].max(), 4)} times.**\n\n"
+        f"{', '.join(away)} are steepest away from 0. Leaky ReLU, a PReLU with a smaller slope, and Mish, "
+        "much like SiLU, are not drawn. Dots: peaks of the derivatives. PReLU and Maxout learn their "
         "slopes; these are examples. Checked without derivatives, by the steepest line between "
         f"neighbours among {result['points']:,} random points, {len(result['secant'])} times: the largest "
         f"difference is {number(_off(result), 2)}."
@@ -129,8 +118,8 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Twelve panels with an activation and its derivative each. Peaks of the derivative: "
-        + ", ".join(f"{TITLES[name]} {number(result['peak'][_of(name)])}" for name in SHOWN)
+        "Six panels with one or two activations and their derivatives. Peaks of the derivatives: "
+        + ", ".join(f"{TITLES[name]} {number(result['peak'][_of(name)])}" for name in sum(SHOWN, ()))
         + "."
     )
 

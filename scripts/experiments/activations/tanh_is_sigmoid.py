@@ -108,7 +108,7 @@ def _slower(result, arm: int) -> tuple[float, tuple[float, float]]:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.6)
+    fig, ax = style.figure(7.0, 3.9, tall=4.0)
     colours = style.palette()
     keys = ("standardized", "raw", "raw")
     for loss, best, key, dash in zip(result["loss"], _best(result), keys, ("-", "-.", "--"), strict=True):
@@ -116,21 +116,22 @@ def draw(result) -> Figure:
             ax.plot(row, color=colours[key], lw=1, ls=dash, alpha=0.8)
     ax.axhline(GOAL, color=style.GRID, lw=0.8)
     for x, y, key, text in (
-        (1, 0.03, keys[0], "tanh"),
-        (18, 0.22, keys[1], "dash-dotted: in sigmoids"),
-        (30, 1.0, keys[2], "dashed: sigmoid, its own first weights"),
+        (14, 8, keys[0], "solid: tanh"),
+        (14, 5, keys[1], "dash-dotted: the same in sigmoids"),
+        (14, 3.1, keys[2], "dashed: sigmoid, own initial weights"),
     ):
         ax.text(x, y, text, color=colours[key])
-    ax.text(59.5, 1.08 * GOAL, "goal", ha="right", va="bottom")
+    ax.text(0.5, 0.9 * GOAL, "goal", va="top")
     ax.set(
         yscale="log",
         xlim=(0, 60),
-        ylim=(0.01, 4),
-        yticks=(0.01, 0.1, 1),
-        yticklabels=("0.01", "0.1", "1"),
+        ylim=(0.01, 12),
+        yticks=(0.01, 0.1, 1, 10),
+        yticklabels=("0.01", "0.1", "1", "10"),
         xlabel="step",
         ylabel="training loss (log)",
     )
+    ax.minorticks_off()
     return fig
 
 
@@ -145,8 +146,8 @@ def caption(result) -> str:
     (same, low_high), (own, of_own) = _slower(result, 1), _slower(result, 2)
     return (
         f"**Rewritten in sigmoids, the very same network needs {number(same, 2)} times the steps of tanh, "
-        f"and from the sigmoid's own first weights {number(own, 2)} times.**\n\nSteps until the "
-        f"training loss falls below {GOAL:g}, each at the best of {len(RATES[0])} rates, by "
+        f"and from the sigmoid's own initial weights {number(own, 2)} times.**\n\nSteps until the "
+        f"training loss falls below {GOAL:g}, each at the best of {len(RATES[0])} learning rates, by "
         f"{_of_best(result).shape[-1]} networks that had no part in choosing it; "
         f"{percent(0.95)} intervals {between(low_high, 2)} and {between(of_own, 2)}. Lines: all "
         f"{result['loss'].shape[-1]} networks of each kind, {'-'.join(map(str, SIZES))}, on {EXAMPLES} "
@@ -158,7 +159,7 @@ def alt(result) -> str:
     median = np.median(_of_best(result), axis=-1)
     return (
         "Training loss against steps, log scale, for three ways to set up a network, each at its best "
-        "rate. The loss falls below 0.1 after a median of "
+        "learning rate. The loss falls below 0.1 after a median of "
         + ", ".join(f"{m:.0f} steps ({arm})" for m, arm in zip(median, ARMS, strict=True))
         + "."
     )
@@ -179,7 +180,7 @@ def claims(result) -> Iterator[Claim]:
         finding=(
             f"The outputs of whole networks rewritten so differ by {number(result['logits'].max(), 2)} at "
             "most: rounding. But the same function is not the same to train: on the digits and at its best "
-            f"rate, the network in sigmoids needs {number(slower, 2)} times as many steps "
+            f"learning rate, the network in sigmoids needs {number(slower, 2)} times as many steps "
             f"{between(interval, 2)}."
         ),
     )

@@ -56,14 +56,14 @@ def animate(result) -> Iterator[Figure]:
     lines, dots, notes = [], [], []
     reach = 1.15 * max(np.abs(result["path"][..., :2]).max(), 1.5)
     for ax, key, title, path in zip(axes, keys, titles, result["path"], strict=True):
-        for radius in (0.5, 1.0, 1.5):
+        for radius in (0.5, 1.0):
             ax.add_patch(_circle(radius))
         ax.plot(0, 0, "x", color=style.ink(), ms=8, mew=1.5)
         ax.plot(*path[0, :2], "o", mfc="none", mec=style.ink(), ms=8)
         lines += ax.plot([], [], color=colours[key], lw=1.3, animated=True)
         dots += ax.plot([], [], "o", color=colours[key], ms=6, animated=True)
         notes.append(
-            ax.text(0.03, 0.03, "", transform=ax.transAxes, color=colours[key], fontsize=10, animated=True)
+            ax.text(0.03, 0.97, "", transform=ax.transAxes, color=colours[key], va="top", animated=True)
         )
         ax.set(
             title=title,
@@ -71,6 +71,8 @@ def animate(result) -> Iterator[Figure]:
             ylim=(-reach, reach),
             aspect="equal",
             xlabel="error of the first weight",
+            xticks=(-1, 0, 1),
+            yticks=(-1, 0, 1),
         )
     axes[0].set_ylabel("error of the second weight")
     update = style.progress(axes[1], last + 1)
@@ -82,7 +84,7 @@ def animate(result) -> Iterator[Figure]:
             line.set_data(*path[: at + 1, :2].T)
             dot.set_data(*path[at : at + 1, :2].T)
             note.set_text(
-                f"done after {at} steps" if loss[at] < SOLVED else f"loss {loss[at]:.2f} of the first"
+                f"done after {at} steps" if loss[at] < SOLVED else f"loss: {loss[at]:.2f} of the first"
             )
         update(step)
         yield fig
@@ -116,15 +118,14 @@ def caption(result) -> str:
     centred, positive = (path[: n + 1] for path, n in zip(result["path"], done, strict=True))
     length = [np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum() for path in (centred, positive)]
     return (
-        f"**On all-positive inputs every step goes up and right or down and left, and {done[1]} steps do "
-        f"what {done[0]} do on centred ones.**\n\n"
-        f"A linear neuron with two weights and a bias learns from one "
-        "example a step, at its best rate, until the loss has fallen to a hundredth; both sides see the "
-        "same examples in the same order. The weights rise or fall together on "
-        f"{percent(_one_sign(positive))} of the steps on the right and {percent(_one_sign(centred))} on the "
-        f"left, and the right path is {number(length[1] / length[0], 2)} times as long. Cross: the goal; "
-        f"rings: equal loss if the bias is right. Of {result['steps'].shape[1]} sets of 64 examples the one "
-        "with the most typical numbers of steps."
+        "**On all-positive inputs both weights rise or both fall in every step, and learning takes "
+        f"{done[1]} steps; on centred inputs it takes {done[0]}.**\n\nA linear neuron with two weights and a "
+        "bias learns from one example a step, at its best learning rate, until the loss has fallen to a "
+        "hundredth. Both runs see the same examples in the same order. Both weights rise or both fall on "
+        f"{percent(_one_sign(positive))} of the steps with positive inputs, on {percent(_one_sign(centred))} "
+        f"with centred ones. The path with positive inputs is {number(length[1] / length[0], 2)} times as "
+        f"long. Cross: the goal; rings: equal loss if the bias is right. Of {result['steps'].shape[1]} sets "
+        "of 64 examples this is the one with the most typical numbers of steps."
     )
 
 

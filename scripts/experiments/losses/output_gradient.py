@@ -14,7 +14,7 @@ WORST = 0.9  # outputs above, where 0 is right
 
 
 def compute(*, points=2_000, seed=0, device="cpu"):
-    """Gradients with respect to the weighted input z of a sigmoid output whose right answer is 0.
+    """Gradients with respect to the pre-activation z of a sigmoid output whose right answer is 0.
 
     `output` (points,) and the `gradient` (2, points), of the squared error and of the cross-entropy, by
     autograd.
@@ -36,7 +36,7 @@ def predicted(a):
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(5.6, 3.6)
+    fig, ax = style.figure(6.4, 3.6, tall=3.6)
     colours, grid = style.palette(), np.linspace(0, 1, 201)
     order = np.argsort(result["output"])[:: max(1, len(result["output"]) // SHOWN)]
     for line, values, key, mark in zip(
@@ -45,7 +45,7 @@ def draw(result) -> Figure:
         ax.plot(grid, line, color=style.ink(), lw=1)
         ax.plot(result["output"][order], values[order], mark, color=colours[key], ms=4, mew=0)
     ax.text(0.55, 0.68, "cross-entropy: a", color=colours["standardized"], ha="right")
-    ax.text(0.98, 0.16, "squared error: a² (1 − a)", color=colours["raw"], ha="right", va="bottom")
+    ax.text(0.98, 0.19, "squared error: a² (1 − a)", color=colours["raw"], ha="right", va="bottom")
     ax.set(
         xlabel="output a, where 0 is right",
         ylabel="gradient of the loss\nwith respect to z",
@@ -68,8 +68,8 @@ def caption(result) -> str:
     worst = result["output"] > WORST
     squared, cross = result["gradient"][:, worst].mean(1)
     return (
-        "**The squared error pushes hardest at an output of ⅔ and lets go of the worst ones: above "
-        f"{WORST} its gradient is {squared:.2f} on average, the cross-entropy's {cross:.2f}.**\n\nLines: the "
+        "**The squared error's gradient is largest at an output of ⅔ and small for the worst outputs: above "
+        f"{WORST} it is {squared:.2f} on average, the cross-entropy's {cross:.2f}.**\n\nLines: the "
         f"formulas; marks: automatic differentiation, on {len(result['output']):,} random outputs the same "
         f"to {_off(result):.0e}; some are drawn."
     )

@@ -79,10 +79,9 @@ def table(result) -> dict:
 def caption(result) -> str:
     first, last = result["squared_error"][[0, -1]], result["cross_entropy"][-1]
     return (
-        f"**From an output of {first[0][1]:.2f} where 0 is right, {STEPS} steps on the squared error arrive "
-        f"at {first[1][1]:.2f}; on the cross-entropy at {last[1]:.2f}.**\n\n"
-        f"From {first[0][0]:.2f} (not shown) "
-        f"they arrive at {first[1][0]:.2f} and {last[0]:.2f}. One sigmoid neuron, input 1, learning rate "
+        f"**From an output of {first[0][1]:.2f} where 0 is right, {STEPS} steps on the squared error lead to "
+        f"{first[1][1]:.2f}, on the cross-entropy to {last[1]:.2f}.**\n\nFrom {first[0][0]:.2f} (not shown) "
+        f"they lead to {first[1][0]:.2f} and {last[0]:.2f}. One sigmoid neuron, input 1, learning rate "
         f"{number(RATE, 2)} for both losses."
     )
 

@@ -50,7 +50,7 @@ FLOOR = np.log(1 + (CLASSES - 1) / np.e)  # certain and right: softmax of (1, 0,
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.4, ncols=2)
+    fig, axes = style.figure(7.4, 3.5, ncols=2)
     colours = style.palette()
     epochs = np.arange(result["accuracy"].shape[1])
     for key, scores, losses in zip(("standardized", "raw"), result["accuracy"], result["loss"], strict=True):
@@ -58,14 +58,21 @@ def draw(result) -> Figure:
         for ax, x, values in ((axes[0], epochs, 100 * (1 - scores)), (axes[1], epochs[1:], losses)):
             ax.plot(x, values, lw=0.6, alpha=0.3, **line)
             ax.plot(x, values.mean(1), **line)
-    axes[0].set(yscale="log", ylabel="validation error (%, log)", xlabel="epochs", title="What it learns")
+    axes[0].set(
+        yscale="log", ylabel="validation error (%, log)", xlabel="epochs", title="What the network learns"
+    )
     axes[0].set_yticks([2, 5, 10, 20, 50, 100], ["2", "5", "10", "20", "50", "100"])
     axes[0].minorticks_off()
     axes[1].axhline(FLOOR, color=style.ink(), lw=1)
     axes[1].text(epochs[-1], FLOOR - 0.04, "least possible with two", ha="right", va="top")
-    axes[1].set(ylim=(0, 2.5), ylabel="loss that training reports", xlabel="epochs", title="What it says")
-    axes[0].text(0.97, 0.9, "softmax twice", color=colours["raw"], ha="right", transform=axes[0].transAxes)
-    axes[0].text(0.5, 0.12, "once", color=colours["standardized"], ha="right", transform=axes[0].transAxes)
+    axes[1].set(ylim=(0, 2.5), ylabel="training loss", xlabel="epochs", title="What training reports")
+    for ax, x, y, text, key in (
+        (axes[0], 12, 70, "softmax twice", "raw"),
+        (axes[0], 6, 3.2, "once", "standardized"),
+        (axes[1], 12, 2.1, "softmax twice", "raw"),
+        (axes[1], 6, 0.25, "once", "standardized"),
+    ):
+        ax.text(x, y, text, color=colours[key], ha="right")
     return fig
 
 
@@ -83,12 +90,11 @@ def caption(result) -> str:
     behind = mean_interval(last[1] - last[0])
     return (
         f"**After one epoch a network with two softmaxes gets {number(first[1].mean(), 2)} % of new digits "
-        f"wrong, with one {number(first[0].mean(), 2)} %; after {result['accuracy'].shape[1] - 1} epochs it "
-        f"is still {number((last[1] - last[0]).mean(), 2)} points behind.**\n\n"
-        f"95 % interval of these points: "
-        f"{between(behind, 2)}. Black line: {FLOOR:.2f}. Thin lines: {result['accuracy'].shape[-1]} networks "
-        f"each, 64-32-10 with ReLU, on scikit-learn's digits in batches of {BATCH}, learning rate {RATE:g}; "
-        "thick lines: their means."
+        f"wrong, one with a single softmax {number(first[0].mean(), 2)} %; after "
+        f"{result['accuracy'].shape[1] - 1} epochs it is still {number((last[1] - last[0]).mean(), 2)} "
+        f"points worse.**\n\n95 % interval of these points: {between(behind, 2)}. Horizontal line: "
+        f"{FLOOR:.2f}. Thin lines: {result['accuracy'].shape[-1]} networks each, 64-32-10 with ReLU, on "
+        f"scikit-learn's digits in batches of {BATCH}, learning rate {RATE:g}; thick lines: their means."
     )
 
 

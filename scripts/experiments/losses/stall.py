@@ -14,11 +14,11 @@ from experiments.words import number
 from unitgain.optimizers import SGD, Adam
 
 RATE = 0.15
-WORST = 8.0  # weighted input at the start, at most: an output of .9997
+WORST = 8.0  # pre-activation at the start, at most: an output of .9997
 LIMIT = 40_000  # steps, more than any start needs
 LOSSES = ("squared_error", "cross_entropy")
 
-STARTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)  # the map: weighted inputs
+STARTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)  # the map: pre-activations
 INPUTS = 10
 OPTIMIZERS = {  # how, and how many times the rate for the squared error
     "gradient descent": (SGD, {}, 1),
@@ -62,7 +62,7 @@ def _taken(start, x, loss, rate, kind, words) -> torch.Tensor:
 
 
 def compute(*, neurons=2_000, mapped=50, seed=0, device="cpu"):
-    """Weighted input `z` at the start (neurons,), U(0.5, WORST), and `steps` (losses, neurons) until a ≤ ½.
+    """Pre-activation `z` at the start (neurons,), U(0.5, WORST), and `steps` (losses, neurons) until a ≤ ½.
 
     Weight and bias get the same gradient, as the input is 1: their sum moves twice the rate. For the map
     `mapped` (losses, starts, optimizers, neurons), the steps of neurons with several inputs.
@@ -97,7 +97,7 @@ def predicted(loss: str, z: float) -> float:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.8)
+    fig, ax = style.figure(7.0, 3.8, tall=3.9)
     colours = style.palette()
     grid = np.linspace(0.5, WORST, 60)
     shown = np.argsort(result["z"])[:: max(1, len(result["z"]) // 60)]
@@ -106,22 +106,23 @@ def draw(result) -> Figure:
         result["steps"],
         ("raw", "standardized"),
         ("squared error", "cross-entropy"),
-        ((5.0, 1500), (5.0, 8)),
+        ((5.0, 1500), (6.0, 8)),
         strict=True,
     ):
         ax.plot(grid, [predicted(loss, z) for z in grid], color=style.ink(), lw=1)
         mark = "o" if key == "standardized" else "^"
         ax.plot(result["z"][shown], steps[shown], mark, color=colours[key], ms=4.5, mew=0)
         ax.text(*at, name, color=colours[key], ha="right")
-    ax.text(7.9, 42, "lines: predicted", ha="right")
+    ax.text(7.9, 50, "lines: predicted", ha="right")
     ticks = np.array(OUTPUTS)
     ax.set(
         yscale="log",
-        xlabel="output at the start, where 0 is right (logit scale)",
+        xlabel="output at the start; 0 is right (logit scale)",
         ylabel="steps until it is below ½ (log)",
         xticks=np.log(ticks / (1 - ticks)),
         xticklabels=[f"{tick:g}" for tick in ticks],
     )
+    ax.minorticks_off()
     return fig
 
 
@@ -175,7 +176,7 @@ def claims(result) -> Iterator[Claim]:
     made = Map.of_ratios(
         squared,
         cross,
-        axes={"weighted input at the start": STARTS, "optimizer": tuple(OPTIMIZERS)},
+        axes={"pre-activation at the start": STARTS, "optimizer": tuple(OPTIMIZERS)},
         above=LONG,
         measure="steps with the squared error / steps with the cross-entropy until a sigmoid output is ½",
         units="neurons, each with its own inputs",
@@ -195,7 +196,8 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=(
             "times as many steps with the squared error as with the cross-entropy until a sigmoid output "
-            f"falls from {_output(STARTS[-1]):.3f} to ½, by gradient descent at one rate (geometric mean)"
+            f"falls from {_output(STARTS[-1]):.3f} to ½, by gradient descent at one learning rate "
+            "(geometric mean)"
         ),
         units="neurons, each with its own inputs",
         map=made,
@@ -204,8 +206,8 @@ def claims(result) -> Iterator[Claim]:
             f"With gradient descent, from a saturated output: {number(plain[-1], 2)} times the steps from "
             f"{_output(STARTS[-1]):.3f}, where the factor a (1 − a) of the squared error's gradient is "
             f"nearly 0. From just above ½ it is near ¼, which costs {number(plain[0], 2)} times the steps; a "
-            "higher rate makes up for that. Adam divides the gradient by its own size, and the factor with "
-            f"it: {number(adam.max(), 2)} times at most. The cross-entropy never needed more than "
-            f"{int(result['steps'][1].max())} steps in the figure."
+            "higher learning rate makes up for that. Adam divides the gradient by its own size, and the "
+            f"factor with it: {number(adam.max(), 2)} times at most. The cross-entropy never needed more "
+            f"than {int(result['steps'][1].max())} steps in the figure."
         ),
     )

@@ -51,11 +51,17 @@ def draw(result) -> Figure:
             spread = scale * np.geomspace(0.8, 1.25, len(row))
             ax.plot(spread, row, "o" if scale == 1 else "^", ms=3.5, mew=0, alpha=0.6, color=colours[key])
         ax.axhline(1, color=style.ink(), lw=0.8, ls=":")
-        ax.set(xscale="log", yscale="log", title=f"{name}, rate {rate:g}", ylim=(0.15, 2.5 * WORST))
+        ax.set(
+            xscale="log",
+            yscale="log",
+            title=f"{name[0].upper()}{name[1:]}, learning rate {rate:g}",
+            ylim=(0.1, 2.5 * WORST),
+        )
         ax.set(xlabel="standard deviation of the target (log)")
+        ax.minorticks_off()
     axes[1].text(140, 1.15, "no better than the mean", va="bottom", ha="right")
     axes[0].text(50, WORST, "diverged", ha="right", va="center", color=colours["raw"])
-    axes[0].text(1, 0.18, "standardized", ha="center", color=colours["standardized"])
+    axes[0].text(1, 0.14, "standardized", ha="center", color=colours["standardized"])
     axes[0].set_ylabel("error / variance of the target (log)")
     return fig
 
@@ -75,8 +81,8 @@ def caption(result) -> str:
     middle = SCALES.index(1.0)
     return (
         f"**At one learning rate, gradient descent leaves {plain[middle]:.2f} of the variance of "
-        f"standardized targets unexplained; it diverges at a standard deviation of {SCALES[-1]:g}, and at "
-        f"{SCALES[0]:g} its error is {number(plain[0], 2)} times the variance.**\n\n"
+        f"standardized targets unexplained. Targets of standard deviation {SCALES[-1]:g} make it diverge; at "
+        f"{SCALES[0]:g} the error is {number(plain[0], 2)} times the variance.**\n\n"
         f"Adam does not diverge, but "
         f"also fails on small targets ({number(adam[0], 2)} times). Medians of "
         f"{result['unexplained'].shape[-1]} networks, all drawn; 10-32-1 with ReLU, scikit-learn's diabetes "

@@ -35,7 +35,7 @@ def at_rates(
     seed: int,
     device,
 ) -> tuple[MLP, Tensor]:
-    """Networks (rates, networks) with the same first weights at every rate, and the rates to descend with."""
+    """Networks (rates, networks) with the same initial weights at every rate, and the rates."""
     draws = generators(seed, networks, times=len(rates))
     replicas = len(rates), networks
     model = MLP(sizes, activation, replicas=replicas, weight=weight, generator=draws, device=device)
