@@ -55,7 +55,8 @@ def draw(result) -> Figure:
         ax.imshow(picture, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
         kept = {"colors": ink, "linestyles": "-"}
         around = ax.contour(x, y, line.T, LEVELS, linewidths=0.6, **kept)
-        ax.clabel(around, fmt=lambda level: style.plain(10**level), fontsize=9)
+        if ax is not axes[0]:  # no room on the right of its line
+            ax.clabel(around, fmt=lambda level: style.plain(10**level), fontsize=9)
         ax.contour(x, y, line.T, [0], linewidths=2.2, **kept)
         ax.set(title=title, ylim=(0.5, LAYERS + 0.5), yticks=(1, 10, 20, 30, 40, 50))
         ax.set_xticks(np.log10([0.3, 1, 3, 10, 30]), ["0.3", "1", "3", "10", "30"])
