@@ -36,7 +36,7 @@ STANDARDIZE = False
 INITIAL_WEIGHTS = 0  # another number, other initial weights
 
 # %% [markdown]
-# ## One network for each rate
+# ## One network for each learning rate
 #
 # Initial weights and batches are the same everywhere; only the learning rate differs. Every few steps,
 # `activity` says which hidden units are not activated by any training example.

@@ -37,7 +37,8 @@ TABLES = 100
 # %% [markdown]
 # ## A table, and rows that nobody has seen
 #
-# Normal columns, two classes. Fresh rows come from where the table came from: the score on them is the truth.
+# Normal columns, two classes. Fresh rows come from the same distribution as the table: the score on them is
+# the true score.
 
 
 # %%
@@ -58,7 +59,7 @@ def rows(n, generator):
 
 # %%
 def prepare(transform, x, y):
-    """A map of rows, with statistics of x and y."""
+    """A function that prepares rows, with statistics of x and y."""
     if transform == "standardize":
         return StandardScaler().fit(x)
     if transform == "min-max":
@@ -77,7 +78,7 @@ def prepare(transform, x, y):
 
 # %%
 def classifier(name, x, y):
-    """A map of rows to classes, learned from x and y."""
+    """A function from rows to classes, learned from x and y."""
     if name == "nearest":
         return lambda queries: y[torch.cdist(queries, x).argmin(dim=1)]
     if name == "linear":  # ridge regression on -1 and 1
