@@ -180,8 +180,8 @@ kept = {name: value.clone() for name, value in model.state_dict().items()}
 
 
 @torch.no_grad()
-def unset(size):
-    """Accuracy in training mode, so many images at a time."""
+def in_training_mode(size):
+    """Accuracy in training mode, `size` images at a time."""
     model.train()
     for norm in norms:
         norm.momentum = 0.0  # not even the statistics notice
@@ -193,7 +193,7 @@ def unset(size):
     return accuracy(output, check_y[:whole]).item()
 
 
-without = [unset(size) for size in TOGETHER]
+without = [in_training_mode(size) for size in TOGETHER]
 for size, score in zip(TOGETHER, without, strict=True):
     print(f"without eval(), {size:2} at a time: accuracy {score:.2f}")
 
@@ -208,7 +208,7 @@ model.load_state_dict(kept)
 print("running variance after a batch of one:", alone.var.item())
 
 # %% alt="Above: accuracy in evaluation mode by training step. Below: without eval, by images at a time."
-# What the running statistics cost, and what the other images cost
+# The accuracy in both modes
 options = {"sharey": True, "layout": "constrained"}
 fig, (top, bottom) = plt.subplots(2, figsize=(4.4, 5.4), **options)
 top.plot(steps, scores, "o-", ms=4, color=LIGHT["standardized"])

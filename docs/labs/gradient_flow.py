@@ -135,7 +135,7 @@ for function in ("sigmoid", "tanh", "relu"):
 # ## Things to try
 #
 # 1. Set `SIZES = (20, *[100] * 30, 1)`. Which of the pairs still gets through?
-# 2. Set `SIZES = (20, *[4] * 10, 1)`. How far do prediction and networks part, and in which direction?
+# 2. Set `SIZES = (20, *[4] * 10, 1)`. How much do prediction and networks differ, and in which direction?
 # 3. Set `INPUT_MEAN = 10.0` with `ACTIVATION = "tanh"`. What does an offset of the input do to the gradient,
 #    and does `STANDARDIZE = True` undo it?
 # 4. Find the hidden width at which N(0, 1) weights (`"normal"`) carry a sigmoid network's gradient unchanged.

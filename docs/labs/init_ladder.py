@@ -188,7 +188,7 @@ top.set(xscale="log", xlabel="factor a layer (log)")
 top.xaxis.set_major_formatter("{x:g}")
 bottom.set(xlabel="accuracy after training (%)", xlim=(0, 100))
 for ax in (top, bottom):
-    ax.set(yticks=range(len(rows)), yticklabels=rows)
+    ax.set(yticks=range(len(rows)), yticklabels=rows, ylim=(-0.6, len(rows) - 0.4))
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
@@ -199,5 +199,5 @@ plt.show()
 # 2. `ACTIVATION = "tanh"`. Which rungs change places, and why does `"randn"` no longer blow up?
 # 3. `ACTIVATION = "sigmoid"`. On the top rung the signal has the same size in every layer. Why does it still
 #    not train? Compare its gradient's factor.
-# 4. `DEPTH = 30`. Which is the lowest rung that still trains? Which two numbers of the table foretold it?
+# 4. `DEPTH = 30`. Which is the lowest rung that still trains? Which two numbers of the table predict it?
 # 5. `ACTIVATION = "gelu"`, other `INITIAL_WEIGHTS`. How reliable is the *gain* rung, and how reliable *LSUV*?

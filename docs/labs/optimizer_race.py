@@ -48,8 +48,8 @@ OPTIMIZERS = {
 # ## The race
 #
 # Each optimizer trains one copy of the network for each rate, side by side: a learning rate may be a tensor,
-# here of shape `(rates, 1, 1)`. The ravine goes through whole, the digits in batches of 64. Every few steps
-# we look at the loss over all examples.
+# here of shape `(rates, 1, 1)`. The ravine is trained in full batches, the digits in batches of 64. Every
+# few steps we look at the loss over all examples.
 
 # %%
 if TASK == "ravine":

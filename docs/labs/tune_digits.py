@@ -183,5 +183,5 @@ print(f"the best five {gain[best].mean():+.1f}, all trials {gain.mean():+.1f}")
 # 1. Set `RATE = (0.03, 0.3)`. Which number matters most now?
 # 2. Set `TRIALS = 10` and try five values of `SEARCH`. How much does the winner change, and how much its
 #    score? Then with `TRIALS = 100`.
-# 3. Set `SEEDS = 1`. Does the best five's fall from validation to test grow?
+# 3. Set `SEEDS = 1`. Does the drop of the best five from validation to test become larger?
 # 4. Halve `EPOCHS` and double `TRIALS`: the same work. Is the winner better? What happens to the best rate?
