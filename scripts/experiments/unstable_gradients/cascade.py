@@ -141,7 +141,7 @@ def caption(result) -> str:
     change = result["change"]
     return (
         f"**A change of {CHANGE} in the first weight reaches the cost as {number(change[-1], 2)}: every "
-        "neuron on the way lets through a quarter at most.**\n\nDots: measured, by a forward pass before and "
+        "neuron on the way passes on a quarter at most.**\n\nDots: measured, by a forward pass before and "
         f"one after the change; line: predicted, {CHANGE} times the factors so far. In the end ΔJ/Δw₁ is "
         f"{number(change[-1] / CHANGE)} and the exact derivative {number(result['derivative'])}: they differ "
         f"because {CHANGE} is not infinitely small. One chain of {DEPTH} sigmoids, weights and biases "

@@ -123,9 +123,8 @@ def caption(result) -> str:
     width, inside = result["width"].mean(1), result["chance"].mean(1)
     reaches_4 = 2 * ndtr(-4)
     return (
-        f"**Below |w| = 4 there is no window; it is widest, {number(width[WIDEST], 4)}, at |w| = "
-        f"{WEIGHTS[WIDEST]}; and at none of these weights is a random neuron in it with a chance above "
-        f"{percent(inside.max())}.**\n\n"
+        f"**There is no window below |w| = 4. It is widest, {number(width[WIDEST], 4)}, at |w| = "
+        f"{WEIGHTS[WIDEST]}; a random neuron is in it with a chance of at most {percent(inside.max())}.**\n\n"
         "Left: the factor by which a neuron multiplies the gradient, with the bias −w/2, which puts its "
         "window in the middle; thick where it is at least 1. Right, the width: "
         f"{result['width'].shape[1]} neurons a weight, with biases N(0, 1) and random signs; the formula is "
