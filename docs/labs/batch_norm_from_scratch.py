@@ -4,7 +4,7 @@
 # %% [markdown]
 # # Lab: batch normalization from scratch
 #
-# Write batch normalization in plain torch, forward and backward, and hold it against two libraries. Then
+# Write batch normalization in plain torch, forward and backward, and compare it with two libraries. Then
 # break it: forget `eval()`, predict one image, change the momentum. Download this page as a notebook,
 # change the numbers under *Your move*, and run it again: it needs `unitgain[plots,data]` and nothing else.
 # The chapter behind it is *Batch normalization*.
@@ -17,6 +17,7 @@ from torch import nn
 from unitgain.datasets import digits, split
 from unitgain.devices import best_device
 from unitgain.layers import BatchNorm
+from unitgain.plots import LIGHT
 from unitgain.training import accuracy, train
 
 device = best_device()
@@ -31,8 +32,8 @@ BATCH = 32  # 2 is the smallest that has a variance
 MOMENTUM = 0.1  # weight of the newest batch in the running statistics
 STEPS = 300
 RATE = 0.3
-SERVED = (1, 2, 4, 16, 64)  # images that are predicted together
-FIRST_WEIGHTS = 0  # another number, other first weights
+TOGETHER = (1, 2, 4, 16, 64)  # images that are predicted together
+INITIAL_WEIGHTS = 0  # another number, other initial weights
 
 # %% [markdown]
 # ## Ten lines
@@ -133,7 +134,7 @@ x, y = digits(device=device)
 data = split(x / 16, y, generator=torch.Generator().manual_seed(0))
 check_x, check_y = data.validation.x, data.validation.y
 
-torch.manual_seed(FIRST_WEIGHTS)
+torch.manual_seed(INITIAL_WEIGHTS)
 norms = [Norm(32, MOMENTUM), Norm(32, MOMENTUM)]
 hidden = [nn.Linear(64, 32), norms[0], nn.ReLU()]
 hidden += [nn.Linear(32, 32), norms[1], nn.ReLU()]
@@ -179,8 +180,8 @@ kept = {name: value.clone() for name, value in model.state_dict().items()}
 
 
 @torch.no_grad()
-def served(size):
-    """Accuracy in training mode, so many images at a time."""
+def in_training_mode(size):
+    """Accuracy in training mode, `size` images at a time."""
     model.train()
     for norm in norms:
         norm.momentum = 0.0  # not even the statistics notice
@@ -192,8 +193,8 @@ def served(size):
     return accuracy(output, check_y[:whole]).item()
 
 
-without = [served(size) for size in SERVED]
-for size, score in zip(SERVED, without, strict=True):
+without = [in_training_mode(size) for size in TOGETHER]
+for size, score in zip(TOGETHER, without, strict=True):
     print(f"without eval(), {size:2} at a time: accuracy {score:.2f}")
 
 # %% [markdown]
@@ -206,20 +207,21 @@ alone(torch.tensor([[3.0]]))
 model.load_state_dict(kept)
 print("running variance after a batch of one:", alone.var.item())
 
-# %% alt="Left: accuracy in evaluation mode by training step. Right: without eval, by images at a time."
-# What the running statistics and the company cost
-fig = plt.figure(figsize=(7.2, 3.2), layout="constrained")
-left, right = fig.subplots(ncols=2, sharey=True)
-left.plot(steps, scores, "ko-", ms=4)
-left.set(xscale="log", xlabel="training step (log scale; 0 at the left end)")
-left.set(ylabel="accuracy", ylim=(0, 1))
-left.set_title(f"In evaluation mode, momentum {MOMENTUM:g}", fontsize=10)
-right.plot(SERVED, without, "ko-", ms=4)
-right.set(xscale="log", xlabel="images predicted together (log scale)")
-right.set_title("In training mode, after training", fontsize=10)
-right.set_xticks(SERVED, SERVED)
-right.minorticks_off()
-for ax in (left, right):
+# %% alt="Above: accuracy in evaluation mode by training step. Below: without eval, by images at a time."
+# The accuracy in both modes
+options = {"sharey": True, "layout": "constrained"}
+fig, (top, bottom) = plt.subplots(2, figsize=(4.4, 5.4), **options)
+top.plot(steps, scores, "o-", ms=4, color=LIGHT["standardized"])
+top.set(xscale="log", xlabel="training step (log scale; 0 at the left end)")
+top.xaxis.set_major_formatter("{x:g}")
+top.set_title(f"In evaluation mode, momentum {MOMENTUM:g}")
+bottom.plot(TOGETHER, without, "o-", ms=4, color=LIGHT["raw"])
+bottom.set(xscale="log", xlabel="images predicted together (log scale)")
+bottom.set_title("In training mode, after training")
+bottom.set_xticks(TOGETHER, TOGETHER)
+bottom.minorticks_off()
+for ax in (top, bottom):
+    ax.set(ylabel="accuracy", ylim=(0, 1))
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
@@ -227,9 +229,9 @@ plt.show()
 # ## Things to try
 #
 # 1. Set `MOMENTUM = 0.001`. The network learns as before, yet in evaluation mode it does worse: after t steps
-#    the share $(1 - m)^t$ of the running statistics is still 0 and 1. How many `STEPS` hide it?
+#    the fraction $(1 - m)^t$ of the running statistics is still 0 and 1. How many `STEPS` hide it?
 # 2. Set `MOMENTUM = 1.0`. Now only the last batch counts. How far does the accuracy differ from one
-#    `FIRST_WEIGHTS` to the next with `BATCH = 8`?
+#    `INITIAL_WEIGHTS` to the next with `BATCH = 8`?
 # 3. Set `BATCH = 2`. Each unit then sees only +1 and −1 in training. Does evaluation mode fail, or did the
 #    network never learn? Look at the training mode with 64 images at a time.
 # 4. Take the third term, `along`, out of `backward`. Which line of the comparison notices it?

@@ -33,24 +33,24 @@ device = best_device()
 CENTERS = (0.0, 1.0, 2.0, 4.0, 10.0)
 WIDTH = 8
 ACTIVATION = "relu"
-FIRST_WEIGHTS = 0  # another number, other first weights
+INITIAL_WEIGHTS = 0  # another number, other initial weights
 
 # %% [markdown]
 # ## One network for each place
 #
-# The first weights are the same everywhere; only the data moves. A unit is *frozen* when it is on for all
+# The initial weights are the same everywhere; only the data moves. A unit is *frozen* when it is on for all
 # the points or for none.
 
 
 # %%
 def experiment(center, standardize=False):
-    """Train one network and say what became of it."""
+    """Train one network and measure it."""
     generator = torch.Generator().manual_seed(0)
     x, y = circles(200, center=center, generator=generator, device=device)
     if standardize:
         x = StandardScaler().fit(x).transform(x)
 
-    generator = torch.Generator().manual_seed(FIRST_WEIGHTS)
+    generator = torch.Generator().manual_seed(INITIAL_WEIGHTS)
     model = MLP((2, WIDTH, 1), ACTIVATION, generator=generator).to(device)
     at_birth = activity(model, x)[0]
     frozen = (at_birth.dead | at_birth.always_on).float().mean().item()
@@ -83,8 +83,9 @@ def draw(ax, center, model, x, y, score):
     ax.set(title=f"center {center:g}: {score:.2f}", aspect="equal")
 
 
-rows = -(-len(CENTERS) // 3)
-fig, axes = plt.subplots(rows, 3, figsize=(7.2, 2.6 * rows), layout="constrained", squeeze=False)
+rows = -(-len(CENTERS) // 2)
+size = (4.4, 2 * rows)
+fig, axes = plt.subplots(rows, 2, figsize=size, layout="constrained", squeeze=False)
 for ax in axes.flat[len(CENTERS) :]:
     ax.axis("off")
 for ax, center, (model, x, y, _, score) in zip(axes.flat, CENTERS, raw, strict=False):
@@ -105,5 +106,5 @@ for center in CENTERS:
 #
 # 1. Set `WIDTH = 2` and then `WIDTH = 64`. Does width make up for the move?
 # 2. Set `ACTIVATION = "sigmoid"`. Which of the raw networks get better, and how much?
-# 3. Try five values of `FIRST_WEIGHTS`. How much of the result is luck?
+# 3. Try five values of `INITIAL_WEIGHTS`. How much of the result is luck?
 # 4. At which center does the accuracy start to fall? Compare it with the radius of the circles.

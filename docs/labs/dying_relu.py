@@ -33,13 +33,13 @@ RATES = (0.3, 1.0, 1.5, 3.0)
 ACTIVATION = "relu"  # or "leaky_relu", "prelu", "elu", "tanh"
 WIDTH = 64
 STANDARDIZE = False
-FIRST_WEIGHTS = 0  # another number, other first weights
+INITIAL_WEIGHTS = 0  # another number, other initial weights
 
 # %% [markdown]
-# ## One network for each rate
+# ## One network for each learning rate
 #
-# First weights and batches are the same everywhere; only the rate differs. `activity` says every few steps
-# which of the hidden units no training example activates.
+# Initial weights and batches are the same everywhere; only the learning rate differs. Every few steps,
+# `activity` says which hidden units are not activated by any training example.
 
 # %%
 x, y = digits(device=device)
@@ -54,7 +54,7 @@ def prepare(x):
 
 def experiment(rate):
     """Train a network: accuracy, whether finite, steps looked at, dead units."""
-    sizes, weights = (64, WIDTH, 10), torch.Generator().manual_seed(FIRST_WEIGHTS)
+    sizes, weights = (64, WIDTH, 10), torch.Generator().manual_seed(INITIAL_WEIGHTS)
     model = MLP(sizes, ACTIVATION, weight="he_normal", generator=weights).to(device)
     inputs, steps, dead = prepare(data.train.x), [], []
 
@@ -87,19 +87,21 @@ for rate, (score, finite, _, dead) in runs.items():
         state = "diverged, its outputs are no longer numbers"
     print(f"rate {rate:4g}: {state}, validation accuracy {score:.2f}")
 
-# %% alt="The share of dead units against the step of training, one line for each learning rate."
-# The share of dead units over the steps
-fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+# %% alt="The fraction of dead units against the training step, one line for each learning rate."
+# The fraction of dead units over the steps
+fig, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
 for rate, (_, _, steps, dead) in runs.items():
-    share = 100 * dead.float().mean(1)
-    ax.plot(steps, share, color="black")
-    ax.annotate(f" rate {rate:g}", (steps[-1], share[-1]), va="center")
+    percent = 100 * dead.float().mean(1)
+    (line,) = ax.plot(steps, percent)
+    color = line.get_color()
+    ax.text(1.02 * steps[-1], percent[-1], f"{rate:g}", color=color, va="center")
+ax.set_title("learning rate", loc="right", fontsize="medium")
 ax.spines[["top", "right"]].set_visible(False)
 ax.set(
     xlabel="step",
     ylabel="dead units (%)",
     ylim=(-4, 104),
-    xlim=(0, 1.18 * steps[-1]),
+    xlim=(0, 1.15 * steps[-1]),
     xticks=range(0, steps[-1] + 1, 50),
 )
 plt.show()
@@ -107,8 +109,8 @@ plt.show()
 # %% [markdown]
 # ## Does a dead unit come back?
 #
-# No gradient reaches a dead ReLU, so its weights stay as they are. In a first layer its inputs are the data,
-# which stay too: it is dead for good.
+# No gradient reaches a dead ReLU, so its weights do not change. In the first layer its inputs are the data,
+# which do not change either: the unit stays dead.
 
 # %%
 for rate, (_, _, _, dead) in runs.items():
@@ -123,4 +125,4 @@ for rate, (_, _, _, dead) in runs.items():
 # 2. Set `ACTIVATION = "leaky_relu"`. *Dead* then means never on, and a small gradient is left. How much of
 #    the accuracy does it save at the higher rates, and do units come back?
 # 3. Set `STANDARDIZE = True`. Which rates kill units now?
-# 4. Set `WIDTH = 16` and then `WIDTH = 256`. Does a wide network lose a larger share of its units?
+# 4. Set `WIDTH = 16` and then `WIDTH = 256`. Does a wide network lose a larger fraction of its units?

@@ -15,6 +15,7 @@ import torch
 from unitgain.activations import activation
 from unitgain.diagnostics import observe
 from unitgain.models import MLP
+from unitgain.plots import LIGHT
 from unitgain.theory import gradient_factor, variance_map
 from unitgain.training import squared_error
 from unitgain.transforms import StandardScaler
@@ -22,7 +23,7 @@ from unitgain.transforms import StandardScaler
 # %% [markdown]
 # ## Your move
 #
-# Which sizes, which activation, which first weights, and what does the input look like? Any name in
+# Which sizes, which activation, which initial weights, and what does the input look like? Any name in
 # `unitgain.activations.ACTIVATIONS` and any rule in `unitgain.initializers` will do.
 
 # %%
@@ -31,13 +32,13 @@ ACTIVATION = "sigmoid"
 WEIGHTS = "glorot_uniform"
 INPUT_MEAN, INPUT_SPREAD = 0.0, 1.0
 STANDARDIZE = False
-NETWORKS = 20  # that differ in their first weights
+NETWORKS = 20  # that differ in their initial weights
 DTYPE = torch.float64  # in float32 an exploding gradient soon overflows
 
 # %% [markdown]
 # ## Predict
 #
-# Forward, the variance of each layer's weighted inputs follows from the one before it; backward, each layer
+# Forward, the variance of each layer's pre-activations follows from the one before it; backward, each layer
 # multiplies the gradient by a factor that depends on that variance. The size of a gradient is its root mean
 # square over the units, given as a multiple of the size at the last hidden layer.
 
@@ -105,15 +106,16 @@ print(verdict(predicted, measured))
 
 # %% alt="Gradient size at each hidden layer on a log axis: predicted as a line, measured as dots."
 # Line: predicted. Dots: median of the networks; bars: the middle 80 % of them
-shares = torch.tensor([0.1, 0.5, 0.9], dtype=DTYPE)
-low, middle, high = measured.quantile(shares, dim=1)
+quantiles = torch.tensor([0.1, 0.5, 0.9], dtype=DTYPE)
+low, middle, high = measured.quantile(quantiles, dim=1)
 bars = torch.stack([middle - low, high - middle])
 layers = range(1, len(predicted) + 1)
-fig, ax = plt.subplots(figsize=(6.4, 3), layout="constrained")
-ax.errorbar(layers, middle, bars, fmt="o", color="#00766C")
-ax.plot(layers, predicted, color="black", lw=1)
+fig, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+ax.errorbar(layers, middle, bars, fmt="o", color=LIGHT["standardized"])
+ax.plot(layers, predicted, color=LIGHT["raw"], lw=1)
 ax.set(yscale="log", ylabel="gradient (log scale)")
 ax.set(xlabel="hidden layer", xticks=layers)
+ax.yaxis.set_major_formatter("{x:g}")  # large enough to read on a phone
 ax.spines[["top", "right"]].set_visible(False)
 
 # %% [markdown]
@@ -133,7 +135,7 @@ for function in ("sigmoid", "tanh", "relu"):
 # ## Things to try
 #
 # 1. Set `SIZES = (20, *[100] * 30, 1)`. Which of the pairs still gets through?
-# 2. Set `SIZES = (20, *[4] * 10, 1)`. How far do prediction and networks part, and in which direction?
+# 2. Set `SIZES = (20, *[4] * 10, 1)`. How much do prediction and networks differ, and in which direction?
 # 3. Set `INPUT_MEAN = 10.0` with `ACTIVATION = "tanh"`. What does an offset of the input do to the gradient,
 #    and does `STANDARDIZE = True` undo it?
 # 4. Find the hidden width at which N(0, 1) weights (`"normal"`) carry a sigmoid network's gradient unchanged.

@@ -1,8 +1,8 @@
 # ---
-# title: "Lab: climb the ladder of first weights"
+# title: "Lab: climb the ladder of initial weights"
 # ---
 # %% [markdown]
-# # Lab: climb the ladder of first weights
+# # Lab: climb the ladder of initial weights
 #
 # Take a deep network from all-zero weights to weights fitted to data, rung by rung. At each rung, look at
 # what every layer makes of the digits, predict by how much a layer changes signal and gradient, measure it,
@@ -23,6 +23,7 @@ from unitgain.diagnostics import observe
 from unitgain.initializers import lecun_normal_, lsuv_, normal_, orthogonal_
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
+from unitgain.plots import LIGHT
 from unitgain.theory import gradient_factor, variance_map
 from unitgain.training import accuracy, cross_entropy, train
 from unitgain.transforms import StandardScaler
@@ -40,7 +41,7 @@ ACTIVATION = "relu"  # or "tanh", "selu", "gelu", "sigmoid"
 WIDTH, DEPTH = 64, 12  # units a hidden layer, hidden layers
 LOOK_INTO = "0.01 * randn"  # a rung of the ladder below
 RATE, MOMENTUM, EPOCHS = 0.01, 0.9, 3
-FIRST_WEIGHTS = 0  # another number, other first weights
+INITIAL_WEIGHTS = 0  # another number, other initial weights
 
 # %% [markdown]
 # ## The ladder
@@ -77,7 +78,7 @@ x = StandardScaler().fit(x).transform(x)
 def network(rung):
     """A fresh network on this rung."""
     sizes, rule = (64, *[WIDTH] * DEPTH, 10), RUNGS[rung]
-    generator = torch.Generator().manual_seed(FIRST_WEIGHTS)
+    generator = torch.Generator().manual_seed(INITIAL_WEIGHTS)
     model = MLP(sizes, ACTIVATION, weight=rule, generator=generator).to(device)
     if rung == "LSUV":
         lsuv_(model, x[:500], generator=generator)
@@ -95,17 +96,20 @@ def network(rung):
 with torch.no_grad():
     outputs = [h.flatten().cpu() for h in network(LOOK_INTO).hidden(x[:500])]
 shown = sorted({round(k * (DEPTH - 1) / 5) for k in range(6)})
-fig, axes = plt.subplots(1, len(shown), figsize=(8, 2), layout="constrained")
-for ax, k in zip(axes, shown, strict=True):
-    ax.hist(outputs[k], bins=40, color="#00766C")
-    ax.set_title(f"layer {k + 1}\nsd {outputs[k].std():.1e}", fontsize=9)
+fig, axes = plt.subplots(2, 3, figsize=(4.4, 3.6), layout="constrained")
+for ax in axes.flat[len(shown) :]:
+    ax.axis("off")
+for ax, k in zip(axes.flat, shown, strict=False):
+    ax.hist(outputs[k], bins=40, color=LIGHT["standardized"])
+    title = f"layer {k + 1}\nsd {outputs[k].std():.1e}"
+    ax.set_title(title, fontsize="medium")
     ax.set(yticks=[], xticks=[])
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 # %% [markdown]
 # ## Predict and measure
 #
-# The theory follows the variance of the weighted inputs forward and the size of the gradient back, through
+# The theory follows the variance of the pre-activations forward and the size of the gradient back, through
 # layers of many units. A factor of 1 a layer is what we want, both ways. Measured in float64, since bad rungs
 # leave numbers that float32 cannot hold. (The theory stops counting at variances of 1e30.)
 
@@ -165,24 +169,26 @@ for rung in RUNGS:
     numbers = "".join(f"{factors[k]:10.2f}" for k in (0, 2, 1, 3))
     print(f"{rung:16s}{numbers}{rows[rung][-1]:10.2f}")
 
-# %% alt="Left, the measured factor a layer of each rung for signal and gradient; right, the accuracy."
+# %% alt="Above, the measured factor a layer of each rung for signal and gradient; below, the accuracy."
 # Filled: signal; hollow: gradient; lines: predicted
-options = {"sharey": True, "layout": "constrained"}
-fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), **options)
-left.axvline(1, color="grey", lw=0.8)
+colour = LIGHT["standardized"]
+options = {"height_ratios": (3, 2), "layout": "constrained"}
+fig, (top, bottom) = plt.subplots(2, figsize=(4.4, 6), **options)
+top.axvline(1, color=LIGHT["dead"], lw=0.8)
 for at, (*factors, score) in enumerate(rows.values()):
-    for k, side, face in ((0, 0.17, "#00766C"), (1, -0.17, "none")):
+    for k, side, face in ((0, 0.17, colour), (1, -0.17, "none")):
         predicted, seen = factors[k], factors[k + 2]
         if predicted > 0:
             ends = at + side - 0.17, at + side + 0.17
-            left.plot([predicted] * 2, ends, color="black", lw=1)
+            top.plot([predicted] * 2, ends, color=LIGHT["raw"])
         if seen > 0:
-            left.plot(seen, at + side, "o", ms=5, mec="#00766C", mfc=face)
-    right.barh(at, 100 * score, color="#00766C")
-left.set(xscale="log", xlabel="factor a layer (log)")
-left.set(yticks=range(len(rows)), yticklabels=rows)
-right.set(xlabel="accuracy after training (%)", xlim=(0, 100))
-for ax in (left, right):
+            top.plot(seen, at + side, "o", ms=5, mec=colour, mfc=face)
+    bottom.barh(at, 100 * score, color=colour)
+top.set(xscale="log", xlabel="factor a layer (log)")
+top.xaxis.set_major_formatter("{x:g}")
+bottom.set(xlabel="accuracy after training (%)", xlim=(0, 100))
+for ax in (top, bottom):
+    ax.set(yticks=range(len(rows)), yticklabels=rows, ylim=(-0.6, len(rows) - 0.4))
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
@@ -193,5 +199,5 @@ plt.show()
 # 2. `ACTIVATION = "tanh"`. Which rungs change places, and why does `"randn"` no longer blow up?
 # 3. `ACTIVATION = "sigmoid"`. On the top rung the signal has the same size in every layer. Why does it still
 #    not train? Compare its gradient's factor.
-# 4. `DEPTH = 30`. Which is the lowest rung that still trains? Which two numbers of the table foretold it?
-# 5. `ACTIVATION = "gelu"`, other `FIRST_WEIGHTS`. How reliable is the *gain* rung, and how reliable *LSUV*?
+# 4. `DEPTH = 30`. Which is the lowest rung that still trains? Which two numbers of the table predict it?
+# 5. `ACTIVATION = "gelu"`, other `INITIAL_WEIGHTS`. How reliable is the *gain* rung, and how reliable *LSUV*?

@@ -5,7 +5,7 @@
 # # Lab: make a test score lie
 #
 # Prepare a table before the split or inside it, and compare the score that the test reports with the score
-# on rows that nobody has seen. Then take a tool home that finds leaks in your own pipeline. Download this
+# on rows that nobody has seen. Then take home a tool that finds leaks in your own pipeline. Download this
 # page as a notebook, change the numbers under *Your move*, and run it again: it needs `unitgain[plots]` and
 # nothing else. The chapter behind it is *Preprocessing pitfalls*.
 
@@ -15,6 +15,7 @@ import torch
 
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
+from unitgain.plots import LIGHT
 from unitgain.training import train
 from unitgain.transforms import PCA, MinMaxScaler, StandardScaler
 
@@ -22,7 +23,7 @@ from unitgain.transforms import PCA, MinMaxScaler, StandardScaler
 # ## Your move
 #
 # How many rows and columns, how many of the columns know something about the label, and how much? How is the
-# table prepared, what classifies it, and which share of the rows is kept for the test?
+# table prepared, what classifies it, and which fraction of the rows is kept for the test?
 
 # %%
 ROWS, COLUMNS = 60, 300
@@ -36,7 +37,8 @@ TABLES = 100
 # %% [markdown]
 # ## A table, and rows that nobody has seen
 #
-# Normal columns, two classes. Fresh rows come from where the table came from: the score on them is the truth.
+# Normal columns, two classes. Fresh rows come from the same distribution as the table: the score on them is
+# the true score.
 
 
 # %%
@@ -57,7 +59,7 @@ def rows(n, generator):
 
 # %%
 def prepare(transform, x, y):
-    """A map of rows, with statistics of x and y."""
+    """A function that prepares rows, with statistics of x and y."""
     if transform == "standardize":
         return StandardScaler().fit(x)
     if transform == "min-max":
@@ -76,7 +78,7 @@ def prepare(transform, x, y):
 
 # %%
 def classifier(name, x, y):
-    """A map of rows to classes, learned from x and y."""
+    """A function from rows to classes, learned from x and y."""
     if name == "nearest":
         return lambda queries: y[torch.cdist(queries, x).argmin(dim=1)]
     if name == "linear":  # ridge regression on -1 and 1
@@ -133,13 +135,13 @@ for name, found in runs.items():
 
 # %% alt="Reported score against true score of each table: prepared before the split, and inside."
 # One dot a table, a diamond the mean; on the line, the test tells the truth
-fig, axes = plt.subplots(ncols=2, figsize=(6.4, 3.2), sharey=True)
-fig.set_layout_engine("constrained")
+options = {"sharey": True, "layout": "constrained"}
+fig, axes = plt.subplots(ncols=2, figsize=(4.4, 2.8), **options)
 for ax, (name, found) in zip(axes, runs.items(), strict=True):
     reported, true = found.T
-    ax.plot([30, 100], [30, 100], color="black", lw=1)
-    ax.plot(true, reported, "o", ms=4, alpha=0.4, color="#00766C")
-    ax.plot(true.mean(), reported.mean(), "D", ms=8, color="black")
+    ax.plot([30, 100], [30, 100], color=LIGHT["dead"], lw=1)
+    ax.plot(true, reported, "o", ms=4, alpha=0.4, color=LIGHT["standardized"])
+    ax.plot(true.mean(), reported.mean(), "D", ms=8, color=LIGHT["raw"])
     ax.set(title=name, xlabel="true score (%)", xlim=(30, 102), ylim=(30, 102))
     ax.spines[["top", "right"]].set_visible(False)
 axes[0].set_ylabel("reported score (%)")
@@ -161,7 +163,7 @@ for transform in ("standardize", "min-max", "whiten", "choose"):
 #
 # You have one table and no fresh rows. Shuffle its labels and run the *whole* pipeline again, from the raw
 # table to the test score. Nothing is left to learn, so the score must be at chance. If it is above, the test
-# rows have reached the training by some way. Write your own pipeline as a function of `x` and `y`.
+# rows have reached the training in some way. Write your own pipeline as a function of `x` and `y`.
 
 
 # %%

@@ -20,6 +20,7 @@ from unitgain.devices import best_device
 from unitgain.diagnostics import saturation
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
+from unitgain.plots import LIGHT
 from unitgain.training import accuracy, train
 from unitgain.transforms import (
     PCA,
@@ -45,7 +46,7 @@ EPSILON = 0.01  # of "whiten"
 ACTIVATION = "tanh"  # or "sigmoid", "relu", "gelu"
 WIDTH = 32
 RATES = (0.003, 0.03, 0.3)
-FIRST_WEIGHTS = 0  # another number, other first weights
+INITIAL_WEIGHTS = 0  # another number, other initial weights
 
 # %% [markdown]
 # ## The steps
@@ -75,10 +76,10 @@ for name, pixels in (("before", before), (PREPARE, after)):
     mean = round(pixels.mean().item(), 2) + 0.0  # no -0.0
     print(f"{name:12s}{pixels.shape[1]:4d} numbers, {span}, mean {mean:6.2f}")
 
-# %% alt="Two rows of ten handwritten digits, as they are and as the network sees them."
+# %% alt="Two rows of five handwritten digits, as they are and as the network sees them."
 # Below: as the network sees them, purple below 0 and orange above
 seen = after if after.shape[1] == 784 else chosen.inverse_transform(after)
-fig, axes = plt.subplots(2, 10, figsize=(7.2, 1.7), layout="constrained")
+fig, axes = plt.subplots(2, 5, figsize=(4.4, 1.9), layout="constrained")
 rows = (axes[0], before, "gray_r"), (axes[1], seen, "PuOr_r")
 for row, images, colours in rows:
     for digit, ax in enumerate(row):
@@ -93,11 +94,11 @@ plt.show()
 # ## The spectrum
 #
 # The variances along the principal directions, largest first. A loss that is steep along one direction and
-# flat along another is slow to learn: the nearer to level this line, the better.
+# flat along another is slow to learn: the flatter this line, the better.
 
 # %% alt="Variance along each principal direction, largest first, before and after, on log axes."
-fig, ax = plt.subplots(figsize=(6.4, 3), layout="constrained")
-lines = ("before", before, "#A3485A", "--"), (PREPARE, after, "#00766C", "-")
+fig, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+lines = ("before", before, LIGHT["raw"], "--"), (PREPARE, after, LIGHT["standardized"], "-")
 for name, pixels, colour, line in lines:
     variances = PCA().fit(pixels).explained_variance_.cpu()
     variances = variances[variances > 1e-9 * variances[0]]  # the rest never varies
@@ -106,6 +107,8 @@ for name, pixels, colour, line in lines:
     spread = variances[0] / variances.median()
     print(f"{name:12s}largest variance by the median one: {spread:9.1f}")
 ax.loglog()
+for axis in (ax.xaxis, ax.yaxis):
+    axis.set_major_formatter("{x:g}")
 ax.set(xlabel="direction (log)", ylabel="variance (log)")
 ax.margins(y=0.15)
 ax.spines[["top", "right"]].set_visible(False)
@@ -114,21 +117,21 @@ plt.show()
 # %% [markdown]
 # ## Train on each
 #
-# The same network, first weights and batches after each of the steps, at each of the rates; the best one
-# counts. *Saturated* is the share of hidden units × digits at which the activation passes less than 5 % of
-# its largest slope.
+# The same network, initial weights and batches after each of the steps, at each of the learning rates; the
+# best one counts. *Saturated* is the fraction of hidden units × digits at which the slope of the activation
+# is less than 5 % of its largest value.
 
 
 # %%
 def saturated(model, x):
-    """Share of hidden units × examples."""
+    """Fraction of hidden units × examples."""
     z = model.layers[0](x.mT).mT
     return saturation(ACTIVATIONS[ACTIVATION], z).mean().item()
 
 
 def experiment(seen, fresh, rate):
-    """Validation accuracy, and the saturated share before and after training."""
-    weights = torch.Generator().manual_seed(FIRST_WEIGHTS)
+    """Validation accuracy, and the saturated fraction before and after training."""
+    weights = torch.Generator().manual_seed(INITIAL_WEIGHTS)
     sizes = seen.shape[1], WIDTH, 10
     model = MLP(sizes, ACTIVATION, generator=weights).to(device)
     at_birth = saturated(model, seen)
@@ -154,8 +157,8 @@ for name, step in steps.items():
     best = max(runs, key=lambda rate: runs[rate][0])
     score, at_birth, at_end = runs[best]
     mark = "<- yours" if name == PREPARE else ""
-    shares = f"{at_birth:6.0%}  {at_end:6.0%}"
-    print(f"{name:12s}{score:9.2f}{best:7g}   {shares}  {mark}")
+    saturation_of = f"{at_birth:6.0%}  {at_end:6.0%}"
+    print(f"{name:12s}{score:9.2f}{best:7g}   {saturation_of}  {mark}")
 
 # %% [markdown]
 # ## Things to try

@@ -4,7 +4,7 @@
 # %% [markdown]
 # # Lab: search for a digit network's hyper-parameters
 #
-# Choose a search space, a number of trials and a budget, let random search loose on handwritten digits, and
+# Choose a search space, a number of trials and a budget, run random search on handwritten digits, and
 # find out what mattered and how much of the winner's score was luck. Download this page as a notebook,
 # change the numbers under *Your move*, and run it again: it needs `unitgain[plots,data]` and nothing else.
 # The chapter behind it is *Tuning*.
@@ -17,6 +17,7 @@ from unitgain.datasets import digits, split
 from unitgain.devices import best_device
 from unitgain.models import MLP
 from unitgain.optimizers import SGD
+from unitgain.plots import LIGHT
 from unitgain.training import accuracy, train
 from unitgain.transforms import StandardScaler
 
@@ -26,7 +27,7 @@ device = best_device()
 # ## Your move
 #
 # Each range is searched on a log scale. Momentum is searched as 1 − β, so that 0.9 to 0.99 is as wide as 0 to
-# 0.9. A trial is one draw of all four numbers, trained with `SEEDS` different first weights; its score is
+# 0.9. A trial is one draw of all four numbers, trained with `SEEDS` different initial weights; its score is
 # their mean.
 
 # %%
@@ -123,9 +124,9 @@ for k in score.argsort(descending=True)[:5]:
 # %% alt="Error of each trial as a dot in the order drawn, and the lowest so far as a line, log axis."
 # Dots: trials. Line: the best so far
 error, number = 100 * (1 - score), range(1, TRIALS + 1)
-fig, ax = plt.subplots(figsize=(6.4, 2.8), layout="constrained")
-ax.semilogy(number, error, "o", ms=4, color="#00766C", alpha=0.6)
-ax.step(number, error.cummin(0).values, where="post", color="black", lw=1.2)
+fig, ax = plt.subplots(figsize=(4.4, 3), layout="constrained")
+ax.semilogy(number, error, "o", ms=4, color=LIGHT["standardized"], alpha=0.6)
+ax.step(number, error.cummin(0).values, where="post", color=LIGHT["raw"])
 ax.set(xlabel="trial", ylabel="validation error (%, log)")
 ax.set_yticks((3, 10, 30, 90), ("3", "10", "30", "90"))
 ax.minorticks_off()
@@ -135,9 +136,9 @@ plt.show()
 # %% [markdown]
 # ## What mattered?
 #
-# The same trials against each of their numbers. Where the best dots crowd in one place, the number matters;
-# where they lie everywhere, you can leave it alone. A cloud that rises up to the edge of its panel says that
-# the range ends too early.
+# The same trials against each of their numbers. Where the best dots lie close together, the number
+# matters; where they lie everywhere, you can leave it alone. If the dots still rise at the edge of a panel,
+# the range ends too early. A ring marks the winner.
 
 # %% alt="Score of each trial against learning rate, one minus momentum, weight decay and width."
 titles = {
@@ -146,16 +147,18 @@ titles = {
     "weight_decay": "weight decay (log)",
     "width": "width (log)",
 }
-fig, axes = plt.subplots(2, 2, figsize=(6.4, 4.6), sharey=True, layout="constrained")
+fig, axes = plt.subplots(2, 2, figsize=(4.4, 4.8), sharey=True, layout="constrained")
 for ax, (name, title) in zip(axes.flat, titles.items(), strict=True):
-    ax.semilogx(trials[name], score, "o", ms=4, color="#00766C", alpha=0.6)
+    dots = {"ms": 4, "color": LIGHT["standardized"], "alpha": 0.6}
+    ax.semilogx(trials[name], score, "o", **dots)
+    ax.xaxis.set_major_formatter("{x:g}")
     winner = score.argmax()
-    ax.plot(trials[name][winner], score[winner], "o", ms=9, mfc="none", mec="k")
+    ax.plot(trials[name][winner], score[winner], "o", ms=9, mfc="none", mec=LIGHT["raw"])
     ax.set(xlabel=title, ylim=(0, 1.06))
     ax.spines[["top", "right"]].set_visible(False)
 axes[1, 1].set_xticks(WIDTHS, [str(width) for width in WIDTHS])
 axes[1, 1].minorticks_off()
-fig.supylabel("validation accuracy", fontsize=10)
+fig.supylabel("validation accuracy")
 plt.show()
 
 # %% [markdown]
@@ -180,5 +183,5 @@ print(f"the best five {gain[best].mean():+.1f}, all trials {gain.mean():+.1f}")
 # 1. Set `RATE = (0.03, 0.3)`. Which number matters most now?
 # 2. Set `TRIALS = 10` and try five values of `SEARCH`. How much does the winner change, and how much its
 #    score? Then with `TRIALS = 100`.
-# 3. Set `SEEDS = 1`. Does the best five's fall from validation to test grow?
+# 3. Set `SEEDS = 1`. Does the drop of the best five from validation to test become larger?
 # 4. Halve `EPOCHS` and double `TRIALS`: the same work. Is the winner better? What happens to the best rate?

@@ -4,7 +4,7 @@ A network learns when each layer passes signal and gradient on at about the size
 module here is one way to see that gain or to restore it:
 
     datasets      small problems that show a failure          transforms    normalize the inputs
-    activations   functions, their derivatives and gains      initializers  draw the first weights
+    activations   functions, their derivatives and gains      initializers  draw the initial weights
     layers        Linear and normalization, with replicas     models        MLP: one network or thousands
     optimizers    update rules that read like the paper       training      one short loop
     theory        what to expect, before training             diagnostics   what each unit did, as data

@@ -94,7 +94,7 @@ def circles(
 ) -> Examples:
     """Two noisy concentric circles of radius 0.5 and 1.5: class 1 at least 1 from the middle.
 
-    No straight line separates them, so whoever does well has used the hidden layer.
+    No straight line separates them, so a network that does well has used its hidden layer.
 
     Args:
         n: Number of points, at least 2; half of them on each circle, up to noise (normal, standard deviation
@@ -438,7 +438,7 @@ def ravine(
 def wine(*, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Examples:
     """Chemical analyses of 178 Italian wines: which of three growers made each?
 
-    Columns in their own units, from about 0.1 (share of other phenols) to over 1,000 (proline): their
+    Columns in their own units, from about 0.1 (nonflavanoid phenols) to over 1,000 (proline): their
     standard deviations differ by a factor of 2,530, and the condition number of their covariance is 1.2e7,
     of standardized columns 45.
 
@@ -690,15 +690,15 @@ def split(
     Args:
         x: `(n, features)`.
         y: `(n,)`.
-        validation, test: Shares of the examples, each in [0, 1), together below 1.
+        validation, test: Fractions of the examples, each in [0, 1), together below 1.
         generator: Draws the order (on the CPU).
 
     Returns:
         The three parts; the training part is what the other two leave.
 
     Raises:
-        ValueError: For shares out of range or that round to an empty training part; for x and y of different
-            lengths.
+        ValueError: For fractions out of range or that round to an empty training part; for x and y of
+            different lengths.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Draw the first weights, in place, for one network or for many.
+"""Draw the initial weights, in place, for one network or for many.
 
 Each function changes its tensor and returns it. A weight has the shape `(*replicas, fan_out, fan_in)`;
 leading dimensions are replicas, networks that share nothing but their shape. With one generator a replica,
@@ -310,7 +310,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, *, generator: Generators = No
 
     $$W^\top W = \text{gain}^2 I \ \text{(tall)}, \qquad W W^\top = \text{gain}^2 I \ \text{(wide)}$$
 
-    Tall is a matrix of more rows than columns, wide the opposite. It is the Q of a Gaussian matrix's QR
+    A tall matrix has more rows than columns, a wide one fewer. The result is the Q of a Gaussian matrix's QR
     decomposition, its columns multiplied by the signs of R's diagonal, which makes all rotations equally
     likely.
 

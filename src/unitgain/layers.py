@@ -219,7 +219,7 @@ class BatchNorm(_Norm, _BatchNorm):  # type: ignore[misc]  # no weight or bias: 
 
     Three pitfalls. Without `eval()` a prediction depends on the examples beside it, and predicting changes
     the model. With it, the first few batches do badly: the running statistics start from 0 and 1 and need
-    about 1 / `momentum` batches; so do they after the weights have moved fast. Small batches make both
+    about 1 / `momentum` batches; so they do after the weights have moved fast. Small batches make both
     noisy: among m normal examples σ² is off by a factor of about 1 ± √(2/m). A remedy for the last two is
     to measure them anew on the data, with the weights held still: `momentum = None`, `reset_running_stats()`,
     then some batches in training mode under `torch.no_grad()`.

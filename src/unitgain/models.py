@@ -173,7 +173,7 @@ class States(NamedTuple):
 
     Attributes:
         a: Activations a_0, the input, to a_L, the output, `(*replicas, n, depth + 1)`: `a[..., l]` is a_l.
-        z: Weighted inputs z_1 to z_L, `(*replicas, n, depth)`: `z[..., l - 1]` is z_l.
+        z: Pre-activations z_1 to z_L, `(*replicas, n, depth)`: `z[..., l - 1]` is z_l.
 
     Examples:
         >>> import torch
@@ -270,7 +270,7 @@ class ScalarChain(nn.Module):
         return self.states(x).a[..., -1]
 
     def states(self, x: Tensor) -> States:
-        """All activations and weighted inputs along the chain for inputs `(n,)` or `(*replicas, n)`."""
+        """All activations and pre-activations along the chain for inputs `(n,)` or `(*replicas, n)`."""
         if x.ndim < 1:
             raise ValueError(f"ScalarChain: x must have shape (…, n), got {tuple(x.shape)}")
         a, z = [x], []

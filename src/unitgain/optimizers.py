@@ -1,7 +1,7 @@
 r"""Optimizers: one pure update rule each, and a thin `torch.optim.Optimizer` that keeps its state.
 
 The rules change their tensors in place, one tensor at a time, and read like the papers. `step` leaves
-`p.grad` as it is. Arguments and states bear torch's names, so that torch's learning-rate schedulers work and
+`p.grad` as it is. Arguments and states have torch's names, so that torch's learning-rate schedulers work and
 its checkpoints of the same optimizer go on here.
 
 Every number (lr, momentum, betas, eps, …) may be a tensor that broadcasts against the parameters, of their
@@ -267,7 +267,7 @@ def adam_rule(
 
 
 def weight_decay_rule(parameter: Tensor, *, lr: float | Tensor, weight_decay: float | Tensor) -> None:
-    r"""Shrink a parameter by a fixed share, in place: decoupled weight decay, the W of AdamW.
+    r"""Shrink a parameter by a fixed fraction, in place: decoupled weight decay, the W of AdamW.
 
     $$\theta \leftarrow (1 - \alpha\lambda)\, \theta$$
 
@@ -766,7 +766,7 @@ def _adam(
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: every parameter shrinks by the same share, lr · weight_decay, a step.
+    """Adam with decoupled weight decay: parameters shrink by the same fraction, lr · weight_decay, a step.
 
     Args:
         params: Parameters or parameter groups, as torch's optimizers take them.

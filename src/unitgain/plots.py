@@ -211,7 +211,7 @@ def boundary(
 
 
 def unit_states(share: ArrayLike) -> list[str]:
-    """Name the state of each unit from the share of the data that activates it.
+    """Name the state of each unit from the fraction of the data that activates it.
 
     Args:
         share: `(units,)`, in [0, 1], as in `diagnostics.LayerActivity`.
@@ -417,7 +417,7 @@ def shares(
     palette: Mapping[str, str] = LIGHT,
     paper: str = "white",
 ) -> None:
-    """What share of each layer's units is alive, always on, saturated or dead: one stack a layer.
+    """What fraction of each layer's units is alive, always on, saturated or dead: one stack a layer.
 
     A unit is *saturated* when its activation's derivative is small on all data, unless it is *dead*: never
     active, and always exactly 0. It is *always on* when all data activates it. The others are *alive*: they
@@ -473,7 +473,7 @@ def shares(
 
 
 def _state_shares(layer: LayerSignal) -> list[float]:
-    """Shares of the layer's units, over all replicas, in the order of STATES."""
+    """Fractions of the layer's units, over all replicas, in the order of STATES."""
     assert layer.saturated is not None
     silent = layer.dead & (layer.mean == 0) & (layer.std == 0)
     saturated = layer.saturated & ~silent

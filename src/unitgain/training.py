@@ -98,7 +98,7 @@ def squared_error(output: Tensor, y: Tensor) -> Tensor:
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
-    """Share of examples whose predicted class is right.
+    """Fraction of examples whose predicted class is right.
 
     Args:
         logits: `(*replicas, n, 1)` for two classes, class 1 where positive, or `(*replicas, n, classes)`.

@@ -64,7 +64,7 @@ def animate(result) -> Iterator[Figure]:
     change, predicted = result["change"], CHANGE * np.cumprod([1, *result["factor"]])
     last = len(STAGES) - 1
 
-    top.set(xlim=(-1.35, last + 0.55), ylim=(-1.35, 0.62), yticks=[])
+    top.set(xlim=(-1.35, last + 0.6), ylim=(-1.35, 0.62), yticks=[])
     top.spines[:].set_visible(False)
     top.tick_params(bottom=False)
     centres = 2 * np.arange(DEPTH) + 0.5
@@ -72,26 +72,26 @@ def animate(result) -> Iterator[Figure]:
     for left, right in pairwise(ends):
         arrow = {"arrowstyle": "-|>", "color": ink, "lw": 1, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 11}
         top.annotate("", (right - 0.42, 0), (left + (0.25 if left < 0 else 0.42), 0), arrowprops=arrow)
-    for k, x in enumerate(centres, start=1):
-        top.plot(x, 0, "o", ms=34, mfc="none", mec=ink, mew=1.2)
-        top.text(x, 0, "₁₂₃₄"[k - 1].join(("σ(z", ")")), ha="center", va="center", fontsize=9.5)
-    top.text(-1.0, 0, "a₀", ha="center", va="center", fontsize=12)
-    top.text(last + 0.32, 0, "J", ha="center", va="center", fontsize=12)
-    top.text(-0.35, 0.2, "w₁", ha="center", color=colours["standardized"], fontsize=12)
+    for x in centres:
+        top.plot(x, 0, "o", ms=17 if style.narrow() else 26, mfc="none", mec=ink, mew=1.2)
+        top.text(x, 0, "σ", ha="center", va="center")
+    top.text(-1.0, 0, "a₀", ha="center", va="center")
+    top.text(last + 0.4, 0, "J", ha="center", va="center")
+    top.text(-0.35, 0.2, "w₁", ha="center", color=colours["standardized"])
     for k, x in enumerate(centres[:-1], start=2):
-        top.text(x + 1, 0.2, f"w{'₁₂₃₄'[k - 1]}", ha="center", fontsize=12)
-    for k, name in enumerate(FACTORS):
-        top.text(k + 0.5, -0.85, f"× {name}", ha="center", fontsize=10)
-    values = [
-        top.text(k + 0.5, -1.3, "", ha="center", fontsize=10, animated=True) for k in range(len(FACTORS))
-    ]
+        top.text(x + 1, 0.2, f"w{'₁₂₃₄'[k - 1]}", ha="center")
+    top.text(-0.4, -0.85, "×", ha="center")
+    places = [*np.arange(0.5, last - 1), last - 0.25]  # the last name is long
+    for x, name in zip(places, FACTORS, strict=True):
+        top.text(x, -0.85, name, ha="center")
+    values = [top.text(x, -1.3, "", ha="center", animated=True) for x in places]
     (pulse,) = top.plot([], [], "o", ms=9, color=colours["standardized"], animated=True)
 
     low = np.floor(np.log10(np.abs([*change, *predicted]).min())) - 0.5
     bottom.set(
         yscale="log", ylim=(10**low, 10 ** (np.log10(CHANGE) + 1.35)), ylabel="size of the change (log scale)"
     )
-    bottom.set_xticks(range(len(STAGES)), STAGES, fontsize=11)
+    bottom.set_xticks(range(len(STAGES)), STAGES)
     (line,) = bottom.plot([], [], color=ink, lw=1, animated=True)
     (dots,) = bottom.plot([], [], "o", ms=7, color=colours["standardized"], animated=True)
     labels = [
@@ -101,9 +101,7 @@ def animate(result) -> Iterator[Figure]:
         for k, (value, (offset, side)) in enumerate(zip(change, _places(np.abs(change)), strict=True))
     ]
     step = bottom.text(0.01, 0.03, "", transform=bottom.transAxes, animated=True)
-    end = bottom.text(
-        0.99, 0.97, "", transform=bottom.transAxes, ha="right", va="top", fontsize=12, animated=True
-    )
+    end = bottom.text(0.99, 0.97, "", transform=bottom.transAxes, ha="right", va="top", animated=True)
     for label in labels:
         label.set_visible(False)
     tick = style.progress(bottom, last * FRAMES + 1, "")
@@ -143,7 +141,7 @@ def caption(result) -> str:
     change = result["change"]
     return (
         f"**A change of {CHANGE} in the first weight reaches the cost as {number(change[-1], 2)}: every "
-        "neuron on the way lets through a quarter at most.**\n\nDots: measured, by a forward pass before and "
+        "neuron on the way passes on a quarter at most.**\n\nDots: measured, by a forward pass before and "
         f"one after the change; line: predicted, {CHANGE} times the factors so far. In the end ΔJ/Δw₁ is "
         f"{number(change[-1] / CHANGE)} and the exact derivative {number(result['derivative'])}: they differ "
         f"because {CHANGE} is not infinitely small. One chain of {DEPTH} sigmoids, weights and biases "

@@ -56,10 +56,10 @@ def draw(result) -> Figure:
     ax.plot([-3, 3], [1, 1], color=style.ink(), lw=1)
     ax.plot(weight, result["article"][::step], "^", ms=4.5, mew=0, color=colours["raw"])
     ax.plot(weight, result["ours"][::step], "o", ms=4, mew=0, color=colours["standardized"])
-    ax.text(-2.9, 1.2, "corrected: without $w_l$", color=colours["standardized"])
-    ax.text(-0.95, -1.75, "the article's formula,\nwith $w_l$", color=colours["raw"], va="center")
+    ax.text(-2.9, 1.2, "corrected: without w", color=colours["standardized"])
+    ax.text(-0.95, -1.75, "the article's formula,\nwith w", color=colours["raw"], va="center")
     ax.set(
-        xlabel="the weight $w_l$",
+        xlabel="the weight w of the layer",
         ylabel="formula / automatic derivative",
         xlim=(-3, 3),
         ylim=(-3, 3),

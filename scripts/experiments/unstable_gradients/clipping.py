@@ -101,10 +101,10 @@ def draw(result) -> Figure:
     diverged, loss = _diverged(result), result["loss"]
     top = 2 * loss[~diverged].max()
     for arm, (key, mark, side) in enumerate((("raw", "^", 0.93), ("standardized", "o", 1.07))):
-        share = 100 * diverged[arm].mean(-1)
+        part = 100 * diverged[arm].mean(-1)
         edges = 100 * np.array([wilson(row) for row in diverged[arm]]).T
         dots = {"fmt": f"{mark}-", "ms": 5.5, "mew": 0, "elinewidth": 1.2, "color": colours[key], "lw": 1.2}
-        axes[0].errorbar(RATES * side, share, np.abs(edges - share), **dots)
+        axes[0].errorbar(RATES * side, part, np.abs(edges - part), **dots)
         for rate, runs, gone in zip(RATES, loss[arm], diverged[arm], strict=True):
             kept = runs[~gone]
             faint = {"ms": 3.5, "mew": 0, "alpha": 0.5, "color": colours[key]}
@@ -122,10 +122,10 @@ def draw(result) -> Figure:
         ax.set_xlim(RATES[0] / 1.5, RATES[-1] * 1.5)
     first = diverged[0].any(-1).argmax()
     axes[0].text(RATES[first] / 2.1, 50, ARMS[0], color=colours["raw"], ha="right")
-    axes[0].text(RATES[-1], 31, ARMS[1], color=colours["standardized"], ha="right", va="bottom")
+    axes[0].text(RATES[-1], 24, ARMS[1], color=colours["standardized"], ha="right", va="bottom")
     axes[1].text(RATES[0], CHANCE * 1.1, "guessing", va="bottom")
     axes[1].text(RATES[1], np.median(loss[0, 1]) * 0.6, ARMS[0], color=colours["raw"], ha="center", va="top")
-    axes[1].text(RATES[2], np.median(loss[1, 2]) * 1.9, ARMS[1], color=colours["standardized"])
+    axes[1].text(RATES[2], np.median(loss[1, 2]) * 2.6, ARMS[1], color=colours["standardized"])
     many = diverged[0].mean(-1) > 0.5
     axes[1].plot(RATES[many], np.full(many.sum(), top / 1.5), "^", ms=5.5, mew=0, color=colours["raw"])
     axes[1].text(RATES[-1] * 1.3, top / 2, "diverged", color=colours["raw"], ha="right", va="top")
@@ -154,8 +154,8 @@ def caption(result) -> str:
     (plain_rate, plain), (rate, clipped) = _best(result, 0), _best(result, 1)
     slow = np.median(result["loss"][:, 0], -1)
     return (
-        f"**Clipping raises the rate up to which no network diverges from {safe[0]:g} to {safe[1]:g}, and "
-        f"lowers the loss at the best rate from {number(np.median(plain), 2)} to "
+        f"**Clipping raises the learning rate up to which no network diverges from {safe[0]:g} to "
+        f"{safe[1]:g}, and lowers the loss at the best rate from {number(np.median(plain), 2)} to "
         f"{number(np.median(clipped), 2)}.**\n\n"
         f"A network diverges if its loss overflows or ends higher than it "
         f"began; left: of {diverged.shape[-1]} networks a point, with 95 % intervals. Right: the others, and "
@@ -163,17 +163,17 @@ def caption(result) -> str:
         f"{between(median_interval(plain), 2)} at rate {plain_rate:g}, unclipped, and "
         f"{number(np.median(clipped), 2)} {between(median_interval(clipped), 2)} at {rate:g}, clipped. At "
         f"small rates clipping only slows: {number(slow[1], 2)} against {number(slow[0], 2)} at "
-        f"{RATES[0]:g}. ReLU networks with eight hidden layers of {SIZES[1]}, first weights {GAIN} times as "
-        f"large as by He's rule, on standardized digits; {STEPS} steps of {BATCH} examples; gradients "
+        f"{RATES[0]:g}. ReLU networks with eight hidden layers of {SIZES[1]}, initial weights {GAIN} times "
+        f"as large as by He's rule, on standardized digits; {STEPS} steps of {BATCH} examples; gradients "
         f"clipped to norm {LONGEST:g}."
     )
 
 
 def alt(result) -> str:
-    share = _diverged(result).mean(-1)
+    gone = _diverged(result).mean(-1)
     return (
-        "Two panels against the learning rate. Left, the share of networks that diverge: "
-        f"{', '.join(percent(s) for s in share[0])} unclipped, {', '.join(percent(s) for s in share[1])} "
+        "Two panels against the learning rate. Left, the fraction of networks that diverge: "
+        f"{', '.join(percent(s) for s in gone[0])} unclipped, {', '.join(percent(s) for s in gone[1])} "
         "clipped. Right, the loss after training: without clipping lower at small rates, with clipping "
         "lowest at a rate at which the others diverge."
     )

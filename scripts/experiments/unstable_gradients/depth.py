@@ -36,9 +36,13 @@ MORE = (25, 10, 3, 1)  # times `networks`, a width
 LAYERS = 10
 MAPPED = (1, 3, 6, 12, 60, 200)  # the map: widths
 ROWS = ("sigmoid", "tanh", "selu", "relu", "gelu")
+LINES = {  # in colour: key, mark, label
+    "identity": ("class1", "D", "linear"),
+    "relu": ("class0", "s", "ReLU"),
+    "tanh": ("standardized", "o", "tanh"),
+    "sigmoid": ("raw", "v", "sigmoid"),
+}
 MUCH = 0.75  # three vanish where one explodes
-LOWEST = 1e-14  # of the axis
-LINE = 2.2  # powers of ten that a line of text takes
 
 
 def _mapped(networks: int, seed: int, device) -> torch.Tensor:
@@ -82,34 +86,33 @@ def _of(name: str) -> int:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 7.2, nrows=3, ncols=4, sharex=True, sharey=True)
-    ink, colour, layers = style.ink(), style.palette()["standardized"], np.arange(LAYERS + 1)
-    for i, (ax, title) in enumerate(zip(axes.flat, NAMES.values(), strict=True)):
-        ax.axhline(1, color=style.GRID, lw=0.8, alpha=0.6)
-        for width, size, line, mark in zip(WIDTHS, _sizes(result), result["predicted"], "vsoD", strict=True):
-            ax.plot(layers, [1, *line[i]], color=ink, lw=0.8)
-            rows, at = size[i][1::2], layers[2::2]
-            middle = np.median(rows, -1)
-            seen = middle > LOWEST
-            low, high = np.maximum(np.array([median_interval(row) for row in rows]).T, LOWEST)[:, seen]
-            bars = middle[seen] - low, high - middle[seen]
-            dots = {"fmt": mark, "ms": 3.6, "mew": 0, "elinewidth": 1, "color": colour}
-            ax.errorbar(at[seen], middle[seen], bars, **dots)
-            if not seen[-1]:
-                ax.text(0.7, LOWEST * 9, f"{width}: gradient 0", color=colour, fontsize=9.5)
-        ends = {width: np.median(size[i][-1]) for width, size in zip(WIDTHS, _sizes(result), strict=True)}
-        y = -np.inf
-        for width, end in ends.items():  # from below, none closer than a line of text
-            if end > LOWEST:
-                y = max(np.log10(end), y + LINE)
-                ax.text(LAYERS + 0.5, 10**y, f"{width}", color=colour, va="center", fontsize=9.5)
-        ax.set(title=title, yscale="log", ylim=(LOWEST, 1e14), xlim=(-0.4, LAYERS + 2.2))
-        ax.set(xticks=(0, 5, 10), yticks=10.0 ** np.arange(-12, 13, 4))
-        ax.minorticks_off()
-    fig.supxlabel("layers that the gradient has passed on its way back", fontsize=10)
-    fig.supylabel("size of the gradient, 1 at the output (log scale)", fontsize=10)
-    key = "line: predicted\ndots: measured\n1–400: units a layer"
-    axes[0, 0].text(0.2, 10**-9.3, key, va="center", fontsize=9)
+    fig, ax = style.figure(7.0, 4.2, tall=4.6)
+    ink, colours = style.ink(), style.palette()
+    ends = _factor(np.stack([np.median(size[:, -1], -1) for size in _sizes(result)], 1))
+    ends = np.where(ends > 0, ends, np.nan)  # one ReLU a layer: nothing is left
+    ax.axhline(1, color=ink, lw=0.8, ls=":")
+    ax.plot(WIDTHS, ends.T, color=style.GRID, lw=0.8, alpha=0.7)
+    for name, (key, mark, label) in LINES.items():
+        colour, i = colours[key], _of(name)
+        ax.plot(WIDTHS, _factor(result["predicted"][:, i, -1]), color=colour, lw=1, ls="--")
+        edges = np.array([median_interval(size[i, -1]) for size in _sizes(result)])
+        bars = np.abs(_factor(edges).T - ends[i])
+        dots = {"fmt": f"{mark}-", "ms": 5.5, "mew": 0, "lw": 1.8, "color": colour, "elinewidth": 1.2}
+        ax.errorbar(WIDTHS, ends[i], bars, **dots)
+        ax.text(1.15 * WIDTHS[-1], ends[i, -1], label, color=colour, va="center")
+    ax.text(1, 26, "gradients explode")
+    ax.text(120, 0.22, "gradients vanish", ha="center", va="center")
+    ax.text(12, 0.06, "grey: eight other activations\ndashed: predicted", va="center")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="units a layer (log scale)",
+        ylabel="factor a layer (log scale)",
+        xlim=(0.75, 1700),
+        ylim=(0.035, 45),
+    )
+    ax.set_xticks(WIDTHS, [str(width) for width in WIDTHS])
+    ax.minorticks_off()
     return fig
 
 
@@ -127,7 +130,7 @@ def _rms(size: np.ndarray) -> np.ndarray:
 
 
 def _factor(product: np.ndarray) -> np.ndarray:
-    """A layer's share of the product over all layers."""
+    """The factor of one layer, typically, from the product over all layers."""
     return product ** (1 / LAYERS)
 
 
@@ -143,24 +146,26 @@ def _medians(result, name: str) -> list[float]:
 
 def caption(result) -> str:
     tanh = _medians(result, "tanh")
+    grey = [shown for name, shown in NAMES.items() if name not in LINES]
     counts = ", ".join(f"{size.shape[-1]:,}" for size in _sizes(result))
     return (
         f"**With N(0, 1) weights a tanh layer multiplies the typical gradient by {tanh[0]:.2f} at width 1 "
         f"and by {tanh[3]:.2f} at width {WIDTHS[3]}: width decides between vanishing and exploding.**\n\n"
-        f"Dots: "
-        f"measured, the medians of {counts} networks, from narrow to wide, with 95 % intervals; inputs "
-        "N(0, 1), no biases. Lines: predicted, as the next section shows, for the root mean square over the "
-        f"networks. From width {WIDTHS[WIDE]} on that is right to {percent(_off(result), 1)} a layer; in "
-        "narrow networks a few huge gradients lift it far above the median."
+        f"Dots: measured over {LAYERS} layers, the medians of {counts} networks, from narrow to wide, with "
+        "95 % intervals; inputs N(0, 1), no biases. With one ReLU a layer the median gradient is 0, which "
+        "has no place on a log scale. Dashed: predicted, as the next section shows, for the root mean square "
+        f"over the networks. From width {WIDTHS[WIDE]} on that is right to {percent(_off(result), 1)} a "
+        "layer; in narrow networks a few huge gradients lift it far above the median. Grey: "
+        f"{', '.join(grey)}."
     )
 
 
 def alt(result) -> str:
     tanh, sigmoid = _medians(result, "tanh"), _medians(result, "sigmoid")
     return (
-        f"Twelve panels, one an activation: gradient size on a logarithmic axis over {LAYERS} layers for "
-        "widths 1, 10, 100 and 400. Every line of width 1 falls; at widths 100 and 400 all rise but the "
-        "sigmoid's, which is nearly level: its factors a layer are "
+        "Factor of a layer against its width, 1 to 400, on logarithmic axes, a line for each of twelve "
+        "activations. All rise with width, and all start below 1. At widths 100 and 400 all are above 1 but "
+        "the sigmoid's, which is near it: its factors are "
         f"{', '.join(number(f, 2) for f in sigmoid)}, those of tanh {', '.join(number(f, 2) for f in tanh)}."
     )
 
@@ -179,14 +184,15 @@ def claims(result) -> Iterator[Claim]:
         statement="With weights from N(0, 1), vanishing gradients are much more common than exploding ones",
         sources=("Tuning neural networks with normalization, Prevalence of the vanishing gradient problem",),
         verdict="depends",
-        measure=f"share of tanh networks of width 100 whose gradient is smaller after {LAYERS} layers than "
-        "at the output",
+        measure=f"fraction of tanh networks of width 100 whose gradient is smaller after {LAYERS} layers "
+        "than at the output",
         units="networks, each with its own input, weights and gradient at the output",
         map=Map.of_fractions(
             result["shrinks"],
             axes={"units a layer": MAPPED, "activation": tuple(NAMES[name] for name in ROWS)},
             above=MUCH,
-            measure=f"share of networks whose gradient is smaller after {LAYERS} layers than at the output",
+            measure=f"fraction of networks whose gradient is smaller after {LAYERS} layers than at the "
+            "output",
             units="networks, each with its own input, weights and gradient at the output",
         ),
         holds=wilson(tanh)[1] < 0.1

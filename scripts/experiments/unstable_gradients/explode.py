@@ -88,7 +88,7 @@ def draw(result) -> Figure:
         left.text(1e-12, 0.12 * (WEIGHT / 4) ** depth, f"{depth} layers", va="top")
     left.axhline(1, color=ink, lw=0.6, ls=":")
     left.set(
-        title="The recipe, first bias off",
+        title="The recipe, with an error in the first bias",
         xscale="log",
         yscale="log",
         xlabel="error of the first bias (log scale)",
@@ -99,12 +99,12 @@ def draw(result) -> Figure:
     )
     left.minorticks_off()
     for hits, key, mark in ((result["grows"], "raw", "^"), (result["every"], "standardized", "o")):
-        share = hits.mean(1)
+        part = hits.mean(1)
         edges = np.array([wilson(row) for row in hits]).T
         right.errorbar(
             LAYERS,
-            100 * share,
-            100 * np.abs(edges - share),
+            100 * part,
+            100 * np.abs(edges - part),
             fmt=mark,
             ms=5,
             color=colours[key],
@@ -121,6 +121,7 @@ def draw(result) -> Figure:
         xlim=(0.7, 4.3),
     )
     right.text(2.3, 1.6, "gradient has grown", color=colours["raw"])
+    right.text(0.85, 0.004, "lines: predicted\ndots: measured", va="center")
     right.text(0.85, 0.06, "every layer\nenlarged it", color=colours["standardized"], va="center")
     return fig
 
@@ -154,7 +155,7 @@ def alt(result) -> str:
     return (
         "Left, on logarithmic axes: the product of the factors stays at 25 to the power of the depth "
         "while the first bias is nearly exact, then falls off a cliff, the earlier the deeper the chain. "
-        "Right: the share of random chains whose gradient grows falls with every layer, to "
+        "Right: the fraction of random chains whose gradient grows falls with every layer, to "
         f"{percent(result['grows'][-1].mean(), 3)} at {LAYERS[-1]}."
     )
 

@@ -39,41 +39,26 @@ def _products(result) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, (left, right) = style.figure(7.4, 3.9, ncols=2)
+    fig, ax = style.figure(7.0, 3.9, tall=4.2)
     colours = style.palette()["raw"], style.ink(), style.palette()["standardized"]
     factor, product = np.abs(result["factor"]), _products(result)
-    layers = np.arange(1, DEPTH + 1)
-    for kind, colour in enumerate(colours):
-        for k in range(min(SHOWN, factor.shape[1]) if kind != 1 else 0):  # the recipe's chains are alike
-            right.plot(10 ** product[kind, k], color=colour, lw=0.6, alpha=0.35)
-        left.plot(layers, np.median(factor[kind], 0), color=colour)
-        if kind == 0:
-            cloud = factor[kind, :SHOWN]
-            x = np.tile(layers, len(cloud))
-            left.plot(x, cloud.ravel(), ".", ms=3, mew=0, color=colour, alpha=0.5)
-        right.plot(10 ** np.median(product[kind], 0), color=colour)
-    for ax in (left, right):
-        ax.axhline(1, color=style.ink(), lw=0.6, ls=":")
-        ax.set_yscale("log")
-    left.set(
-        title="Each layer's factor",
-        xlabel="layer",
-        ylabel="|w σ′(z)| (log scale)",
-        ylim=(1e-4, 1e3),
-        xticks=(1, 5, 10, 15, 20),
-    )
-    right.set(
-        title="Their product on the way back",
-        xlabel="layers passed",
-        ylabel="gradient left (log scale)",
+    for kind, (colour, (x, y)) in enumerate(zip(colours, ((0.3, -26), (0.3, 22), (9, 5)), strict=True)):
+        if kind != 1:  # the recipe's chains are alike
+            ax.plot(product[kind, :SHOWN].T, color=colour, lw=0.6, alpha=0.35)
+        middle = np.median(product[kind], 0)
+        ax.plot(middle, color=colour)
+        said = f"{KINDS[kind]}\n× {number(np.median(factor[kind]), 2)} a layer"
+        ax.text(x, y, said, color=colour, va="center")
+        ax.text(DEPTH + 0.3, middle[-1], _plain(10 ** middle[-1]), color=colour, va="center")
+    ticks = range(-30, 31, 10)
+    ax.set(
+        xlabel="layers that the gradient has passed",
+        ylabel="what is left of it (log scale)",
         xticks=range(0, DEPTH + 1, 5),
-        ylim=(1e-32, 1e32),
-        yticks=10.0 ** np.arange(-30, 31, 10),
+        xlim=(0, DEPTH + 3.6),
+        ylim=(-32, 32),
     )
-    for kind, y in ((1, 60), (2, 2.4), (0, 2.2e-4)):
-        left.text(1, y, KINDS[kind], color=colours[kind], va="center")
-    for kind, x, y in ((1, 0.3, 1e22), (2, 7.5, 1e4), (0, 1, 1e-24)):
-        right.text(x, y, KINDS[kind], color=colours[kind], va="center")
+    ax.set_yticks(ticks, [style.plain(10.0**power) for power in ticks])
     return fig
 
 
@@ -87,6 +72,10 @@ def table(result) -> dict:
     return {"layer": np.arange(1, DEPTH + 1), **kinds, **left}
 
 
+def _plain(value: float) -> str:
+    return style.plain(float(f"{value:.2g}"))
+
+
 def _left(result) -> list[str]:
     return [number(10 ** np.median(one), 2) for one in _products(result)[..., -1]]
 
@@ -96,18 +85,18 @@ def caption(result) -> str:
     low, high = (10**edge for edge in median_interval(_products(result)[0, :, -1]))
     return (
         f"**Through {DEPTH} layers a gradient is multiplied by {normal} in the median chain with random "
-        f"weights, by {recipe} in the chain made to explode, and by {unit} in the one made for unit gain.**\n\n"
-        f""
+        f"weights, by {recipe} in the chain made to explode, and by {unit} in the one for unit gain.**\n\n"
         f"{result['factor'].shape[1]:,} chains of each kind, one sigmoid a layer, inputs spread evenly over "
         "0 to 1; the random chains have no biases. Thick: medians (that of the random chains has a 95 % "
-        f"interval of {between((low, high), 2)}); thin lines and dots: {SHOWN} of the chains."
+        f"interval of {between((low, high), 2)}); thin: {SHOWN} of the chains. The factor of a layer is the "
+        "median over layers and chains."
     )
 
 
 def alt(result) -> str:
     normal, recipe, unit = _left(result)
     return (
-        "Two panels on logarithmic axes. Left, the factor of each layer: scattered around a tenth for "
-        "random weights, 25 for the chain made to explode, just below 1 for the unit-gain chain. Right, "
-        f"their products fan out from 1 to {normal}, {recipe} and {unit} after {DEPTH} layers."
+        "What is left of the gradient against the layers passed, on a logarithmic axis: three straight "
+        f"lines fan out from 1 to {normal} for random weights, to {recipe} for the chain made to explode, "
+        f"and to {unit} for unit gain, after {DEPTH} layers."
     )

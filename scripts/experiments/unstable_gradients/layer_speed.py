@@ -52,32 +52,37 @@ def compute(*, networks=8, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 3.8, ncols=len(ARMS), sharex=True, sharey=True)
-    colours = style.palette()
-    slower = np.median(_ratios(result), -1)
-    for arm, (ax, title) in enumerate(zip(axes, ARMS, strict=True)):
-        norm = result["norm"][arm]
-        epochs = np.arange(norm.shape[1])
-        for layer, runs in enumerate(norm):
-            key = {0: "class0", HIDDEN - 1: "class1"}.get(layer)
-            if key is None:
-                ax.plot(epochs, np.median(runs, -1), color=style.GRID, lw=0.8)
-            else:
-                ax.plot(epochs, runs, color=colours[key], lw=0.6, alpha=0.4)
-                ax.plot(epochs, np.median(runs, -1), color=colours[key], lw=2)
-        ax.set(title=title, yscale="log", xlabel="epoch", xlim=(-0.3, epochs[-1] + 0.3), ylim=(1e-4, 60))
-        said = f"first layer\n{_times(slower[arm])}\naccuracy {percent(result['accuracy'][arm].mean())}"
-        ax.text(0.03, 0.98, said, transform=ax.transAxes, va="top", fontsize=9.5)
-    axes[0].set_ylabel("gradient norm of a layer (log scale)")
-    axes[0].text(0.5, 0.3, "last hidden layer", color=colours["class1"], va="bottom")
-    axes[0].text(0.5, 2.1e-4, "first hidden layer", color=colours["class0"], va="top")
+    fig, ax = style.figure(7.0, 4.0, tall=4.3)
+    speed, slower = _speeds(result), np.median(_ratios(result), -1)
+    layers, ink = np.arange(1, HIDDEN + 1), style.ink()
+    for arm, (name, key) in enumerate(zip(ARMS, ("raw", "class0", "class1", "standardized"), strict=True)):
+        colour = style.palette()[key]
+        ax.plot(layers, speed[arm], color=colour, lw=0.6, alpha=0.5)
+        ax.plot(layers, np.median(speed[arm], -1), "o-", ms=5, mew=0, color=colour)
+        said = f"{name}: {_times(slower[arm])}, {percent(result['accuracy'][arm].mean())}"
+        ax.text(1, 1200 / 3**arm if arm else 0.0007, said, color=colour, va="center")
+    ax.axhline(1, color=ink, lw=0.6, ls=":")
+    ax.text(1, 1200, "first layer against the last; accuracy:", va="center")
+    ax.set(
+        yscale="log",
+        xlabel="hidden layer (1: first)",
+        ylabel="gradient norm, last layer = 1 (log scale)",
+        ylim=(3e-4, 3000),
+        yticks=10.0 ** np.arange(-3, 2),
+    )
+    ax.minorticks_off()
     return fig
+
+
+def _speeds(result) -> np.ndarray:
+    """Gradient norms over the last hidden layer's, geometric means over epochs: (arms, layers, networks)."""
+    logs = np.log(result["norm"])
+    return np.exp((logs - logs[:, -1:]).mean(2))
 
 
 def _ratios(result) -> np.ndarray:
     """Last hidden layer's gradient norm over the first's, geometric mean over epochs: (arms, networks)."""
-    logs = np.log(result["norm"][:, -1] / result["norm"][:, 0])
-    return np.exp(logs.mean(1))
+    return 1 / _speeds(result)[:, 0]
 
 
 def _times(ratio: float) -> str:
@@ -100,21 +105,22 @@ def caption(result) -> str:
     return (
         f"**The first of six sigmoid layers learns {number(np.median(ratios[0]), 2)} times more slowly than "
         f"the last, and the network learns nothing: accuracy {percent(result['accuracy'][0].mean())}.**\n\n"
-        f"Thick: medians of {ratios.shape[-1]} networks; thin: each network; grey: the layers between. The "
+        f"Thick: medians of {ratios.shape[-1]} networks; thin: each network. The "
         f"{number(np.median(ratios[0]), 2)} {between(median_interval(ratios[0]), 2)} is the last norm over "
-        "the first, averaged over the epochs. Accuracy is on held-out examples; the 95 % intervals of the "
-        f"other three lie between {percent(edges.min(), 1)} and {percent(edges.max(), 1)}. Larger rates do "
-        f"not help the first: with {LARGER[0]:g} and {LARGER[1]:g} the best of {result['larger'].size} "
-        f"networks reaches {percent(result['larger'].max())}. Standardized digits, hidden layers of {UNITS}, "
-        f"plain gradient descent at rate {RATE}, batches of {BATCH}, {EPOCHS} epochs."
+        "the first. Ratios are averaged over the epochs, as geometric means. Accuracy is on held-out "
+        f"examples; the 95 % intervals of the other three lie between {percent(edges.min(), 1)} and "
+        f"{percent(edges.max(), 1)}. Larger learning rates do not help the first network: with "
+        f"{LARGER[0]:g} and {LARGER[1]:g} the best of {result['larger'].size} reaches "
+        f"{percent(result['larger'].max())}. Standardized digits, hidden layers of {UNITS} units, plain "
+        f"gradient descent at a learning rate of {RATE}, batches of {BATCH}, {EPOCHS} epochs."
     )
 
 
 def alt(result) -> str:
     slower = np.median(_ratios(result), -1)
     return (
-        "Four panels of gradient norm against epoch on a logarithmic axis. Sigmoid: six level lines, a step "
-        f"apart, the last above the first by a factor of {number(slower[0], 2)}. Tanh, ReLU and sigmoid with "
-        f"batch normalization: the lines lie within a factor of {number(1 / slower[1:].min(), 2)}, the first "
-        "layer's on top."
+        "Gradient norm of six hidden layers, as a multiple of the last one's, on a logarithmic axis. "
+        f"Sigmoid: it rises from the first layer to the last by a factor of {number(slower[0], 2)}. "
+        "Tanh, ReLU and sigmoid with batch normalization: all layers within a factor of "
+        f"{number(1 / slower[1:].min(), 2)}, the first layer on top."
     )

@@ -16,7 +16,7 @@ NAMES = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "ReLU"}
 SCALES = np.geomspace(0.3, 30, 41)
 WIDTH, LAYERS = 100, 50
 LIMIT = 6  # powers of ten at which the colours end
-LEVELS = (-6, -3, 0, 3, 6)
+LEVELS = (-3, 3)  # those with a line
 
 
 def compute(*, networks=12, seed=0, device="cpu"):
@@ -44,7 +44,7 @@ def critical() -> list[float]:
 
 
 def draw(result) -> Figure:
-    fig, (*axes, key) = style.figure(7.8, 3.7, ncols=4, width_ratios=(1, 1, 1, 0.06))
+    fig, axes = style.figure(7.8, 3.7, ncols=3, sharex=True, sharey=True, tall=7.2)
     ink, colours = style.ink(), style.palette()
     x, y = np.log10(SCALES), np.arange(1, LAYERS + 1)
     step = x[1] - x[0]
@@ -54,24 +54,20 @@ def draw(result) -> Figure:
         picture = _picture(np.median(values, -1).T, colours)
         ax.imshow(picture, extent=extent, origin="lower", aspect="auto", interpolation="nearest")
         kept = {"colors": ink, "linestyles": "-"}
-        around = ax.contour(x, y, line.T, [level for level in LEVELS if level], linewidths=0.6, **kept)
-        ax.clabel(around, fmt=lambda level: f"{level:+.0f}".replace("-", "−"), fontsize=9)
+        around = ax.contour(x, y, line.T, LEVELS, linewidths=0.6, **kept)
+        if ax is not axes[0]:  # no room on the right of its line
+            ax.clabel(around, fmt=lambda level: style.plain(10**level), fontsize=9)
         ax.contour(x, y, line.T, [0], linewidths=2.2, **kept)
         ax.set(title=title, ylim=(0.5, LAYERS + 0.5), yticks=(1, 10, 20, 30, 40, 50))
         ax.set_xticks(np.log10([0.3, 1, 3, 10, 30]), ["0.3", "1", "3", "10", "30"])
         at = (np.log10(WIDTH) / 2, LAYERS + 0.5)
         ax.annotate("N(0, 1)", at, (0, 5), textcoords="offset points", ha="center", fontsize=9)
         ax.plot(*at, "v", ms=5, color=ink, clip_on=False)
-    axes[0].set_ylabel("layers that the gradient has passed")
-    axes[1].set_xlabel("weight scale: standard deviation × √width (log scale)")
-    levels = np.linspace(-LIMIT, LIMIT, 121)[:, None]
-    key.imshow(_picture(levels, colours), extent=(0, 1, -LIMIT, LIMIT), origin="lower", aspect="auto")
-    key.yaxis.tick_right()
-    key.yaxis.set_label_position("right")
-    key.set(xticks=[], yticks=LEVELS, ylabel="size of the gradient, powers of 10")
-    for value, text in ((-LIMIT, "vanishes"), (LIMIT, "explodes")):
-        where = {"va": "top" if value < 0 else "bottom", "ha": "right"}
-        key.annotate(text, (1, value), (0, np.copysign(5, value)), textcoords="offset points", **where)
+    axes[0].text(np.log10(0.36), 42, "vanishes")
+    for ax in axes[1:]:
+        ax.text(np.log10(26), 42, "explodes", ha="right")
+    axes[0].set_ylabel("layers passed")
+    fig.supxlabel("weight scale: standard deviation × √width (log scale)", fontsize=9.5)
     return fig
 
 
@@ -79,7 +75,7 @@ def _picture(power: np.ndarray, colours) -> np.ndarray:
     """RGBA: blue where gradients vanish, orange where they explode, the page where they stay."""
     power = np.clip(power / LIMIT, -1, 1)[..., None]
     picture = np.where(power < 0, (*to_rgb(colours["class0"]), 1), (*to_rgb(colours["class1"]), 1))
-    picture[..., 3:] = np.abs(power)
+    picture[..., 3:] = 0.7 * np.abs(power)  # words stay readable on it
     return picture
 
 
@@ -97,7 +93,7 @@ def _difference(result) -> np.ndarray:
 
 
 def _right(result) -> float:
-    """Share of the map where the median network does what the theory says, vanish or explode."""
+    """Fraction of the map where the median network does what the theory says, vanish or explode."""
     return float((np.sign(np.median(result["measured"], -1)) == np.sign(result["predicted"])).mean())
 
 
@@ -113,12 +109,12 @@ def caption(result) -> str:
         f"**Only a narrow band of weights carries a gradient through {LAYERS} layers: around scale "
         f"{number(sigmoid)} for sigmoid, {number(tanh)} for tanh and {number(relu)} for ReLU; the deeper the "
         f"network, the narrower.**\n\nColours: measured, medians of {result['measured'].shape[-1]} networks, "
-        f"which scatter by {number(_scatter(result), 2)} powers of 10. Lines: predicted, thick where the "
-        f"gradient keeps its size. Both agree on vanishing or exploding in {percent(_right(result), 1)} of "
-        f"the cells, and on the size to {number(np.median(lag), 2)} powers of 10 in half of them; they part "
-        f"most, by {number(lag.max(), 2)}, for tanh with the largest weights, where {WIDTH} units are not "
-        f"many. Layers of {WIDTH} units, no biases, inputs N(0, 1). The triangle marks N(0, 1) weights; "
-        f"beyond ±{LIMIT} the colour stays the same."
+        f"which scatter by {number(_scatter(result), 2)} powers of 10. Lines: predicted size of the "
+        "gradient; thick where it keeps its size. Both agree on vanishing or exploding in "
+        f"{percent(_right(result), 1)} of the cells, and on the size to {number(np.median(lag), 2)} powers "
+        f"of 10 in half of them; they part most, by {number(lag.max(), 2)}, for tanh with the largest "
+        f"weights, where {WIDTH} units are not many. Layers of {WIDTH} units, no biases, inputs N(0, 1). The "
+        f"triangle marks N(0, 1) weights; the colour stays the same beyond ±{LIMIT} powers of 10."
     )
 
 

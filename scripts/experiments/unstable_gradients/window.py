@@ -20,6 +20,7 @@ WEIGHTS = np.array([1, 2, 3, 3.9, 4.1, 4.4, 5, 5.8, 6.894, 8.2, 10, 14, 20, 30, 
 WIDEST = 8  # the index of 6.894
 ROUNDING = 1e-10
 FINE = np.geomspace(1, 100, 400)
+SHOWN = (2, 6.9, 40)  # weights, on the left
 
 
 def compute(*, neurons=200, points=1_000, pairs=20_000, seed=0, device="cpu"):
@@ -59,27 +60,48 @@ def chance(weight: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.2, 3.5, ncols=2, sharex=True)
-    colour = style.palette()["standardized"]
-    width = sigmoid_window(torch.from_numpy(FINE)).numpy()
-    for ax, line, values, interval, scale in (
-        (axes[0], width, result["width"], mean_interval, 1),
-        (axes[1], 100 * chance(FINE), result["chance"], wilson, 100),
-    ):
-        edges, mean = scale * np.array([interval(row) for row in values]), scale * values.mean(1)
-        ax.plot(FINE, line, color=style.ink(), lw=1)
-        ax.errorbar(WEIGHTS, mean, np.abs(edges.T - mean), fmt="o", ms=5, mew=0, color=colour, elinewidth=1.2)
-        ax.axvline(4, color=style.ink(), lw=0.6, ls=":")
-        ax.set_xscale("log")
-        ax.set_xlabel("weight |w| (log scale)")
-        ax.set_xticks([1, 4, 10, 100], ["1", "4", "10", "100"])
-        ax.minorticks_off()
-    axes[0].set(title="How wide is the window?", ylabel="width, in units of the input a", ylim=(-0.01, 0.5))
-    axes[1].set(
-        title="How often is a neuron in it?", ylabel="random neurons in the window (%)", ylim=(-0.6, 30)
+    fig, (left, right) = style.figure(7.8, 3.7, ncols=2)
+    colours, ink = style.palette(), style.ink()
+    a, slope = np.linspace(0, 1, 401), derivative("sigmoid")
+    for weight in SHOWN:
+        factor = weight * slope(torch.from_numpy(weight * (a - 0.5))).numpy()
+        left.plot(a, factor, color=ink, lw=0.9)
+        left.plot(a, np.where(factor >= 1, factor, np.nan), color=colours["standardized"], lw=3)
+    left.axhline(1, color=ink, lw=0.6, ls=":")
+    for x, y, weight in zip((0.5, 0.7, 0.57), (0.33, 1.5, 8), SHOWN, strict=True):
+        left.text(x, y, f"|w| = {weight:g}", ha="center" if x == 0.5 else "left", va="center")
+    left.text(0, 1.1, "not shrunk")
+    left.set(
+        title="Factor of three neurons",
+        xlabel="input a",
+        ylabel="factor |w σ′(z)| (log scale)",
+        yscale="log",
+        ylim=(0.05, 14),
+        yticks=(0.1, 1, 10),
     )
-    axes[0].text(1.05, 0.2, "|w| < 4:\nno window", va="center")
-    axes[0].text(16, 0.4, "line: predicted\ndots: measured")
+    left.minorticks_off()
+    width = sigmoid_window(torch.from_numpy(FINE)).numpy()
+    for line, values, interval, key, mark in (
+        (width, result["width"], mean_interval, "standardized", "o"),
+        (chance(FINE), result["chance"], wilson, "raw", "^"),
+    ):
+        edges, mean = np.array([interval(row) for row in values]), values.mean(1)
+        right.plot(FINE, line, color=ink, lw=1)
+        dots = {"fmt": mark, "ms": 5, "mew": 0, "color": colours[key], "elinewidth": 1.2}
+        right.errorbar(WEIGHTS, mean, np.abs(edges.T - mean), **dots)
+    right.text(11, 0.44, "width of the window", color=colours["standardized"])
+    right.text(1, 0.26, "chance that\na neuron\nis in it", color=colours["raw"], va="center")
+    right.text(24, 0.37, "line: predicted\ndots: measured", va="center")
+    right.text(1, 0.02, "below 4: 0")
+    right.set(
+        title="It is never wide",
+        xscale="log",
+        xlabel="weight |w| (log scale)",
+        ylabel="width, or chance",
+        ylim=(-0.01, 0.5),
+    )
+    right.set_xticks([1, 4, 10, 100], ["1", "4", "10", "100"])
+    right.minorticks_off()
     return fig
 
 
@@ -101,23 +123,24 @@ def caption(result) -> str:
     width, inside = result["width"].mean(1), result["chance"].mean(1)
     reaches_4 = 2 * ndtr(-4)
     return (
-        f"**Below |w| = 4 there is no window; it is widest, {number(width[WIDEST], 4)}, at |w| = "
-        f"{WEIGHTS[WIDEST]}; and at none of these weights is a random neuron in it with a chance above "
-        f"{percent(inside.max())}.**\n\n"
-        f"Left: {result['width'].shape[1]} neurons a weight, with biases N(0, 1) "
-        f"and random signs; the formula is met within {number(_off(result), 1)}. Right: "
-        f"{result['chance'].shape[1]:,} neurons a weight, inputs spread evenly over 0 to 1, biases N(0, 1). "
-        f"Bars, mostly hidden by the dots: 95 % intervals. Of N(0, 1) weights, one in "
-        f"{round(1 / reaches_4, -3):,.0f} reaches 4."
+        f"**There is no window below |w| = 4. It is widest, {number(width[WIDEST], 4)}, at |w| = "
+        f"{WEIGHTS[WIDEST]}; a random neuron is in it with a chance of at most {percent(inside.max())}.**\n\n"
+        "Left: the factor by which a neuron multiplies the gradient, with the bias −w/2, which puts its "
+        "window in the middle; thick where it is at least 1. Right, the width: "
+        f"{result['width'].shape[1]} neurons a weight, with biases N(0, 1) and random signs; the formula is "
+        f"met within {number(_off(result), 1)}. The chance: {result['chance'].shape[1]:,} neurons a weight, "
+        "inputs spread evenly over 0 to 1, biases N(0, 1). Bars, mostly hidden by the dots: 95 % intervals. "
+        f"Of N(0, 1) weights, one in {round(1 / reaches_4, -3):,.0f} reaches 4."
     )
 
 
 def alt(result) -> str:
     width = result["width"].mean(1)
     return (
-        "Two panels against the weight on a logarithmic axis. Both the width of the window and the chance "
-        "to be inside are 0 up to a weight of 4, rise steeply, and fall again; the width peaks at "
-        f"{number(width[WIDEST], 3)}. Measured dots lie on the predicted lines."
+        "Left: the factor against the input, a bell for each of three weights: that of the smallest stays "
+        "below 1, that of the largest is above 1 for a narrow range. Right, against the weight: the width of "
+        "the window and the chance to be inside are 0 up to a weight of 4, rise steeply, and fall again; the "
+        f"width peaks at {number(width[WIDEST], 3)}. Measured dots lie on the predicted lines."
     )
 
 

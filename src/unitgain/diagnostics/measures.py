@@ -134,7 +134,7 @@ def _slope(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
 
 
 def saturation(f: Callable[[Tensor], Tensor], z: Tensor, fraction: float = SATURATED_BELOW) -> Tensor:
-    r"""The share of the examples on which each unit is saturated: its activation passes hardly any gradient.
+    r"""The fraction of examples on which each unit is saturated: its activation passes hardly any gradient.
 
     $$|f'(z)| < \varphi \max_u |f'(u)|$$
 

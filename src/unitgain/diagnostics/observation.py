@@ -146,9 +146,9 @@ class Observation:
     def table(self, records: Sequence[StepRecord] | None = None) -> list[dict[str, Any]]:
         """Plain numbers for a CSV file or a data frame: one row for each step and call of a layer.
 
-        Means over units and replicas; "dead" and "always_on" are shares of units. None where there is nothing
-        to say: a layer without parameters has no norm, a frozen one no update, and of a layer that is called
-        twice the first row has both.
+        Means over units and replicas; "dead" and "always_on" are fractions of units. None where there is
+        nothing to say: a layer without parameters has no norm, a frozen one no update, and of a layer that is
+        called twice the first row has both.
 
         Args:
             records: What to put in rows, such as `evaluations`. None: `steps`; where nothing was trained,
@@ -581,7 +581,7 @@ def observe(
     is), and calls under the transforms of `torch.func` leave nothing. A model that is compiled is refused,
     and a compiled function that calls it leaves nothing.
 
-    Nothing is moved off the device, or waited for, before it is read. Held are, in float32, 12 bytes a unit
+    Nothing is moved off the device, or waited for, before it is read. It holds, in float32, 12 bytes a unit
     and 12 an entry of parameters of at most 4,096 entries, for each measured step and evaluation; of the last
     of both also `sample` rows of every layer's outputs; and within the block a copy of the parameters that
     `optimizer` holds and, on the CPU, a buffer of the size of the largest tensor.

@@ -60,7 +60,7 @@ class LayerSignal:
             its own: the second one of `relu` is called "relu#2".
         mean: Mean of each unit's output, `(*replicas, units)`.
         std: Standard deviation of each unit's output around it, divided by n, `(*replicas, units)`.
-        share: Share of the data that activates each unit, `(*replicas, units)`, in [0, 1]: a positive
+        share: Fraction of the data that activates each unit, `(*replicas, units)`, in [0, 1]: a positive
             pre-activation, which is an activation's input and any other layer's output. NaN where the mean
             is.
 
@@ -122,7 +122,7 @@ class LayerSignal:
 
     @cached_property
     def saturation(self) -> Tensor | None:
-        """Share of the data on which each unit is saturated, see `saturation`; None for no activation."""
+        """Fraction of the data on which each unit is saturated, see `saturation`; None for no activation."""
         one = self._pass
         z = self._sample("saturation", one.before.sample)
         f = one.activation

@@ -25,7 +25,7 @@ class LayerActivity:
 
     Attributes:
         name: The activation module's name within the model; of its second call with "#2" behind it.
-        share: Share of the examples on which each unit is active, `(*replicas, units)`, in [0, 1]; NaN for a
+        share: Fraction of examples on which each unit is active, `(*replicas, units)`, in [0, 1]; NaN for a
             unit that some pre-activation is NaN for: its network has diverged, which is another death. A
             convolution's units are its channels, and each position counts as an example; so does each element
             of a sequence.

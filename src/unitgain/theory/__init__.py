@@ -6,8 +6,8 @@ $$z^{l+1} = W^l f(z^l) + b^l, \qquad \text{Var}(W_{ij}) = \sigma_w^2 / \text{fan
   \text{Var}(b_i) = \sigma_b^2$$
 
 so that pre-activations are normal with one variance q a layer. It is exact as the width grows. After L layers
-of n units a network's variance scatters around it by a share of some √(L/n): networks of few units a layer go
-their own ways.
+of n units a network's variance scatters around it by a fraction of some √(L/n): networks of few units a layer
+differ widely.
 
 Every argument that is a number may be a tensor, on any device that has float64; they broadcast, and
 predictions are float64 tensors. A `function` is any elementwise callable that takes float64;

@@ -182,9 +182,9 @@ class PCA(_Decomposition):
     it batches of thousands.
 
     Args:
-        n_components: How many components to keep: an int from 1 to the lesser of rows and features; a share
-            of the variance, above 0 and below 1, for the fewest components that hold more than that (by more
-            than 1e-7, which is rounding), chosen anew with each fit; None for the lesser of rows and
+        n_components: How many components to keep: an int from 1 to the lesser of rows and features; a
+            fraction of the variance, above 0 and below 1, for the fewest components that hold more than that
+            (by more than 1e-7, which is rounding), chosen anew with each fit; None for the lesser of rows and
             features.
         whiten: Scale the components to variance 1.
         output_dtype: The floating dtype of the result; None keeps the input's.
@@ -196,7 +196,7 @@ class PCA(_Decomposition):
             None until fitted.
         explained_variance_: Variances along them (divided by n - 1; 0 for one row), `(n_components_,)`; None
             until fitted.
-        explained_variance_ratio_: Their shares of the variance of all features, 0 where nothing varies.
+        explained_variance_ratio_: Their fractions of the variance of all features, 0 where nothing varies.
         singular_values_: Singular values of the centered data, the roots of n - 1 times the variances.
         noise_variance_: Mean of the variances along the axes that are not kept, 0 if all are.
         n_components_: Number of components kept.
@@ -205,7 +205,7 @@ class PCA(_Decomposition):
 
     Raises:
         TypeError: `n_components` is neither None nor a number, or `output_dtype` no floating dtype.
-        ValueError: `n_components` is no int of at least 1 and no share above 0 and below 1. From `fit` and
+        ValueError: `n_components` is no int of at least 1 and no fraction above 0 and below 1. From `fit` and
             `partial_fit` too: there are fewer rows or features than `n_components`.
 
     Examples:
@@ -229,8 +229,8 @@ class PCA(_Decomposition):
     keeps all that a fit needs, where `IncrementalPCA` forgets the components beyond `n_components`; equally
     large entries of a component do not leave its sign to rounding; `whiten` leaves directions without
     variance as they are. Variances are exact to about 1e-7 of the largest one for float32 data (a few 1e-6
-    where it takes few values), to 1e-15 for float64 data, `whiten=True`, a share and accelerators; a smaller
-    one is noise. `get_covariance` gives the same with `whiten=True`; there it does not.
+    where it takes few values), to 1e-15 for float64 data, `whiten=True`, a fraction and accelerators; a
+    smaller one is noise. `get_covariance` gives the same with `whiten=True`; there it does not.
     """
 
     def __init__(
@@ -253,7 +253,7 @@ class PCA(_Decomposition):
 
     @property
     def _precise(self) -> bool:  # type: ignore[override]
-        """To divide by the least variances, and to say which side of a share they are on."""
+        """To divide by the least variances, and to say which side of a fraction they are on."""
         return self.whiten or not (self.n_components is None or isinstance(self.n_components, Integral))
 
     @property
