@@ -69,7 +69,7 @@ def draw(result) -> Figure:
         for row, left in zip(rows, offset, strict=True):
             text = f"offset {_share(left)}"
             ax.text((left + spread[0]) + 0.02, row, text, va="center", color=colours["raw"])
-        ax.set(title=title, xlim=(0, 1.36), xticks=(0, 0.5, 1), yticks=rows, yticklabels=WAYS)
+        ax.set(title=title, xlim=(0, 1.36), xticks=(0, 0.5, 1), yticks=rows, yticklabels=[way.replace(" a ", " per ") for way in WAYS])
         ax.xaxis.set_major_formatter(lambda x, _: percent(x))
         ax.tick_params(axis="y", length=0)
         ax.text(spread[0] / 2, 0, "spread", color=style.ink(), ha="center", va="center")

@@ -66,8 +66,8 @@ class _Panel:
         self.ends = np.array([to_rgb(colours["raw"]), to_rgb(colours["standardized"])])
         ax.axhline(0, color=style.GRID, lw=0.7, alpha=0.6)
         ax.axvline(0, color=style.GRID, lw=0.7, alpha=0.6)
-        ax.set_title(title, pad=48)
-        ax.set(xlim=(-4.4, 7.4), ylim=(-3.6, 5.8), xticks=range(-4, 8, 2), yticks=range(-2, 6, 2))
+        ax.set_title(title)
+        ax.set(xlim=(-4.4, 7.4), ylim=(-3.6, 5.2), xticks=range(-4, 8, 2), yticks=range(-2, 6, 2))
         ax.set(aspect="equal", xlabel="first feature")
         self.edge = ring(result["x"])
         self.past = []
@@ -86,9 +86,9 @@ class _Panel:
         head = {"width": 0.01, "headwidth": 3.2, "headlength": 3.4, "headaxislength": 3.2}
         self.quiver = ax.quiver([0, 0], [0, 0], [1, 0], [0, 1], color=ink, zorder=4, **at, **head)
         self.quiver.set_animated(True)
-        place = {"transform": ax.transAxes, "va": "bottom", "animated": True}
-        self.name = ax.text(0, 1.095, "", fontsize=12, **place)
-        self.numbers = ax.text(0, 1.02, "", fontsize=9.5, **place)
+        place = {"transform": ax.transAxes, "ha": "right", "va": "bottom", "animated": True}
+        self.name = ax.text(1, 1.025, "", fontsize=12, **place)
+        self.numbers = ax.text(0.99, 0.02, "", fontsize=9.5, **place)
 
     def update(self, stage: float) -> None:
         stage = min(stage, len(self.names) - 1)
@@ -104,7 +104,7 @@ class _Panel:
         self.quiver.set_UVC(*(by[1] @ self.arrows))
         self.name.set_text(self.names[int(np.ceil(stage - 0.5))])
         (a, b), (_, c) = np.cov(x.T)
-        self.numbers.set_text(f"variances {_plain(a)} and {_plain(c)}, covariance {_plain(b)}")
+        self.numbers.set_text(f"variances {_plain(a)}, {_plain(c)}\ncovariance {_plain(b)}")
 
 
 def _plain(value: float) -> str:
@@ -112,7 +112,7 @@ def _plain(value: float) -> str:
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, axes = style.figure(7.6, 4.5, ncols=2, sharey=True)
+    fig, axes = style.figure(8.2, 3.8, ncols=2, tall=6.4, sharey=True)
     left = _Panel(
         axes[0],
         result,

@@ -125,7 +125,7 @@ def draw(result) -> Figure:
             colour = [colours["standardized" if offset == 0 else "raw"] for offset in OFFSETS]
             ax.vlines(OFFSETS, *np.maximum(np.array(ends).T, 0.5), color=colour, lw=2)
             ax.scatter(OFFSETS, centre, marker=mark, s=42, color=colour, linewidths=0, zorder=3)
-    axes[0].text(0.1, 1.2e4, "bias learned too")
+    axes[0].text(4.8, 1.6e4, "bias learned too", ha="right")
     axes[0].text(4.2, 40, "bias held at its right value")
     axes[0].text(0.25, 0.72, "centred", color=colours["standardized"], va="center")
     axes[1].text(0.25, 0.72, "centred", color=colours["standardized"], va="center")

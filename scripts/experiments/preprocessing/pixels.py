@@ -87,35 +87,28 @@ def compute(*, networks=6, mapped=12, rows=2000, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.2, 5.0, ncols=2, sharey=True)
-    colours = style.palette()
-    names, places = [], []
+    fig, axes = style.figure(7.6, 4.6, ncols=2, stacked=(1, 2), tall=5.0, sharey=True)
+    colours, names = style.palette(), []
     for f, function in enumerate(FUNCTIONS.values()):
-        top = f * (len(SCALES) + 1)
-        what = "ReLU, which is off rather than saturated" if function == "ReLU" else function
-        axes[0].text(0, top - 0.45, f" {what}", va="bottom", fontsize=11)
-        for s, name in enumerate(SCALES):
-            key, y = ("raw" if s == RAW else "standardized"), top + s
+        colour = style.GRID if function == "ReLU" else colours["saturated"]
+        names += [f"{function}:", *SCALES]
+        for s in range(len(SCALES)):
+            y, key = len(names) - len(SCALES) + s, "raw" if s == RAW else "standardized"
             share, right = 100 * result["saturated"][f, s], 100 * result["accuracy"][f, s]
             low, high = mean_interval(share)
-            bars = [[share.mean() - low], [high - share.mean()]]
-            axes[0].barh(
-                y, share.mean(), 0.66, color=style.GRID if function == "ReLU" else colours["saturated"]
-            )
-            axes[0].errorbar(share.mean(), y, xerr=bars, color=style.ink(), elinewidth=1)
-            axes[0].text(high + 1.5, y, f"{share.mean():.0f}", va="center")
-            low, high = mean_interval(right)
+            axes[0].barh(y, share.mean(), 0.7, color=colour)
+            axes[0].plot([low, high], [y, y], color=style.ink(), lw=1)
+            axes[0].text(max(high, share.mean()) + 3, y, f"{share.mean():.0f}", va="center")
             side = y + np.linspace(-0.18, 0.18, len(right))
             axes[1].plot(right, side, "^" if s == RAW else "o", ms=3.5, mew=0, alpha=0.5, color=colours[key])
-            bars = [[right.mean() - low], [high - right.mean()]]
-            axes[1].errorbar(right.mean(), y, xerr=bars, fmt="s", ms=5, color=colours[key], elinewidth=1.5)
-            names.append(name)
-            places.append(y)
-    axes[0].set(yticks=places, yticklabels=names, xlim=(0, 112), xticks=range(0, 101, 25))
-    axes[0].set(xlabel="saturated at birth (%)", ylim=(places[-1] + 0.7, -1.2))
-    axes[0].tick_params(axis="y", length=0)
-    axes[1].set(xlabel="test accuracy after training (%)", xlim=(0, 100), xticks=range(0, 101, 25))
-    axes[1].tick_params(axis="y", length=0)
+            axes[1].plot(mean_interval(right), [y, y], color=colours[key], lw=1.5)
+            axes[1].plot(right.mean(), y, "s", ms=5, mew=0, color=colours[key])
+    axes[0].set(title="Saturated at birth (%);\nReLU: off", xlim=(0, 118))
+    axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.4))
+    axes[1].set(title="Test accuracy after\ntraining (%)", xlim=(0, 100))
+    for ax in axes:
+        ax.set_xticks([0, 50, 100])
+        ax.tick_params(axis="y", length=0)
     axes[1].grid(axis="x")
     return fig
 

@@ -106,16 +106,17 @@ def draw(result) -> Figure:
         left.errorbar(
             COUNTS, middle, bars, fmt=f"{mark}-", ms=5, color=colours["standardized"], lw=1.2, elinewidth=1.5
         )
-        left.text(3.8, pixels.mean() + 1, f"{rows} digits", color=colours["raw"], va="bottom")
-    left.text(54, 30, "dashed: all pixels", color=colours["raw"], ha="right")
-    left.set(title="How well it learns", ylabel="test accuracy (%)", ylim=(25, 92))
+        left.text(54, pixels.mean() + 0.7, f"{rows} digits", color=colours["raw"], ha="right", va="bottom")
+    left.text(54, 42, f"dashed: all {PIXELS} pixels", color=colours["raw"], ha="right")
+    left.set(title="Test accuracy (%)", ylim=(38, 92))
     whole = _costs()["training"][-1] / 100
     right.axhline(100, color=colours["raw"], ls="--", lw=1.6)
-    for name, line, x, y in (("training", "-", 14, 1.9), ("answering", ":", 9, 40)):
+    for name, line, x, y in (("training", "-", 14, 1.8), ("answering", ":", 8.5, 42)):
         right.plot(COUNTS, _costs()[name][:-1] / whole, line, marker="o", ms=4, color=colours["standardized"])
-        right.text(x, y, name, color=colours["standardized"], ha="left" if line == "-" else "right")
+        said = {"answering": "inference"}.get(name, name)
+        right.text(x, y, said, color=colours["standardized"], ha="left" if line == "-" else "right")
     right.text(3.8, 112, f"all {PIXELS} pixels", color=colours["raw"], va="bottom")
-    right.set(title="What it costs", yscale="log", ylabel="multiply-adds (% of those on pixels, log)")
+    right.set(title="Multiply-adds (% of those on pixels, log)", yscale="log")
     right.set(ylim=(0.6, 250))
     right.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
     right.set_yticks([], minor=True)

@@ -143,41 +143,42 @@ def _series(ax: Axes, x, rows, colour: str, **look) -> None:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.2, 4.0, ncols=3, sharey=True, width_ratios=(1.25, 1.25, 1))
-    columns = np.arange(len(UNITS) + 1)
+    fig, (single, pair) = style.figure(8.2, 3.9, ncols=2, tall=6.4, sharey=True, width_ratios=(1.45, 1))
+    colours, columns = style.palette(), np.arange(len(UNITS) + 1)
     raw, standardized, centred = columns[:-1], columns[-1:], columns[:-1] + STANDARDIZED + 1
-    for m, (ax, title) in enumerate(zip(axes, MODELS, strict=False)):
-        sgd, adam = result["sgd"][m], result["adam"][m]
-        _series(ax, raw - 0.06, sgd[raw], "raw", marker="^")
-        _series(ax, raw + 0.06, adam[raw], "raw", marker="^", ls="--", mfc="none")
-        _series(ax, raw + 0.06, adam[centred], "standardized", marker="o", ls=":", mfc="none")
-        _series(ax, standardized - 0.12, sgd[standardized], "standardized", marker="s")
-        _series(ax, standardized + 0.12, adam[standardized], "standardized", marker="s", mfc="none")
-        names = [f"÷ {1 / u:g}" if u < 1 else f"× {u:g}" for u in UNITS]
-        names[MEASURED] = "as\nmeasured"
-        ax.set(title=title, xlim=(-0.45, len(UNITS) + 0.45), xlabel="targets")
-        ax.set_xticks(columns, [*names, "standard-\nized"])
+    sgd, adam = result["sgd"][NETWORK], result["adam"][NETWORK]
+    _series(single, raw - 0.06, sgd[raw], "raw", marker="^")
+    _series(single, raw + 0.06, adam[raw], "raw", marker="^", ls="--", mfc="none")
+    _series(single, raw + 0.06, adam[centred], "standardized", marker="o", ls=":", mfc="none")
+    _series(single, standardized - 0.12, sgd[standardized], "standardized", marker="s")
+    _series(single, standardized + 0.12, adam[standardized], "standardized", marker="s", mfc="none")
+    names = [f"÷ {1 / u:g}" if u < 1 else f"× {u:g}" for u in UNITS]
+    names[MEASURED] = "as\nmeasured"
+    single.set_xticks(columns, [*names, "standard-\nized"])
+    single.set(title="One target, in several units", xlim=(-0.45, len(UNITS) + 0.45))
     for t in range(2):
         for f, (colour, mark) in enumerate((("raw", "^"), ("standardized", "s"))):
             for key, side, look in (("sgd", -0.08, {}), ("adam", 0.08, {"mfc": "none"})):
                 row = result[f"pair_{key}"][f, :, t]
-                _series(axes[2], [t + 0.45 * f + side], row[None], colour, marker=mark, **look)
-    axes[2].set(title="One network, both targets", xlim=(-0.3, 1.8))
-    axes[2].set_xticks([0.22, 1.22], ["progress", "blood sugar\n(mmol/l)"])
-    colours = style.palette()
+                _series(pair, [t + 0.45 * f + side], row[None], colour, marker=mark, **look)
+    pair.set(title="Two targets at once", xlim=(-0.3, 1.8))
+    pair.set_xticks([0.22, 1.22], ["progress", "blood sugar\n(mmol/l)"])
     for ax, x, y, key, text in (
-        (axes[0], 1.5, 5.2, "raw", "Adam, default rate"),
-        (axes[0], 1.5, 1.2, "standardized", "Adam, centred"),
-        (axes[0], 1.5, 0.4, "raw", "descent, best rate"),
-        (axes[2], 0, 1.3, "raw", "raw"),
-        (axes[2], 0.45, 0.39, "standardized", "standardized"),
+        (single, 2.9, 6.2, "raw", "raw, Adam"),
+        (single, 3.1, 1.15, "standardized", "centred, Adam"),
+        (single, 2.4, 0.375, "raw", "raw, gradient descent"),
+        (pair, 0.35, 5, "raw", "raw"),
+        (pair, 0.42, 0.39, "standardized", "standardized"),
     ):
         ax.text(x, y, text, color=colours[key], ha="center", va="bottom")
-    for ax in axes:
+    rates = "filled: gradient descent,\nbest learning rate\nhollow: Adam, learning rate 0.001"
+    single.text(-0.4, 13, rates, va="top")
+    single.text(-0.4, 1.04, "answering the mean", va="bottom")
+    for ax in (single, pair):
         ax.axhline(1, color=style.ink(), lw=0.8, ls=":")
-    axes[0].set(yscale="log", ylabel="test error / variance (log)", ylim=(0.37, 14))
-    axes[0].set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
-    axes[0].set_yticks([], minor=True)
+    single.set(yscale="log", ylabel="test error / variance (log)", ylim=(0.36, 14))
+    single.set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
+    single.set_yticks([], minor=True)
     return fig
 
 

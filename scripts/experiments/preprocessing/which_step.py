@@ -82,7 +82,7 @@ def _learn(sizes, examples: Examples, seed: int) -> tuple[Tensor, int, MLP]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.6, 3.5, ncols=len(DATA), sharey=True)
+    fig, axes = style.figure(8.2, 3.4, ncols=len(DATA), tall=7.0, sharey=True)
     fig.get_layout_engine().set(wspace=0.09)
     colours, rows = style.palette(), -np.arange(len(SCALINGS))
     for ax, name, steps, right in zip(axes, DATA, result["steps"], result["accuracy"], strict=True):
@@ -101,7 +101,7 @@ def draw(result) -> Figure:
         ax.set(yticks=rows, yticklabels=SCALINGS, ylim=(rows[-1] - 0.5, 0.5))
         ax.minorticks_off()
         ax.tick_params(axis="y", length=0)
-    fig.supxlabel(f"steps to a training loss of {LEARNED:g} (log)", fontsize=10)
+    fig.supxlabel(f"steps to a training loss of {LEARNED:g} (log); ▷ not in {EPOCHS}", fontsize=9.5)
     return fig
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments import style
 from experiments.evidence import Claim, Map
 from experiments.intervals import mean_interval
-from experiments.preprocessing._shared.mosaic import coloured, mosaic, show
+from experiments.preprocessing._shared.mosaic import coloured, mosaic, name_rows, show
 from experiments.trials import generators
 from experiments.words import number, percent
 from unitgain.datasets import digits, image_patches
@@ -103,42 +103,40 @@ def _epsilon(times: float) -> str:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.0, 5.0, nrows=2, ncols=1 + len(EPSILONS), height_ratios=(1, 1.75))
-    for ax in axes[1]:
-        ax.remove()
-    shares = result["share"].mean(1)
-    titles = ["Raw, noisy", "Whitened, ε = 0", *(f"ε = {_epsilon(e)}" for e in EPSILONS[1:])]
-    for ax, images, title, share in zip(axes[0], result["shown"], titles, shares, strict=True):
-        scaled = images / 255 if ax is axes[0, 0] else 0.5 + 0.5 * images / (REACH * images.std())
-        show(ax, mosaic(coloured(scaled), COLUMNS))
-        ax.set_title(title)
-        ax.set_xlabel(f"{percent(share, 1)} noise")
-    _gains(fig.add_subplot(axes[1, 0].get_gridspec()[1, :]), result)
+    fig, (patches, gains) = style.figure(8.2, 3.7, ncols=2, tall=6.4, width_ratios=(1, 1.3))
+    shown, shares = result["shown"], result["share"].mean(1)
+    some = np.sort(shown[0].mean(1).std((1, 2)).argsort()[:COLUMNS])  # the smoothest
+    raw, *whitened = shown
+    views = [raw[some] / 255, *(0.5 + 0.5 * z[some] / (REACH * z.std()) for z in whitened)]
+    show(patches, mosaic(coloured(np.concatenate(views)), COLUMNS))
+    names = ["raw", *(f"ε = {_epsilon(e)}" for e in EPSILONS)]
+    rows = [f"{name}\n{percent(share, 1)} noise" for name, share in zip(names, shares, strict=True)]
+    name_rows(patches, rows, SIZE)
+    patches.set_title("Patches, raw and whitened with ε")
+    _gains(gains, result)
     return fig
 
 
 def _gains(ax, result) -> None:
     directions = np.arange(1, result["gain"].shape[1] + 1)
-    some = np.unique(np.geomspace(1, directions[-1], 24).round().astype(int)) - 1
+    some = np.unique(np.geomspace(1, directions[-1], 14).round().astype(int)) - 1
     for epsilon, gain, line in zip(EPSILONS, result["gain"], result["predicted"].mean(-1), strict=True):
         ax.plot(directions, line, color=style.ink(), lw=1)
-        low, high = np.array([mean_interval(row) for row in gain[some]]).T
-        middle = gain[some].mean(-1)
-        ax.errorbar(
-            directions[some], middle, (middle - low, high - middle), fmt="o", ms=4, mew=0, elinewidth=1
+        ax.vlines(
+            directions[some],
+            *np.array([mean_interval(row) for row in gain[some]]).T,
+            color=style.palette()["standardized"],
+            lw=1,
         )
-        ax.annotate(
-            f" ε = {_epsilon(epsilon)}",
-            (directions[-1], line[-1]),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-        )
-    ax.text(0.03, 0.93, "line: 1/√(λ + ε)\ndots: measured", transform=ax.transAxes, va="top")
+        ax.plot(directions[some], gain[some].mean(-1), "o", ms=4, mew=0)
+        end = directions[-1], line[-1]
+        label = f"ε = {_epsilon(epsilon)}"
+        ax.annotate(label, end, xytext=(6, 0), textcoords="offset points", va="center", annotation_clip=False)
+    ax.text(0.03, 0.95, "line: 1/√(λ + ε)\ndots: measured", transform=ax.transAxes, va="top")
     ax.set(xscale="log", yscale="log", xlabel="principal direction, largest variance first (log)")
-    ax.set(ylabel="noise is multiplied by (log)", xlim=(0.93, directions[-1] * 1.55))
+    ax.set(title="Noise is multiplied by (log)", xlim=(0.93, directions[-1] * 4))
     ax.set_xticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
-    ax.set_xticks([], minor=True)
+    ax.minorticks_off()
 
 
 def _even(result) -> np.ndarray:

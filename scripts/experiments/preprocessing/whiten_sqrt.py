@@ -84,8 +84,8 @@ def draw(result) -> Figure:
     ):
         plane.text(x, y, looks[way][3], color=looks[way][0], ha=place, va="bottom")
     for way, at, y, side in (
-        ("before", 5.4, 0.09, "left"),
-        ("eigenvalue", 4.2, 30, "right"),
+        ("before", 6, 0.09, "left"),
+        ("eigenvalue", 7.5, 60, "right"),
         ("root", 16, 1.3, "right"),
     ):
         ax.text(at, y, looks[way][3], color=looks[way][0], ha=side)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from experiments import style
 from experiments.preprocessing._shared.cloud import cloud, covariance, ring
+from experiments.preprocessing._shared.mosaic import span_below
 from experiments.words import number, percent
 from unitgain.transforms import Center, Whitening
 
@@ -63,7 +64,8 @@ def predicted(turn: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.6, 3.4, ncols=3)
+    fig, axes = style.figure(8.2, 3.2, ncols=3, stacked=(2, 2), tall=5.0)
+    span_below(axes[2])
     colours, ink = style.palette(), style.ink()
     start = result["centred"][:SHOWN]
     for ax, (key, name) in zip(axes, {"pca": "PCA-whitened", "zca": "ZCA-whitened"}.items(), strict=False):
@@ -76,14 +78,14 @@ def draw(result) -> Figure:
         ax.plot(*ring(result[key]).T, color=colours["standardized"], lw=1.2)
         ax.set(
             title=name,
-            xlim=(-4.2, 4.2),
-            ylim=(-4.2, 4.2),
+            xlim=(-4.2, 3.4),
+            ylim=(-3.3, 3.9),
             aspect="equal",
             xticks=(-2, 0, 2),
             yticks=(-2, 0, 2),
         )
-    axes[0].text(1.7, 2.7, "centred", color=colours["raw"], ha="center")
-    axes[0].text(0.6, -2.6, "whitened", color=colours["standardized"])
+    axes[0].text(3.3, 2.8, "centred", color=colours["raw"], ha="right")
+    axes[0].text(3.3, -2.9, "whitened", color=colours["standardized"], ha="right")
     ax = axes[2]
     degrees, fine = np.degrees(TURNS), np.linspace(-np.pi, np.pi, 181)
     ax.plot(np.degrees(fine), predicted(fine), color=ink, lw=1)
@@ -92,8 +94,8 @@ def draw(result) -> Figure:
     ax.plot(*pca, "^", ms=9, mew=0, color=ink)
     ax.annotate("PCA", pca, (-12, 0), textcoords="offset points", ha="right", va="center")
     ax.annotate("ZCA", (0, predicted(0.0)), (0, -17), textcoords="offset points", ha="center")
-    ax.set(title="Mean squared distance moved", xlabel="turned on from ZCA by (degrees)", ylim=(-1.3, None))
-    ax.set(xticks=(-180, -90, 0, 90, 180), box_aspect=1)
+    ax.set(title="Mean squared distance moved", xlabel="turned on from ZCA by (degrees)", ylim=(-1.6, None))
+    ax.set_xticks((-180, -90, 0, 90, 180))
     return fig
 
 
