@@ -127,7 +127,7 @@ def draw(result) -> Figure:
     digits = result["rebuilt"][:, 1:5]  # four of those SHOWN
     show(rebuilt, mosaic(shades(digits.reshape(-1, 28, 28) / 255), digits.shape[1], gap=2))
     name_rows(rebuilt, ["mean", *(f"first {k}" for k in COUNTS), "all"], 28, gap=2)
-    rebuilt.set_title("Digits rebuilt from them")
+    rebuilt.set_title("Digits rebuilt")
     _curves(curves, result)
     return fig
 
@@ -148,7 +148,7 @@ def _curves(ax, result) -> None:
     for x, y, key, text in (
         (0.3, 101, "standardized", "photographs"),
         (0.2, 42, "standardized", "digits"),
-        (25, 14, "raw", "single pixels\nof digits"),
+        (22, 14, "raw", "single\npixels"),
     ):
         ax.text(x, y, text, color=colours[key], va="bottom")
     ax.set(xscale="log", xlim=(0.125, 100), ylim=(0, 112), title="Variance kept (%)")
@@ -171,18 +171,18 @@ def caption(result) -> str:
     return (
         f"**The first {percent(FEW)} of the components keep {percent(digits)} of the variance of digits and "
         f"{percent(patches)} of that of natural patches.**\n\n"
-        f"As many single pixels of the digits, those that "
-        f"vary most, would keep {percent(pixels)}. MNIST digits of 28 × 28 pixels, colour patches of "
-        f"{PATCH} × {PATCH} from two photographs, {len(result['pixel']):,} each: components (blue: "
-        "negative) from one half, digits shown and variances from the other."
+        f"The same number of single pixels of the digits, those that vary most, keeps {percent(pixels)}. "
+        f"There are {len(result['pixel']):,} MNIST digits of 28 × 28 pixels and as many colour patches of "
+        f"{PATCH} × {PATCH} pixels from two photographs. The components (orange: positive, blue: negative) "
+        "come from one half of the images, the digits shown and the variances from the other."
     )
 
 
 def alt(result) -> str:
     digits, patches = (_few(result, i).mean(1)[0] for i in range(len(SETS)))
     return (
-        "A grid of principal components of handwritten digits, from broad blobs to fine ripples; digits that "
-        "get sharper as more components rebuild them; and the variance kept against the share of directions "
+        "Principal components of handwritten digits, from broad blobs to fine ripples; digits that get "
+        "sharper as more components rebuild them; and the variance kept against the percentage of directions "
         f"kept, log: at {percent(FEW)} of them {percent(digits)} for digits, {percent(patches)} for natural "
         "patches."
     )
@@ -203,24 +203,24 @@ def claims(result) -> Iterator[Claim]:
         statement="A few principal components keep most of the variance of a set of images",
         sources=("Stanford CS231n, course notes, setting up the data and the model",),
         verdict="depends",
-        measure=f"share of the variance of fresh digits held by the first {percent(FEW)} of the components",
+        measure=f"fraction of the variance of new digits in the first {percent(FEW)} of the components",
         units="digits that the components have not seen; the components are the same for all",
         map=Map.of_means(
             result["shares"],
-            axes={"components kept, by all there are": KEPT, "images": KINDS},
+            axes={"components kept, as a fraction of all": KEPT, "images": KINDS},
             above=MOST,
-            measure="share of the variance of fresh images",
+            measure="fraction of the variance of new images",
             units="images; their components are those of other images, photographs are patches of the same "
             "two",
         ),
         holds=least > 0.5
         and mean_interval(patches)[0] > 0.5
         and all(mean_interval(single)[1] < least / 2 for single in (pixels, dots)),
-        finding="It turns with how much neighbouring pixels agree: of natural patches they hold "
+        finding="It depends on how much neighbouring pixels agree: of natural patches they keep "
         f"{percent(patches.mean(), 1)}, of digits with each pixel shuffled "
-        f"{percent(result['shares'][KEPT.index(FEW), -1].mean(), 1)}. Correlations make so few do: "
-        f"the {percent(FEW)} of single pixels that vary most hold {percent(pixels.mean(), 1)} of the "
-        f"digits and {percent(dots.mean(), 1)} of the patches. Most is not all: the last percent of the "
+        f"{percent(result['shares'][KEPT.index(FEW), -1].mean(), 1)}. So few are enough because pixels are "
+        f"correlated: the {percent(FEW)} of single pixels that vary most keep {percent(pixels.mean(), 1)} of "
+        f"the digits and {percent(dots.mean(), 1)} of the patches. Most is not all: the last percent of the "
         f"digits' variance takes another {_needed(result, 0, 1 - 1e-9) - _needed(result, 0, 0.99)} "
         "components.",
     )

@@ -74,13 +74,13 @@ def table(result) -> dict:
 def caption(result) -> str:
     share, after = result["share"], result["after"]
     return (
-        f"**Of the variance of natural patches, {KEPT} numbers instead of {3 * SIZE**2} keep "
-        f"{percent(share.sum(), 1)}; whitened, brightness fades and edges stand out.**\n\n"
-        f"The first component, "
-        f"the brightness, has {percent(share[0])} of the variance, the last one {percent(share[-1], 2)}; "
-        f"whitened, each of them has {percent(after[0], 1)}. {int(result['rows']):,} patches of {SIZE} × "
-        f"{SIZE} pixels in three colours, from photographs by danielbuechele and vultilion (CC BY 2.0, "
-        "cut); shown are some of the more contrasted half."
+        f"**{KEPT} numbers instead of {3 * SIZE**2} keep {percent(share.sum(), 1)} of the variance of "
+        "natural patches. Whitening makes brightness fade and edges stand out.**\n\n"
+        f"The first component, the brightness, has {percent(share[0])} of the variance, the last one "
+        f"{percent(share[-1], 2)}. Whitened, each of them has {percent(after[0], 1)}. There are "
+        f"{int(result['rows']):,} patches of {SIZE} × {SIZE} pixels in three colours, from photographs by "
+        "danielbuechele and vultilion (CC BY 2.0, cut). Shown are components "
+        f"{', '.join(map(str, PICTURED))} and patches of high contrast."
     )
 
 

@@ -136,12 +136,12 @@ def caption(result) -> str:
     learned = result["kappa"][1].mean(-1)
     return (
         "**Features in [0, 1] are badly conditioned, the worse the more there are: κ is "
-        f"{number(learned[0, 1], 2)} for two and {number(learned[0, -1], 2)} for {FEATURES[-1]}, where "
-        f"standardized ones have {number(learned[2, 1], 2)} and {number(learned[2, -1], 2)}.**\n\nA linear "
-        "unit with squared error, independent uniform features in some unit, scaled; means over "
-        f"{result['kappa'].shape[-1]} tables of {result['rows']:,} rows. Lines: computed for endless data, "
-        f"on [0, 1] right within {percent(_off(result))}; what is left above 1 for standardized features is "
-        "the chance correlation of a finite table. With the bias held, [−1, 1] does as well as "
+        f"{number(learned[0, 1], 2)} for two and {number(learned[0, -1], 2)} for {FEATURES[-1]}. "
+        f"Standardized, it is {number(learned[2, 1], 2)} and {number(learned[2, -1], 2)}.**\n\nA linear "
+        "unit with the squared error, on independent uniform features that are scaled; means over "
+        f"{result['kappa'].shape[-1]} tables of {result['rows']:,} rows. The lines are computed for infinite "
+        f"data; on [0, 1] they are right within {percent(_off(result))}. Standardized features stay above 1 "
+        "because a finite table is correlated by chance. With the bias held, [−1, 1] does as well as "
         "standardizing."
     )
 
@@ -181,7 +181,7 @@ def claims(result) -> Iterator[Claim]:
             axes={"features": WIDTHS, "optimizer": tuple(OPTIMIZERS)},
             below=AS_WELL,
             measure=f"steps to a loss of {LEARNED:g} on [0, 1], by those on standardized features, a network "
-            f"with {HIDDEN} hidden ReLUs, each at its best rate",
+            f"with {HIDDEN} hidden ReLUs, each at its best learning rate",
             units="networks, each with its own table and weights",
         ),
         holds=mean_interval(learned[0, two])[0] > 20
@@ -195,6 +195,6 @@ def claims(result) -> Iterator[Claim]:
         f"{FEATURES[-1]} it is {number(learned[0, -1].mean())}. The range from −1 to 1 leaves at most "
         f"{number(learned[1].max(), 2)}, standardizing at most {number(learned[2].max(), 2)}. Networks learn "
         f"on [0, 1] too, but take at least {number(times.min(), 2)} times the steps, and at least "
-        f"{number(times[:, -1].min(), 2)} times with Adam: its rate for each weight does not undo an offset "
-        "that all features share.",
+        f"{number(times[:, -1].min(), 2)} times with Adam: a learning rate for each weight does not undo an "
+        "offset that all features have.",
     )

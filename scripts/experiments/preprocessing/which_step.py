@@ -133,10 +133,10 @@ def caption(result) -> str:
         f"learned in {EPOCHS}.**\n\n"
         f"Whitened as well they take {white}, and on the digits that costs accuracy: "
         f"{percent(digit[names.index('… and whitened')])} instead of "
-        f"{percent(digit[names.index('standardized')])}. Medians; plain gradient descent, networks with "
-        f"{WIDTH} hidden ReLUs, each arm at the best of {len(RATES)} rates; dots: "
-        f"{result['steps'].shape[-1]} networks, each with its own split; open marks: "
-        "not reached. Right: mean validation accuracy when the loss is reached, or in the end."
+        f"{percent(digit[names.index('standardized')])}. These are medians. The networks have {WIDTH} hidden "
+        f"ReLUs and learn by plain gradient descent at the best of {len(RATES)} learning rates. Each dot is "
+        f"one of {result['steps'].shape[-1]} networks with a split of its own. The accuracy is the mean on "
+        "validation data when the loss is reached, or in the end."
     )
 
 

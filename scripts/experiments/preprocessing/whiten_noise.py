@@ -105,7 +105,7 @@ def _epsilon(times: float) -> str:
 def draw(result) -> Figure:
     fig, (patches, gains) = style.figure(8.2, 3.7, ncols=2, tall=6.4, width_ratios=(1, 1.3))
     shown, shares = result["shown"], result["share"].mean(1)
-    some = np.sort(shown[0].mean(1).std((1, 2)).argsort()[:COLUMNS])  # the smoothest
+    some = np.sort(shown[0].mean(1).std((1, 2)).argsort()[::COLUMNS])  # smooth ones and others
     raw, *whitened = shown
     views = [raw[some] / 255, *(0.5 + 0.5 * z[some] / (REACH * z.std()) for z in whitened)]
     show(patches, mosaic(coloured(np.concatenate(views)), COLUMNS))
@@ -168,21 +168,21 @@ def caption(result) -> str:
     return (
         f"**Noise that is {percent(share[0], 1)} of the variance of natural patches is {percent(share[1])} "
         f"of it once they are whitened; ε = {_epsilon(EPSILONS[-1])} brings that down to "
-        f"{percent(share[-1])}.**\n\nWithin a direction signal and noise grow alike; the quiet directions, "
-        "where the noise is, are made as loud as all others. The price: with that ε "
-        f"{percent(_even(result)[-1])} of the {directions} directions still reach a variance of ½. Noise of "
-        f"{NOISE:g} grey values (σ) on {int(result['rows']):,} fresh patches, {result['share'].shape[1]} "
-        "draws, means with 95 % intervals, most smaller than the dots; photographs by danielbuechele and "
-        "vultilion (CC BY 2.0, cut)."
+        f"{percent(share[-1])}.**\n\nWithin a direction, signal and noise are multiplied by the "
+        "same number. But directions of little variance, where the noise is, are made as large as all others. The price of that ε: only "
+        f"{percent(_even(result)[-1])} of the {directions} directions still reach a variance of ½. σ is the "
+        f"standard deviation of the noise, {NOISE:g} grey values; λ is the variance along a direction. "
+        f"{int(result['rows']):,} new patches in each of {result['share'].shape[1]} draws; means with 95 % "
+        "intervals, most smaller than the dots. Photographs by danielbuechele and vultilion (CC BY 2.0, cut)."
     )
 
 
 def alt(result) -> str:
     share = result["share"].mean(1)
     return (
-        "Five squares of image patches: raw ones, and whitened ones, which are speckled with colour at "
-        "epsilon 0 and smoother at larger ones. Below, what noise is multiplied by along each principal "
-        "direction, both log: it rises with the direction's number, less so the larger epsilon is, on the "
+        "Five rows of image patches: raw ones, and whitened ones, which are speckled with colour at "
+        "epsilon 0 and smoother at larger ones. Beside them, what noise is multiplied by along each "
+        "principal direction, both log: it rises with the direction's number, less so the larger epsilon is, on the "
         f"predicted lines. The noise has {percent(share[1])} of the variance at epsilon 0 and "
         f"{percent(share[-1])} at the largest."
     )
@@ -198,13 +198,13 @@ def claims(result) -> Iterator[Claim]:
         statement="Whitening exaggerates noise in directions of little variance; a larger epsilon tames it",
         sources=("Stanford CS231n, course notes, setting up the data and the model",),
         verdict="depends",
-        measure="share of the noise in the variance of whitened patches, epsilon 0",
+        measure="fraction of the variance of whitened patches that is noise, epsilon 0",
         units="draws of patches and of noise; the two photographs are the same",
         map=Map.of_ratios(
             *result["noise"][::-1],
             axes={"noise, by the data's standard deviation": LEVELS, "data": DATA},
             above=TWICE,
-            measure="share of the noise in the variance, whitened by raw, epsilon 0",
+            measure="fraction of the variance that is noise, whitened by raw, epsilon 0",
             units="draws of rows and of noise; photographs and digits are the same",
         ),
         holds=least > 10 * mean_interval(share[0])[1]
@@ -213,10 +213,10 @@ def claims(result) -> Iterator[Claim]:
         and mean_interval(steeper[0])[0] > 30
         and mean_interval(steeper[-1])[1] < mean_interval(steeper[0])[0] / 4
         and _off(result) < 0.05,
-        finding="Where directions differ in variance, and the noise is weaker than the data. Raw, its share "
-        f"is {percent(share[0].mean(), 2)}. On independent columns, all equally loud, it grows "
-        f"{number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. In the last direction "
-        f"noise is multiplied by {number(steeper[0].mean())} times as much as in the first, by "
+        finding="It holds where directions differ in variance and the noise is weaker than the data. Raw, "
+        f"noise is {percent(share[0].mean(), 2)} of the variance. On independent columns of equal variance "
+        f"that fraction grows {number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. "
+        f"In the last direction noise is multiplied by {number(steeper[0].mean())} times as much as in the first, by "
         f"{number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts each to within "
         f"{percent(_off(result), 1)}. An epsilon has the data's squared unit: beside the smallest "
         f"variance here, {number((result['predicted'][0, -1] ** -2).mean())}, the $10^{{-5}}$ of the notes "

@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb
 
 from experiments import style
 
+
 def mosaic(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
     """RGBA `images` (n, height, width, 4) as one, row by row; the page shows through the gaps."""
     n, height, width, _ = images.shape
