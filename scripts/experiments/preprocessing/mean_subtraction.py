@@ -98,7 +98,8 @@ def caption(result) -> str:
         "Anything may appear anywhere in a patch of a photograph, so all of its pixels have about the same "
         "mean; the corners of a digit are always empty. The spread is the variance of the pixels, "
         "which no subtraction changes; the offset is the mean square of the pixels' means. "
-        f"{result['points'][0]:,} colour patches, {result['points'][1]:,} grey digits, {SIZE} × {SIZE} pixels."
+        f"{result['points'][0]:,} colour patches and {result['points'][1]:,} grey digits of {SIZE} × {SIZE} "
+        "pixels."
     )
 
 

@@ -211,6 +211,6 @@ def claims(result) -> Iterator[Claim]:
         finding="It grows with the square of the offset and with the number of features, so that with many "
         "features even a small offset is costly. With one feature and the bias held right there is only one "
         f"weight, and it is 1. Predicted is {theory[0]:.0f}; centred, it is {held[0].mean():.2f} "
-        f"(predicted: 1), so the offset costs {number(times, 2)} times the steps. A bias that is learned too makes it worse: "
-        f"{number(learned[-1].mean())} {between(of_learned)}, predicted {theory[1]:,.0f}.",
+        f"(predicted: 1), so the offset costs {number(times, 2)} times the steps. A bias that is learned too "
+        f"makes it worse: {number(learned[-1].mean())} {between(of_learned)}, predicted {theory[1]:,.0f}.",
     )

@@ -138,8 +138,9 @@ def caption(result) -> str:
     right = result["accuracy"].mean(-1)
     return (
         f"**Raw pixels saturate a tanh unit on {percent(tanh[RAW])} of the images on average, a sigmoid on "
-        f"{percent(sigmoid[RAW])}; pixels divided by 255, on {percent(max(tanh[DIVIDED], sigmoid[DIVIDED]))}. "
-        f"On raw pixels no activation reaches more than {percent(right[:, RAW].max())} accuracy.**\n\n"
+        f"{percent(sigmoid[RAW])}; pixels divided by 255, on "
+        f"{percent(max(tanh[DIVIDED], sigmoid[DIVIDED]))}. On raw pixels no activation reaches "
+        f"more than {percent(right[:, RAW].max())} accuracy.**\n\n"
         f"On raw pixels ReLU networks reach {percent(right[-1, RAW])}, although their units are off on "
         f"{percent(relu[RAW])} of the images, as on divided pixels. Saturation is counted before training. "
         f"Each of {result['accuracy'].shape[-1]} networks 784-{HIDDEN}-10 has its own split of MNIST digits; "

@@ -90,7 +90,7 @@ def _steps(kappa: Tensor) -> Tensor:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.2, 2.8, ncols=4, tall=4.55)
+    fig, axes = style.figure(8.2, 2.6, ncols=4, tall=4.55)
     colours, ink = style.palette(), style.ink()
     circle = np.stack([np.cos(angle := np.linspace(0, 2 * np.pi, 121)), np.sin(angle)])
     kappa, taken = result["kappa"][1, :, 0], result["steps"][1, :, 0]
@@ -107,7 +107,7 @@ def draw(result) -> Figure:
         ax.plot(*path.T, color=colour, lw=1.1, marker="o" if len(path) < 20 else "", ms=3.5, mew=0)
         ax.plot(*path[0], "o", mfc="none", mec=ink, ms=8)
         ax.plot(0, 0, "x", color=ink, ms=8, mew=1.6)
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[], anchor="S")
         if name == "whitened":
             ax.text(*(path[0] + np.array([0.14, 0]) * reach), "start", va="center")
             ax.text(0, -0.41 * reach, "least loss", ha="center", va="center")

@@ -104,10 +104,9 @@ def _epsilon(times: float) -> str:
 
 def draw(result) -> Figure:
     fig, (patches, gains) = style.figure(8.2, 3.7, ncols=2, tall=6.4, width_ratios=(1, 1.3))
-    shown, shares = result["shown"], result["share"].mean(1)
-    some = np.sort(shown[0].mean(1).std((1, 2)).argsort()[::COLUMNS])  # smooth ones and others
+    shown, shares = result["shown"][:, 2::COLUMNS], result["share"].mean(1)
     raw, *whitened = shown
-    views = [raw[some] / 255, *(0.5 + 0.5 * z[some] / (REACH * z.std()) for z in whitened)]
+    views = [raw / 255, *(0.5 + 0.5 * z / (REACH * z.std()) for z in whitened)]
     show(patches, mosaic(coloured(np.concatenate(views)), COLUMNS))
     names = ["raw", *(f"ε = {_epsilon(e)}" for e in EPSILONS)]
     rows = [f"{name}\n{percent(share, 1)} noise" for name, share in zip(names, shares, strict=True)]
@@ -169,7 +168,8 @@ def caption(result) -> str:
         f"**Noise that is {percent(share[0], 1)} of the variance of natural patches is {percent(share[1])} "
         f"of it once they are whitened; ε = {_epsilon(EPSILONS[-1])} brings that down to "
         f"{percent(share[-1])}.**\n\nWithin a direction, signal and noise are multiplied by the "
-        "same number. But directions of little variance, where the noise is, are made as large as all others. The price of that ε: only "
+        "same number. But directions of little variance, where the noise is, are made as large as all "
+        "others. The price of that ε: only "
         f"{percent(_even(result)[-1])} of the {directions} directions still reach a variance of ½. σ is the "
         f"standard deviation of the noise, {NOISE:g} grey values; λ is the variance along a direction. "
         f"{int(result['rows']):,} new patches in each of {result['share'].shape[1]} draws; means with 95 % "
@@ -182,8 +182,8 @@ def alt(result) -> str:
     return (
         "Five rows of image patches: raw ones, and whitened ones, which are speckled with colour at "
         "epsilon 0 and smoother at larger ones. Beside them, what noise is multiplied by along each "
-        "principal direction, both log: it rises with the direction's number, less so the larger epsilon is, on the "
-        f"predicted lines. The noise has {percent(share[1])} of the variance at epsilon 0 and "
+        "principal direction, both log: it rises with the direction's number, less so the larger epsilon is, "
+        f"on the predicted lines. The noise has {percent(share[1])} of the variance at epsilon 0 and "
         f"{percent(share[-1])} at the largest."
     )
 
@@ -216,9 +216,9 @@ def claims(result) -> Iterator[Claim]:
         finding="It holds where directions differ in variance and the noise is weaker than the data. Raw, "
         f"noise is {percent(share[0].mean(), 2)} of the variance. On independent columns of equal variance "
         f"that fraction grows {number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. "
-        f"In the last direction noise is multiplied by {number(steeper[0].mean())} times as much as in the first, by "
-        f"{number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts each to within "
-        f"{percent(_off(result), 1)}. An epsilon has the data's squared unit: beside the smallest "
+        f"In the last direction noise is multiplied by {number(steeper[0].mean())} times as much as in the "
+        f"first, by {number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts "
+        f"each to within {percent(_off(result), 1)}. An epsilon has the data's squared unit: beside the smallest "
         f"variance here, {number((result['predicted'][0, -1] ** -2).mean())}, the $10^{{-5}}$ of the notes "
         "is nothing.",
     )
