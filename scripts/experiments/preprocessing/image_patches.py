@@ -74,8 +74,8 @@ def table(result) -> dict:
 def caption(result) -> str:
     share, after = result["share"], result["after"]
     return (
-        f"**{KEPT} numbers instead of {3 * SIZE**2} keep {percent(share.sum(), 1)} of the variance of "
-        "natural patches. Whitening makes brightness fade and edges stand out.**\n\n"
+        f"**Natural patches keep {percent(share.sum(), 1)} of their variance in {KEPT} numbers instead of "
+        f"{3 * SIZE**2}. Whitening makes brightness fade and edges stand out.**\n\n"
         f"The first component, the brightness, has {percent(share[0])} of the variance, the last one "
         f"{percent(share[-1], 2)}. Whitened, each of them has {percent(after[0], 1)}. There are "
         f"{int(result['rows']):,} patches of {SIZE} × {SIZE} pixels in three colours, from photographs by "

@@ -218,7 +218,7 @@ def claims(result) -> Iterator[Claim]:
         f"that fraction grows {number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. "
         f"In the last direction noise is multiplied by {number(steeper[0].mean())} times as much as in the "
         f"first, by {number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts "
-        f"each to within {percent(_off(result), 1)}. An epsilon has the data's squared unit: beside the smallest "
-        f"variance here, {number((result['predicted'][0, -1] ** -2).mean())}, the $10^{{-5}}$ of the notes "
-        "is nothing.",
+        f"each to within {percent(_off(result), 1)}. An epsilon has the data's squared unit: beside the "
+        f"smallest variance, {number((result['predicted'][0, -1] ** -2).mean())}, the $10^{{-5}}$ of the "
+        "notes is nothing.",
     )
