@@ -113,7 +113,7 @@ def predicted_steps(kappa) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.6, 3.9, ncols=2, sharex=True)
+    fig, axes = style.figure(7.8, 3.3, ncols=2, tall=6.0, sharex=True)
     colours, ink, fine = style.palette(), style.ink(), np.linspace(0, 9.3, 188)
     for bias, (line, mark) in enumerate(zip(predicted(fine), "o^", strict=True)):
         middle = np.median(result["steps"][bias], -1), result["kappa"][bias].mean(-1)

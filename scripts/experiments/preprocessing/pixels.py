@@ -87,7 +87,7 @@ def compute(*, networks=6, mapped=12, rows=2000, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.6, 4.2, ncols=2, stacked=(1, 2), tall=4.8, sharey=True)
+    fig, axes = style.figure(7.8, 3.7, ncols=2, stacked=(1, 2), tall=4.8, sharey=True)
     colours, kinds = style.palette(), len(FUNCTIONS) * len(SCALES)
     share, right = (100 * result[key].reshape(kinds, -1) for key in ("saturated", "accuracy"))
     rows = np.arange(kinds) + 0.6 * (np.arange(kinds) // len(SCALES))  # a gap between the functions

@@ -96,7 +96,7 @@ def predicted(features) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.9, tall=4.2)
+    fig, ax = style.figure(7.4, 3.3, tall=4.2)
     colours, theory = style.palette(), predicted(FEATURES)
     for bias, s, name, key, mark, x, y in (
         (1, 0, "scaled to [0, 1],\nbias learned", "raw", "^", 7, 230),

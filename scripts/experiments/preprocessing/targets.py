@@ -143,7 +143,7 @@ def _series(ax: Axes, x, rows, colour: str, **look) -> None:
 
 
 def draw(result) -> Figure:
-    fig, (single, pair) = style.figure(8.2, 3.9, ncols=2, tall=6.4, sharey=True, width_ratios=(1.45, 1))
+    fig, (single, pair) = style.figure(8.2, 3.6, ncols=2, tall=6.4, sharey=True, width_ratios=(1.45, 1))
     colours, columns = style.palette(), np.arange(len(UNITS) + 1)
     raw, standardized, centred = columns[:-1], columns[-1:], columns[:-1] + STANDARDIZED + 1
     sgd, adam = result["sgd"][NETWORK], result["adam"][NETWORK]

@@ -82,7 +82,7 @@ def _learn(sizes, examples: Examples, seed: int) -> tuple[Tensor, int, MLP]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.2, 3.4, ncols=len(DATA), tall=7.0, sharey=True)
+    fig, axes = style.figure(8.2, 3.1, ncols=len(DATA), tall=7.0, sharey=True)
     fig.get_layout_engine().set(wspace=0.09)
     colours, rows = style.palette(), -np.arange(len(SCALINGS))
     for ax, name, steps, right in zip(axes, DATA, result["steps"], result["accuracy"], strict=True):
