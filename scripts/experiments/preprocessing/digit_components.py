@@ -115,7 +115,7 @@ def _needed(result, i: int, share: float) -> int:
 
 def draw(result) -> Figure:
     fig, (components, rebuilt, curves) = style.figure(
-        8.2, 3.3, ncols=3, stacked=(2, 2), tall=5.6, width_ratios=(1.9, 2.7, 3.6)
+        8.2, 3.0, ncols=3, stacked=(2, 2), tall=5.6, width_ratios=(1.9, 2.7, 3.6)
     )
     span_below(curves)
     found = result["components"]

@@ -103,7 +103,7 @@ def _epsilon(times: float) -> str:
 
 
 def draw(result) -> Figure:
-    fig, (patches, gains) = style.figure(8.2, 3.7, ncols=2, tall=6.4, width_ratios=(1, 1.3))
+    fig, (patches, gains) = style.figure(8.2, 3.4, ncols=2, tall=6.4, width_ratios=(1, 1.3))
     shown, shares = result["shown"][:, 2::COLUMNS], result["share"].mean(1)
     raw, *whitened = shown
     views = [raw / 255, *(0.5 + 0.5 * z / (REACH * z.std()) for z in whitened)]
