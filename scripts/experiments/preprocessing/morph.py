@@ -112,7 +112,7 @@ def _plain(value: float) -> str:
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, axes = style.figure(8.2, 3.6, ncols=2, tall=6.4, sharey=True)
+    fig, axes = style.figure(7.8, 3.8, ncols=2, tall=6.4, sharey=True)
     left = _Panel(
         axes[0],
         result,
