@@ -10,7 +10,7 @@ from torch import Tensor
 from experiments import style
 from experiments.evidence import Claim, Map
 from experiments.intervals import mean_interval
-from experiments.preprocessing._shared.mosaic import mosaic, shades, show, signed
+from experiments.preprocessing._shared.mosaic import mosaic, name_rows, shades, show, signed, span_below
 from experiments.trials import generator
 from experiments.words import number, percent
 from unitgain.datasets import digits, image_patches, mnist
@@ -21,6 +21,7 @@ PATCH = 12  # pixels a side
 COUNTS = (9, 36, 144)  # components to rebuild digits from
 FEW = 0.05  # of the directions
 SHOWN = (0, 2, 3, 5, 8, 9)
+PICTURED = (1, 2, 3, 9, 36, 144)  # components
 KEPT = (0.005, 0.01, 0.02, 0.05, 0.1)  # the map: of the directions
 KINDS = ("MNIST digits", "digits 8 × 8", "photographs", "MNIST digits, each pixel shuffled")
 MOST = 0.5
@@ -113,47 +114,47 @@ def _needed(result, i: int, share: float) -> int:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.4, 6.6, nrows=2, ncols=2, width_ratios=(1, 1.25), height_ratios=(3.4, 3))
-    (components, rebuilt), below = axes
-    for ax in below:
-        ax.remove()
-    _curves(fig.add_subplot(components.get_gridspec()[1, :]), result)
-    show(components, mosaic(signed(result["components"]), 12))
-    components.set_title(f"The top {len(result['components'])} components")
-    digits = result["rebuilt"].reshape(-1, 28, 28) / 255
-    show(rebuilt, mosaic(shades(digits), result["rebuilt"].shape[1], gap=2))
-    names = ["mean", *map(str, COUNTS), "digit"]
-    rebuilt.set(title="Digits from so many components", yticks=30 * np.arange(5) + 14, yticklabels=names)
-    rebuilt.tick_params(length=0)
+    fig, (components, rebuilt, curves) = style.figure(
+        8.2, 3.0, ncols=3, stacked=(2, 2), tall=5.6, width_ratios=(1.9, 2.7, 3.6)
+    )
+    span_below(curves)
+    found = result["components"]
+    pictured = [k for k in PICTURED if k <= len(found)]
+    show(components, mosaic(signed(found[np.array(pictured) - 1]), 2, gap=10))
+    for place, k in enumerate(pictured):
+        components.text(38 * (place % 2) + 13.5, 38 * (place // 2) - 1.5, f"{k}", ha="center", va="bottom")
+    components.set_title("Components", pad=18)
+    digits = result["rebuilt"][:, 1:5]  # four of those SHOWN
+    show(rebuilt, mosaic(shades(digits.reshape(-1, 28, 28) / 255), digits.shape[1], gap=2))
+    name_rows(rebuilt, ["mean", *(f"first {k}" for k in COUNTS), "all"], 28, gap=2)
+    rebuilt.set_title("Digits rebuilt")
+    _curves(curves, result)
     return fig
 
 
 def _curves(ax, result) -> None:
     colours = style.palette()
-    looks = {"kept": ("standardized", "-"), "alone": ("raw", "--")}
     for i in range(len(SETS)):
         size = (784, 3 * PATCH**2)[i]
-        for which, (key, line) in looks.items():
-            values = 100 * result[f"{which}_{i}"]
-            ax.plot(100 * np.arange(1, len(values) + 1) / size, values, line, color=colours[key])
-    for k in COUNTS:
-        if k <= len(result["kept_0"]):
-            share = 100 * result["kept_0"][k - 1]
-            ax.plot(100 * k / 784, share, "o", color=colours["standardized"])
-            ax.text(112 * k / 784, share - 2, f"{k}", va="top")
-    ax.axvline(100 * FEW, color=style.ink(), lw=0.8, ls=":")
+        kept = 100 * result[f"kept_{i}"]
+        ax.plot(100 * np.arange(1, len(kept) + 1) / size, kept, color=colours["standardized"])
+    alone = 100 * result["alone_0"]
+    ax.plot(100 * np.arange(1, len(alone) + 1) / 784, alone, "--", color=colours["raw"])
+    held = [k for k in COUNTS if k <= len(result["kept_0"])]
+    places, shares = 100 * np.array(held) / 784, 100 * result["kept_0"][np.array(held) - 1]
+    ax.plot(places, shares, "o", color=colours["standardized"])
+    for k, x, y in zip(held, places, shares, strict=True):
+        ax.annotate(f"{k}", (x, y), (5, -4), textcoords="offset points", va="top")
     for x, y, key, text in (
-        (0.75, 86, "standardized", "natural patches"),
-        (0.17, 22, "standardized", "digits"),
-        (6, 42, "raw", "single pixels\nof digits"),
-        (21, 17, "raw", "of patches"),
+        (0.3, 101, "standardized", "photographs"),
+        (0.2, 42, "standardized", "digits"),
+        (22, 14, "raw", "single\npixels"),
     ):
-        ax.text(x, y, text, color=colours[key])
-    ax.text(100 * FEW, 104, percent(FEW), ha="center", va="bottom")
-    ax.set(xscale="log", xlim=(0.125, 100), ylim=(0, 103), ylabel="variance kept (%)")
-    ax.set(xlabel="directions kept, of all there are (%, log)", xticks=[0.2, 1, 5, 20, 100])
+        ax.text(x, y, text, color=colours[key], va="bottom")
+    ax.set(xscale="log", xlim=(0.125, 100), ylim=(0, 112), title="Variance kept (%)")
+    ax.set(xlabel="directions kept (% of all, log)", yticks=[0, 25, 50, 75, 100])
+    ax.set_xticks([0.2, 1, 5, 20, 100], ["0.2", "1", "5", "20", "100"])
     ax.set_xticks([], minor=True)
-    ax.set_xticklabels(["0.2", "1", "5", "20", "100"])
 
 
 def table(result) -> dict:
@@ -170,18 +171,18 @@ def caption(result) -> str:
     return (
         f"**The first {percent(FEW)} of the components keep {percent(digits)} of the variance of digits and "
         f"{percent(patches)} of that of natural patches.**\n\n"
-        f"As many single pixels of the digits, those that "
-        f"vary most, would keep {percent(pixels)}. MNIST digits of 28 × 28 pixels, colour patches of "
-        f"{PATCH} × {PATCH} from two photographs, {len(result['pixel']):,} each: components (blue: "
-        "negative) from one half, digits shown and variances from the other."
+        f"The same number of single pixels of the digits, those that vary most, keeps {percent(pixels)}. "
+        f"There are {len(result['pixel']):,} MNIST digits of 28 × 28 pixels and as many colour patches of "
+        f"{PATCH} × {PATCH} pixels from two photographs. The components (orange: positive, blue: negative) "
+        "come from one half of the images, the digits shown and the variances from the other."
     )
 
 
 def alt(result) -> str:
     digits, patches = (_few(result, i).mean(1)[0] for i in range(len(SETS)))
     return (
-        "A grid of principal components of handwritten digits, from broad blobs to fine ripples; digits that "
-        "get sharper as more components rebuild them; and the variance kept against the share of directions "
+        "Principal components of handwritten digits, from broad blobs to fine ripples; digits that get "
+        "sharper as more components rebuild them; and the variance kept against the percentage of directions "
         f"kept, log: at {percent(FEW)} of them {percent(digits)} for digits, {percent(patches)} for natural "
         "patches."
     )
@@ -202,24 +203,24 @@ def claims(result) -> Iterator[Claim]:
         statement="A few principal components keep most of the variance of a set of images",
         sources=("Stanford CS231n, course notes, setting up the data and the model",),
         verdict="depends",
-        measure=f"share of the variance of fresh digits held by the first {percent(FEW)} of the components",
+        measure=f"fraction of the variance of new digits in the first {percent(FEW)} of the components",
         units="digits that the components have not seen; the components are the same for all",
         map=Map.of_means(
             result["shares"],
-            axes={"components kept, by all there are": KEPT, "images": KINDS},
+            axes={"components kept, as a fraction of all": KEPT, "images": KINDS},
             above=MOST,
-            measure="share of the variance of fresh images",
+            measure="fraction of the variance of new images",
             units="images; their components are those of other images, photographs are patches of the same "
             "two",
         ),
         holds=least > 0.5
         and mean_interval(patches)[0] > 0.5
         and all(mean_interval(single)[1] < least / 2 for single in (pixels, dots)),
-        finding="It turns with how much neighbouring pixels agree: of natural patches they hold "
+        finding="It depends on how much neighbouring pixels agree: of natural patches they keep "
         f"{percent(patches.mean(), 1)}, of digits with each pixel shuffled "
-        f"{percent(result['shares'][KEPT.index(FEW), -1].mean(), 1)}. Correlations make so few do: "
-        f"the {percent(FEW)} of single pixels that vary most hold {percent(pixels.mean(), 1)} of the "
-        f"digits and {percent(dots.mean(), 1)} of the patches. Most is not all: the last percent of the "
+        f"{percent(result['shares'][KEPT.index(FEW), -1].mean(), 1)}. So few are enough because pixels are "
+        f"correlated: the {percent(FEW)} of single pixels that vary most keep {percent(pixels.mean(), 1)} of "
+        f"the digits and {percent(dots.mean(), 1)} of the patches. Most is not all: the last percent of the "
         f"digits' variance takes another {_needed(result, 0, 1 - 1e-9) - _needed(result, 0, 0.99)} "
         "components.",
     )

@@ -1,7 +1,6 @@
 """What do principal components and whitening look like on natural images?  Chapter: preprocessing."""
 
-import math
-
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 
@@ -15,6 +14,7 @@ from unitgain.transforms import PCA
 SIZE = 16  # pixels a side
 KEPT = 64  # components
 SHOWN = 36  # patches
+PICTURED = (1, 2, 3, 4, 8, 16, 32, 48, 64)  # components
 REACH = 2.5  # standard deviations that a colour shows, whitened
 
 
@@ -46,16 +46,19 @@ def compute(*, rows=5000, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.2, 2.5, ncols=4)
-    largest = abs(result["components"]).max(axis=(1, 2, 3), keepdims=True)
+    fig, axes = style.figure(8.2, 2.3, ncols=4, tall=4.2)
+    contrast = result["originals"].mean(1).std((1, 2))
+    some = np.sort(contrast.argsort()[::-1][: len(PICTURED)])
+    components = result["components"][np.array(PICTURED) - 1]
+    largest = abs(components).max(axis=(1, 2, 3), keepdims=True)
     pictures = {
-        f"{len(result['originals'])} patches": result["originals"] / 255,
-        f"The top {KEPT} components": 0.5 + 0.5 * result["components"] / largest,
-        f"The patches from {KEPT} numbers": result["reconstructions"] / 255,
-        "The same, whitened": 0.5 + 0.5 * result["whitened"] / (REACH * result["whitened"].std()),
+        f"Patches: {3 * SIZE**2} numbers": result["originals"][some] / 255,
+        f"Some of {KEPT} components": 0.5 + 0.5 * components / largest,
+        f"Rebuilt from {KEPT} numbers": result["reconstructions"][some] / 255,
+        "The same, whitened": 0.5 + 0.5 * result["whitened"][some] / (REACH * result["whitened"].std()),
     }
     for ax, (title, images) in zip(axes, pictures.items(), strict=True):
-        show(ax, mosaic(coloured(images), math.isqrt(len(images))))
+        show(ax, mosaic(coloured(images), 3))
         ax.set_title(title)
     return fig
 
@@ -71,13 +74,13 @@ def table(result) -> dict:
 def caption(result) -> str:
     share, after = result["share"], result["after"]
     return (
-        f"**Of the variance of natural patches, {KEPT} numbers instead of {3 * SIZE**2} keep "
-        f"{percent(share.sum(), 1)}; whitened, brightness fades and edges stand out.**\n\n"
-        f"The first component, "
-        f"the brightness, has {percent(share[0])} of the variance, the last one {percent(share[-1], 2)}; "
-        f"whitened, each of them has {percent(after[0], 1)}. {int(result['rows']):,} patches of {SIZE} × "
-        f"{SIZE} pixels in three colours, from photographs by danielbuechele and vultilion (CC BY 2.0, "
-        "cut); shown are some of the more contrasted half."
+        f"**Natural patches keep {percent(share.sum(), 1)} of their variance in {KEPT} numbers instead of "
+        f"{3 * SIZE**2}. Whitening makes brightness fade and edges stand out.**\n\n"
+        f"The first component, the brightness, has {percent(share[0])} of the variance, the last one "
+        f"{percent(share[-1], 2)}. Whitened, each of them has {percent(after[0], 1)}. There are "
+        f"{int(result['rows']):,} patches of {SIZE} × {SIZE} pixels in three colours, from photographs by "
+        "danielbuechele and vultilion (CC BY 2.0, cut). Shown are components "
+        f"{', '.join(map(str, PICTURED))} and patches of high contrast."
     )
 
 

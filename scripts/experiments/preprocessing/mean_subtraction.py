@@ -59,7 +59,7 @@ def _share(left: float) -> str:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.4, 2.9, ncols=2, sharey=True)
+    fig, axes = style.figure(7.6, 2.8, ncols=2, tall=5.0, sharey=True)
     colours, rows = style.palette(), -np.arange(len(WAYS))
     for ax, title, offset, spread in zip(
         axes, IMAGES.values(), result["offset"], result["spread"], strict=True
@@ -69,7 +69,13 @@ def draw(result) -> Figure:
         for row, left in zip(rows, offset, strict=True):
             text = f"offset {_share(left)}"
             ax.text((left + spread[0]) + 0.02, row, text, va="center", color=colours["raw"])
-        ax.set(title=title, xlim=(0, 1.36), xticks=(0, 0.5, 1), yticks=rows, yticklabels=WAYS)
+        ax.set(
+            title=title,
+            xlim=(0, 1.55),
+            xticks=(0, 0.5, 1),
+            yticks=rows,
+            yticklabels=[way.replace(" a ", " per ") for way in WAYS],
+        )
         ax.xaxis.set_major_formatter(lambda x, _: percent(x))
         ax.tick_params(axis="y", length=0)
         ax.text(spread[0] / 2, 0, "spread", color=style.ink(), ha="center", va="center")
@@ -86,20 +92,22 @@ def table(result) -> dict:
 def caption(result) -> str:
     photo, digit = result["offset"]
     return (
-        f"**On photographs one number takes the whole offset away, but for {percent(photo[1], 1)} of the "
-        f"mean square; on digits it leaves {percent(digit[1])}, which only one number a pixel removes.**\n\n"
+        f"**Subtracting one number from all pixels leaves an offset of {percent(photo[1], 1)} of the mean "
+        f"square on photographs and {percent(digit[1])} on digits, which only one number per pixel "
+        "removes.**\n\n"
         "Anything may appear anywhere in a patch of a photograph, so all of its pixels have about the same "
-        "mean; the corners of a digit are always empty. Spread: variance of the pixels, which no "
-        f"subtraction changes; offset: mean square of the pixels' means. {result['points'][0]:,} colour "
-        f"patches, {result['points'][1]:,} grey digits, {SIZE} × {SIZE} pixels."
+        "mean; the corners of a digit are always empty. The spread is the variance of the pixels, "
+        "which no subtraction changes; the offset is the mean square of the pixels' means. "
+        f"{result['points'][0]:,} colour patches and {result['points'][1]:,} grey digits of {SIZE} × {SIZE} "
+        "pixels."
     )
 
 
 def alt(result) -> str:
     photo, digit = result["offset"]
     return (
-        "Stacked bars of spread and offset left after subtracting nothing, one value, one a channel, one a "
-        "pixel. Photographs: offsets of "
+        "Stacked bars of spread and offset left after subtracting nothing, one value, one per channel, one "
+        "per pixel. Photographs: offsets of "
         + ", ".join(map(_share, photo))
         + "; digits: "
         + ", ".join(map(_share, digit))

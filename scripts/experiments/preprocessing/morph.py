@@ -66,7 +66,7 @@ class _Panel:
         self.ends = np.array([to_rgb(colours["raw"]), to_rgb(colours["standardized"])])
         ax.axhline(0, color=style.GRID, lw=0.7, alpha=0.6)
         ax.axvline(0, color=style.GRID, lw=0.7, alpha=0.6)
-        ax.set_title(title, pad=48)
+        ax.set_title(title)
         ax.set(xlim=(-4.4, 7.4), ylim=(-3.6, 5.8), xticks=range(-4, 8, 2), yticks=range(-2, 6, 2))
         ax.set(aspect="equal", xlabel="first feature")
         self.edge = ring(result["x"])
@@ -86,9 +86,9 @@ class _Panel:
         head = {"width": 0.01, "headwidth": 3.2, "headlength": 3.4, "headaxislength": 3.2}
         self.quiver = ax.quiver([0, 0], [0, 0], [1, 0], [0, 1], color=ink, zorder=4, **at, **head)
         self.quiver.set_animated(True)
-        place = {"transform": ax.transAxes, "va": "bottom", "animated": True}
-        self.name = ax.text(0, 1.095, "", fontsize=12, **place)
-        self.numbers = ax.text(0, 1.02, "", fontsize=9.5, **place)
+        place = {"transform": ax.transAxes, "ha": "right", "va": "bottom", "animated": True}
+        self.name = ax.text(1, 1.025, "", fontsize=12, **place)
+        self.numbers = ax.text(0.99, 0.02, "", fontsize=9.5, **place)
 
     def update(self, stage: float) -> None:
         stage = min(stage, len(self.names) - 1)
@@ -104,7 +104,7 @@ class _Panel:
         self.quiver.set_UVC(*(by[1] @ self.arrows))
         self.name.set_text(self.names[int(np.ceil(stage - 0.5))])
         (a, b), (_, c) = np.cov(x.T)
-        self.numbers.set_text(f"variances {_plain(a)} and {_plain(c)}, covariance {_plain(b)}")
+        self.numbers.set_text(f"variances {_plain(a)}, {_plain(c)}\ncovariance {_plain(b)}")
 
 
 def _plain(value: float) -> str:
@@ -112,7 +112,7 @@ def _plain(value: float) -> str:
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, axes = style.figure(7.6, 4.5, ncols=2, sharey=True)
+    fig, axes = style.figure(7.8, 3.8, ncols=2, tall=6.4, sharey=True)
     left = _Panel(
         axes[0],
         result,
@@ -165,14 +165,15 @@ def caption(result) -> str:
         for stages, stage in ((_standardize, 0), (_standardize, 2), (_whiten, 3))
     )
     return (
-        f"**Centring moves the cloud, standardizing turns variances of {number(raw[0, 0], 2)} and "
-        f"{number(raw[1, 1], 2)} into {scaled[0, 0]:.0f} and {scaled[1, 1]:.0f}, and only whitening also "
-        f"takes the covariance, from {number(raw[0, 1], 2)} to {abs(white[0, 1]):.0f}.**\n\n"
+        f"**Centring moves the cloud. Standardizing turns variances of {number(raw[0, 0], 2)} and "
+        f"{number(raw[1, 1], 2)} into {scaled[0, 0]:.0f} and {scaled[1, 1]:.0f}. Only whitening "
+        f"brings the covariance, {number(raw[0, 1], 2)}, to {abs(white[0, 1]):.0f}.**\n\n"
         f"Left, each feature "
         f"is divided by its own standard deviation: a covariance of {number(scaled[0, 1], 2)} is left, and "
-        "the cloud stays an ellipse. Right, the cloud is turned onto its principal axes first. Arrows: one "
-        "standard deviation, of each feature on the left, along each principal axis on the right. "
-        f"{len(result['x'])} normal points; outlines lie two standard deviations from the mean."
+        "the cloud stays an ellipse. Right, the cloud is first turned onto its principal axes. Each arrow is "
+        "one standard deviation: of a feature on the left, along a principal axis on the right. There are "
+        f"{len(result['x'])} normally distributed points. The outlines lie two standard deviations from the "
+        "mean."
     )
 
 

@@ -113,7 +113,7 @@ def predicted_steps(kappa) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.6, 3.9, ncols=2, sharex=True)
+    fig, axes = style.figure(7.8, 3.3, ncols=2, tall=6.0, sharex=True)
     colours, ink, fine = style.palette(), style.ink(), np.linspace(0, 9.3, 188)
     for bias, (line, mark) in enumerate(zip(predicted(fine), "o^", strict=True)):
         middle = np.median(result["steps"][bias], -1), result["kappa"][bias].mean(-1)
@@ -125,7 +125,7 @@ def draw(result) -> Figure:
             colour = [colours["standardized" if offset == 0 else "raw"] for offset in OFFSETS]
             ax.vlines(OFFSETS, *np.maximum(np.array(ends).T, 0.5), color=colour, lw=2)
             ax.scatter(OFFSETS, centre, marker=mark, s=42, color=colour, linewidths=0, zorder=3)
-    axes[0].text(0.1, 1.2e4, "bias learned too")
+    axes[0].text(4.8, 1.6e4, "bias learned too", ha="right")
     axes[0].text(4.2, 40, "bias held at its right value")
     axes[0].text(0.25, 0.72, "centred", color=colours["standardized"], va="center")
     axes[1].text(0.25, 0.72, "centred", color=colours["standardized"], va="center")
@@ -161,13 +161,13 @@ def _off(result) -> tuple[float, float]:
 def caption(result) -> str:
     (held, learned), (of_kappa, of_steps) = np.median(result["steps"], axis=-1), _off(result)
     return (
-        f"**Moving inputs from U(−1, 1)² to U(8, 10)² takes gradient descent from {learned[0]:.0f} steps to "
-        f"{learned[-1]:,.0f}; even with the bias right from the start, from {held[0]:.0f} to "
-        f"{held[-1]:.0f}.**\n\nA linear unit with two inputs, squared error, the best constant rate; "
-        f"{result['kappa'].shape[-1]} sets of {result['points']:,} inputs. Marks: mean condition numbers "
-        "and median steps with 95 % intervals, mostly narrower than the mark. Lines: computed from the "
-        f"offset alone; condition numbers are right within {percent(of_kappa)}, steps within "
-        f"{percent(of_steps)}."
+        f"**With inputs from U(8, 10)² instead of U(−1, 1)², gradient descent needs {learned[-1]:,.0f} steps "
+        f"instead of {learned[0]:.0f}; with the bias right from the start, {held[-1]:.0f} instead of "
+        f"{held[0]:.0f}.**\n\nA linear unit with two inputs learns with the squared error and the best "
+        f"constant learning rate, on {result['kappa'].shape[-1]} sets of {result['points']:,} inputs. The "
+        "marks are mean condition numbers and median steps with 95 % intervals, mostly narrower than the "
+        "mark. The lines are computed from the offset alone: condition numbers are right within "
+        f"{percent(of_kappa)}, steps within {percent(of_steps)}."
     )
 
 
@@ -208,9 +208,9 @@ def claims(result) -> Iterator[Claim]:
         and abs(learned[-1].mean() / theory[1] - 1) < 0.05
         and of_learned[0] > 10 * high
         and slower[0] > 100,
-        finding="It grows with the square of the offset and with the number of features, so that many "
-        "make even a small offset costly. A single feature whose bias is right has one weight and nothing to "
-        f"condition. Predicted is {theory[0]:.0f}; centred, it is {held[0].mean():.2f} (predicted: 1), so "
-        f"the offset costs {number(times, 2)} times the steps. A bias that is learned too makes it worse: "
-        f"{number(learned[-1].mean())} {between(of_learned)}, predicted {theory[1]:,.0f}.",
+        finding="It grows with the square of the offset and with the number of features, so that with many "
+        "features even a small offset is costly. With one feature and the bias held right there is only one "
+        f"weight, and it is 1. Predicted is {theory[0]:.0f}; centred, it is {held[0].mean():.2f} "
+        f"(predicted: 1), so the offset costs {number(times, 2)} times the steps. A bias that is learned too "
+        f"makes it worse: {number(learned[-1].mean())} {between(of_learned)}, predicted {theory[1]:,.0f}.",
     )

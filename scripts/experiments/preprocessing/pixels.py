@@ -87,35 +87,32 @@ def compute(*, networks=6, mapped=12, rows=2000, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.2, 5.0, ncols=2, sharey=True)
-    colours = style.palette()
-    names, places = [], []
-    for f, function in enumerate(FUNCTIONS.values()):
-        top = f * (len(SCALES) + 1)
-        what = "ReLU, which is off rather than saturated" if function == "ReLU" else function
-        axes[0].text(0, top - 0.45, f" {what}", va="bottom", fontsize=11)
-        for s, name in enumerate(SCALES):
-            key, y = ("raw" if s == RAW else "standardized"), top + s
-            share, right = 100 * result["saturated"][f, s], 100 * result["accuracy"][f, s]
-            low, high = mean_interval(share)
-            bars = [[share.mean() - low], [high - share.mean()]]
-            axes[0].barh(
-                y, share.mean(), 0.66, color=style.GRID if function == "ReLU" else colours["saturated"]
-            )
-            axes[0].errorbar(share.mean(), y, xerr=bars, color=style.ink(), elinewidth=1)
-            axes[0].text(high + 1.5, y, f"{share.mean():.0f}", va="center")
-            low, high = mean_interval(right)
-            side = y + np.linspace(-0.18, 0.18, len(right))
-            axes[1].plot(right, side, "^" if s == RAW else "o", ms=3.5, mew=0, alpha=0.5, color=colours[key])
-            bars = [[right.mean() - low], [high - right.mean()]]
-            axes[1].errorbar(right.mean(), y, xerr=bars, fmt="s", ms=5, color=colours[key], elinewidth=1.5)
-            names.append(name)
-            places.append(y)
-    axes[0].set(yticks=places, yticklabels=names, xlim=(0, 112), xticks=range(0, 101, 25))
-    axes[0].set(xlabel="saturated at birth (%)", ylim=(places[-1] + 0.7, -1.2))
-    axes[0].tick_params(axis="y", length=0)
-    axes[1].set(xlabel="test accuracy after training (%)", xlim=(0, 100), xticks=range(0, 101, 25))
-    axes[1].tick_params(axis="y", length=0)
+    fig, axes = style.figure(7.8, 3.7, ncols=2, stacked=(1, 2), tall=4.8, sharey=True)
+    colours, kinds = style.palette(), len(FUNCTIONS) * len(SCALES)
+    share, right = (100 * result[key].reshape(kinds, -1) for key in ("saturated", "accuracy"))
+    rows = np.arange(kinds) + 0.6 * (np.arange(kinds) // len(SCALES))  # a gap between the functions
+    raw = np.arange(kinds) % len(SCALES) == RAW
+    bars = [style.GRID if k >= kinds - len(SCALES) else colours["saturated"] for k in range(kinds)]
+    axes[0].barh(rows, share.mean(1), 0.7, color=bars)
+    ends = np.array([mean_interval(row) for row in share]).T
+    axes[0].hlines(rows, *ends, color=style.ink(), lw=1)
+    for y, middle, end in zip(rows, share.mean(1), ends[1], strict=True):
+        axes[0].text(max(end, middle) + 3, y, f"{middle:.0f}", va="center")
+    for which, key, mark in ((raw, "raw", "^"), (~raw, "standardized", "o")):
+        side = rows[which, None] + np.linspace(-0.18, 0.18, right.shape[1])
+        look = {"color": colours[key], "ls": "", "mew": 0}
+        axes[1].plot(right[which].ravel(), side.ravel(), mark, ms=3.5, alpha=0.5, **look)
+        ends = np.array([mean_interval(row) for row in right[which]]).T
+        axes[1].hlines(rows[which], *ends, color=colours[key], lw=1.5)
+        axes[1].plot(right[which].mean(1), rows[which], "s", ms=5, **look)
+    others = list(SCALES)[1:]
+    names = [name for function in FUNCTIONS.values() for name in (f"{function}: raw pixels", *others)]
+    axes[0].set(title="Saturated (%)\nReLU: off (%)", xlim=(0, 122))
+    axes[0].set(yticks=rows, yticklabels=names, ylim=(rows[-1] + 0.6, -0.6))
+    axes[1].set(title="Test accuracy\n(%)", xlim=(0, 100))
+    for ax in axes:
+        ax.set_xticks([0, 50, 100])
+        ax.tick_params(axis="y", length=0)
     axes[1].grid(axis="x")
     return fig
 
@@ -140,21 +137,23 @@ def caption(result) -> str:
     tanh, sigmoid, relu = result["saturated"].mean(-1)
     right = result["accuracy"].mean(-1)
     return (
-        f"**Raw pixels saturate {percent(tanh[RAW])} of tanh units × images and {percent(sigmoid[RAW])} "
-        f"with sigmoids, and, divided by 255, {percent(max(tanh[DIVIDED], sigmoid[DIVIDED]))} of either; "
-        f"raw, no activation gets beyond {percent(right[:, RAW].max())} right.**\n\nRaw pixels leave ReLU at "
-        f"{percent(right[-1, RAW])}, though it is off on {percent(relu[RAW])} of the pairs, as it is on "
-        f"divided ones. {result['accuracy'].shape[-1]} networks 784-{HIDDEN}-10, each "
-        f"with its own split of MNIST digits, weights by Glorot's rule; {EPOCHS} epochs of gradient descent "
-        "at the best of three rates; squares: means with 95 % intervals over the draw from 5,000 digits."
+        f"**Raw pixels saturate a tanh unit on {percent(tanh[RAW])} of the images on average, a sigmoid on "
+        f"{percent(sigmoid[RAW])}; pixels divided by 255, on "
+        f"{percent(max(tanh[DIVIDED], sigmoid[DIVIDED]))}. On raw pixels no activation reaches "
+        f"more than {percent(right[:, RAW].max())} accuracy.**\n\n"
+        f"On raw pixels ReLU networks reach {percent(right[-1, RAW])}, although their units are off on "
+        f"{percent(relu[RAW])} of the images, as on divided pixels. Saturation is counted before training. "
+        f"Each of {result['accuracy'].shape[-1]} networks 784-{HIDDEN}-10 has its own split of MNIST digits; "
+        f"weights by Glorot's rule, {EPOCHS} epochs of gradient descent at the best of three learning rates. "
+        "Squares are means with 95 % intervals over the draw from 5,000 digits."
     )
 
 
 def alt(result) -> str:
     share, right = (100 * result[key].mean(-1) for key in ("saturated", "accuracy"))
     return (
-        "For tanh, sigmoid and ReLU and four scalings of the pixels, bars of the saturated share at birth "
-        "and dots of the test accuracy. "
+        "For tanh, sigmoid and ReLU and four scalings of the pixels, bars of the saturated percentage before "
+        "training and dots of the test accuracy. "
         + "; ".join(
             f"{function}: saturated "
             + ", ".join(f"{a:.0f}" for a in share[f])
@@ -178,20 +177,20 @@ def claims(result) -> Iterator[Claim]:
         statement="Raw pixels from 0 to 255 saturate tanh and sigmoid units",
         sources=("Ekman, Learning Deep Learning, chapter 5",),
         verdict="depends",
-        measure="share of tanh units × training images, at birth, at which the derivative is below 5 % of "
-        "its peak, MNIST, weights by Glorot's rule",
-        units="networks, each with its own first weights and its own random 2,000 of 5,000 digits",
+        measure="fraction of tanh units × training images, before training, at which the derivative is "
+        "below 5 % of its peak, MNIST, weights by Glorot's rule",
+        units="networks, each with its own initial weights and its own random 2,000 of 5,000 digits",
         map=Map.of_means(
             result["by_size"],
-            axes={"first weights, by those of Glorot's rule": TIMES, "units": WHERE},
+            axes={"initial weights, by those of Glorot's rule": TIMES, "units": WHERE},
             above=MOSTLY,
-            measure="share of units × images at which the derivative is below 5 % of its peak",
-            units=f"networks, each with its own first weights and {IMAGES} images; the photographs are two",
+            measure="fraction of units × images at which the derivative is below 5 % of its peak",
+            units=f"networks, each with its own initial weights and {IMAGES} images; the photographs are two",
         ),
         holds=min(mean_interval(row)[0] for row in share[:2, RAW]) > 0.9
         and max(mean_interval(row)[1] for row in share[:2, DIVIDED:].reshape(-1, share.shape[-1])) < 0.2
         and min(mean_interval(row)[0] for row in cost[:2]) > 0.1,
-        finding="Unless the first weights are small: more than half are saturated from "
+        finding="Unless the initial weights are small: more than half are saturated from "
         f"{least[0]:g} times those of Glorot's rule on with tanh, from {least[1]:g} with sigmoids. At "
         f"Glorot's own, sigmoids have {percent(share[1, RAW].mean())}. Division by 255 leaves "
         f"{percent(share[0, DIVIDED].mean())} and {percent(share[1, DIVIDED].mean())}, standardizing by one "

@@ -96,33 +96,23 @@ def predicted(features) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.6, 3.9, ncols=2, sharey=True)
+    fig, ax = style.figure(7.4, 3.3, tall=4.2)
     colours, theory = style.palette(), predicted(FEATURES)
-    marks = {
-        "[0, 1]": ("raw", "^", 7),
-        "[−1, 1]": ("standardized", "s", 6),
-        "standardized": ("standardized", "o", 6),
-    }
-    for bias, (ax, title) in enumerate(
-        zip(axes, ("Bias held at its right value", "Bias learned too"), strict=True)
+    for bias, s, name, key, mark, x, y in (
+        (1, 0, "scaled to [0, 1],\nbias learned", "raw", "^", 7, 230),
+        (0, 0, "scaled to [0, 1], bias\nheld at its right value", "raw", "v", 9, 8.5),
+        (1, 1, "scaled to [−1, 1], bias learned", "standardized", "s", 4, 4.2),
+        (1, 2, "standardized, bias learned", "standardized", "o", 4, 1.45),
     ):
-        for s, name in enumerate(SCALINGS):
-            key, mark, size = marks[name]
-            ax.plot(FEATURES, theory[bias, s], color=style.ink(), lw=1)
-            rows = result["kappa"][bias, s]
-            ax.vlines(FEATURES, *np.array([mean_interval(row) for row in rows]).T, color=colours[key], lw=2)
-            shade = {"mfc": "none", "mew": 1.3} if mark == "s" else {"mew": 0}
-            ax.plot(FEATURES, rows.mean(-1), mark, ms=size, color=colours[key], **shade)
-        ax.set(xscale="log", yscale="log", title=title, ylim=(0.6, 8e3), xlim=(0.8, 90))
-        ax.set(xticks=FEATURES, xticklabels=FEATURES, xlabel="uniform features (log)")
-        ax.minorticks_off()
-    axes[0].text(5, 35, "[0, 1]", color=colours["raw"], ha="right")
-    axes[1].text(5, 130, "[0, 1]", color=colours["raw"], ha="right")
-    axes[0].text(4, 1.6, "[−1, 1] and standardized", color=colours["standardized"])
-    axes[1].text(9, 4.3, "[−1, 1]", color=colours["standardized"])
-    axes[1].text(9, 1.6, "standardized", color=colours["standardized"])
-    axes[0].text(1, 1.1e3, "lines: predicted\nmarks: measured", va="bottom")
-    axes[0].set_ylabel("condition number (log)")
+        rows = result["kappa"][bias, s]
+        ax.plot(FEATURES, theory[bias, s], color=style.ink(), lw=1)
+        ax.vlines(FEATURES, *np.array([mean_interval(row) for row in rows]).T, color=colours[key], lw=2)
+        ax.plot(FEATURES, rows.mean(-1), mark, ms=6.5, mew=0, color=colours[key])
+        ax.text(x, y, name, color=colours[key], ha="right" if (bias, s) == (1, 0) else "left")
+    ax.text(1, 4e3, "lines: predicted\nmarks: measured", va="center")
+    ax.set(xscale="log", yscale="log", title="Condition number κ (log)", ylim=(0.7, 8e3), xlim=(0.85, 80))
+    ax.set(xticks=FEATURES, xticklabels=FEATURES, xlabel="uniform features (log)")
+    ax.minorticks_off()
     return fig
 
 
@@ -146,12 +136,12 @@ def caption(result) -> str:
     learned = result["kappa"][1].mean(-1)
     return (
         "**Features in [0, 1] are badly conditioned, the worse the more there are: κ is "
-        f"{number(learned[0, 1], 2)} for two and {number(learned[0, -1], 2)} for {FEATURES[-1]}, where "
-        f"standardized ones have {number(learned[2, 1], 2)} and {number(learned[2, -1], 2)}.**\n\nA linear "
-        "unit with squared error, independent uniform features in some unit, scaled; means over "
-        f"{result['kappa'].shape[-1]} tables of {result['rows']:,} rows. Lines: computed for endless data, "
-        f"on [0, 1] right within {percent(_off(result))}; what is left above 1 for standardized features is "
-        "the chance correlation of a finite table. With the bias held, [−1, 1] does as well as "
+        f"{number(learned[0, 1], 2)} for two and {number(learned[0, -1], 2)} for {FEATURES[-1]}. "
+        f"Standardized, it is {number(learned[2, 1], 2)} and {number(learned[2, -1], 2)}.**\n\nA linear "
+        "unit with the squared error, on independent uniform features that are scaled; means over "
+        f"{result['kappa'].shape[-1]} tables of {result['rows']:,} rows. The lines are computed for infinite "
+        f"data; on [0, 1] they are right within {percent(_off(result))}. Standardized features stay above 1 "
+        "because a finite table is correlated by chance. With the bias held, [−1, 1] does as well as "
         "standardizing."
     )
 
@@ -191,7 +181,7 @@ def claims(result) -> Iterator[Claim]:
             axes={"features": WIDTHS, "optimizer": tuple(OPTIMIZERS)},
             below=AS_WELL,
             measure=f"steps to a loss of {LEARNED:g} on [0, 1], by those on standardized features, a network "
-            f"with {HIDDEN} hidden ReLUs, each at its best rate",
+            f"with {HIDDEN} hidden ReLUs, each at its best learning rate",
             units="networks, each with its own table and weights",
         ),
         holds=mean_interval(learned[0, two])[0] > 20
@@ -205,6 +195,6 @@ def claims(result) -> Iterator[Claim]:
         f"{FEATURES[-1]} it is {number(learned[0, -1].mean())}. The range from −1 to 1 leaves at most "
         f"{number(learned[1].max(), 2)}, standardizing at most {number(learned[2].max(), 2)}. Networks learn "
         f"on [0, 1] too, but take at least {number(times.min(), 2)} times the steps, and at least "
-        f"{number(times[:, -1].min(), 2)} times with Adam: its rate for each weight does not undo an offset "
-        "that all features share.",
+        f"{number(times[:, -1].min(), 2)} times with Adam: a learning rate for each weight does not undo an "
+        "offset that all features have.",
     )

@@ -87,6 +87,10 @@ def _costs() -> dict[str, np.ndarray]:
     return {"training": network, "answering": np.append((network + counts * PIXELS)[:-1], network[-1])}
 
 
+def _said(name: str) -> str:
+    return {"answering": "inference"}.get(name, name)
+
+
 def _lag(result) -> np.ndarray:
     """Accuracies minus those on all pixels, in points, network by network: (ROWS, COUNTS, networks)."""
     right = 100 * result["accuracy"].astype(np.float64)
@@ -106,16 +110,16 @@ def draw(result) -> Figure:
         left.errorbar(
             COUNTS, middle, bars, fmt=f"{mark}-", ms=5, color=colours["standardized"], lw=1.2, elinewidth=1.5
         )
-        left.text(3.8, pixels.mean() + 1, f"{rows} digits", color=colours["raw"], va="bottom")
-    left.text(54, 30, "dashed: all pixels", color=colours["raw"], ha="right")
-    left.set(title="How well it learns", ylabel="test accuracy (%)", ylim=(25, 92))
+        left.text(54, pixels.mean() + 1, f"{rows} digits", color=colours["raw"], ha="right", va="bottom")
+    left.text(54, 42, f"dashed: all {PIXELS} pixels", color=colours["raw"], ha="right")
+    left.set(title="Test accuracy (%)", ylim=(38, 92))
     whole = _costs()["training"][-1] / 100
     right.axhline(100, color=colours["raw"], ls="--", lw=1.6)
-    for name, line, x, y in (("training", "-", 14, 1.9), ("answering", ":", 9, 40)):
+    for name, line, x, y in (("training", "-", 14, 1.8), ("answering", ":", 8.5, 42)):
         right.plot(COUNTS, _costs()[name][:-1] / whole, line, marker="o", ms=4, color=colours["standardized"])
-        right.text(x, y, name, color=colours["standardized"], ha="left" if line == "-" else "right")
+        right.text(x, y, _said(name), color=colours["standardized"], ha="left" if line == "-" else "right")
     right.text(3.8, 112, f"all {PIXELS} pixels", color=colours["raw"], va="bottom")
-    right.set(title="What it costs", yscale="log", ylabel="multiply-adds (% of those on pixels, log)")
+    right.set(title="Multiply-adds (% of those on pixels, log)", yscale="log")
     right.set(ylim=(0.6, 250))
     right.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
     right.set_yticks([], minor=True)
@@ -147,17 +151,15 @@ def caption(result) -> str:
     cheaper = costs["training"][-1] / costs["training"][ENOUGH]
     return (
         f"**With {COUNTS[ENOUGH]} components in place of {PIXELS} pixels, networks that learn from "
-        f"{ROWS[-1]} "
-        f"digits change their accuracy by {_points(lag[ENOUGH])}, with {COUNTS[FEW]} by "
+        f"{ROWS[-1]} digits change their accuracy by {_points(lag[ENOUGH])}; with {COUNTS[FEW]}, by "
         f"{_points(lag[FEW])}.**\n\nOn all pixels they reach {percent(right[-1, -1])}, and with {ROWS[0]} "
-        "digits "
-        f"{percent(right[0, -1])}. A training step takes {number(cheaper, 2)} times fewer multiply-adds with "
-        f"{COUNTS[ENOUGH]}; answering saves nothing, as the projection folded into the first layer is a "
-        "layer "
-        f"on all pixels. {lag.shape[1]} networks {PIXELS}-{HIDDEN}-{CLASSES} with ReLU, each with MNIST "
-        "digits "
-        f"and principal components of its own, all tested on the same {TEST:,} digits; inputs of one mean "
-        f"square; {EPOCHS} epochs of gradient descent at the better of two rates; means with 95 % intervals."
+        f"digits {percent(right[0, -1])}. A training step takes {number(cheaper, 2)} times fewer "
+        f"multiply-adds with {COUNTS[ENOUGH]}. Inference saves nothing if the projection is folded into the "
+        "first layer: the result is a layer on all pixels. "
+        f"Each of {lag.shape[1]} networks {PIXELS}-{HIDDEN}-{CLASSES} with ReLU has MNIST digits and "
+        f"principal components of its own; all are tested on the same {TEST:,} digits. Inputs have the same "
+        f"mean square. {EPOCHS} epochs of gradient descent at the better of two learning rates; means with "
+        "95 % intervals."
     )
 
 
@@ -174,7 +176,7 @@ def alt(result) -> str:
         )
         + ". Right, the multiply-adds by those on pixels, log: from "
         + ", ".join(
-            f"{percent(cost[0] / whole)} to {percent(cost[-2] / whole)} in {name}"
+            f"{percent(cost[0] / whole)} to {percent(cost[-2] / whole)} in {_said(name)}"
             for name, cost in costs.items()
         )
         + "."
@@ -202,9 +204,9 @@ def claims(result) -> Iterator[Claim]:
             units=units,
         ),
         holds=mean_interval(lag[-1, 0])[1] < -10 and training[ENOUGH] < 0.1,
-        finding=f"It turns with the number of components; about as well is within {number(-AS_WELL, 1)} "
+        finding=f"It depends on the number of components; about as well means within {number(-AS_WELL, 1)} "
         f"points. With {ROWS[-1]} digits {COUNTS[-1]} give {_points(lag[-1, -1])}, and {COUNTS[FEW]} are too "
         f"few, {_points(lag[-1, FEW])}. A pass in training takes {percent(training[ENOUGH])} of the "
-        f"multiply-adds with {COUNTS[ENOUGH]}. Answering takes {percent(answering[ENOUGH])} if a new image "
+        f"multiply-adds with {COUNTS[ENOUGH]}. Inference takes {percent(answering[ENOUGH])} if a new image "
         "is projected first, and no fewer than on pixels if the projection is folded into the first layer.",
     )

@@ -19,6 +19,7 @@ SCALINGS = {
     "standardized": StandardScaler,
     "whitened": Whitening,
 }
+PICTURED = ("raw", "centred", "standardized", "whitened")
 FAULTY = ("raw", "centred", "scaled to [0, 1]")  # in offset or scale
 SLOPE = (1.0, -0.8)  # of the target along the two features, each counted in its standard deviations
 STEPS = 400
@@ -89,11 +90,12 @@ def _steps(kappa: Tensor) -> Tensor:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.4, 5.9, nrows=2, ncols=3)
+    fig, axes = style.figure(8.2, 2.6, ncols=4, tall=4.55)
     colours, ink = style.palette(), style.ink()
     circle = np.stack([np.cos(angle := np.linspace(0, 2 * np.pi, 121)), np.sin(angle)])
     kappa, taken = result["kappa"][1, :, 0], result["steps"][1, :, 0]
-    for i, (ax, name) in enumerate(zip(axes.flat, SCALINGS, strict=True)):
+    for ax, name in zip(axes, PICTURED, strict=True):
+        i = list(SCALINGS).index(name)
         path, hessian = result["path"][: int(taken[i]) + 1, i], result["hessian"][i]
         reach = 1.2 * np.abs(path[0]).max()
         first = path[0] @ hessian @ path[0]
@@ -102,10 +104,14 @@ def draw(result) -> Figure:
             ring = axes_of @ (circle * np.sqrt(share * first / widths)[:, None])
             ax.plot(*ring, color=style.GRID, lw=0.9, alpha=0.8)
         colour = colours["raw" if name in FAULTY else "standardized"]
-        ax.plot(*path.T, color=colour, lw=1.1, marker="o", ms=3, mew=0)
+        ax.plot(*path.T, color=colour, lw=1.1, marker="o" if len(path) < 20 else "", ms=3.5, mew=0)
         ax.plot(*path[0], "o", mfc="none", mec=ink, ms=8)
         ax.plot(0, 0, "x", color=ink, ms=8, mew=1.6)
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[], anchor="S")
+        if name == "whitened":
+            ax.text(*(path[0] + np.array([0.14, 0]) * reach), "start", va="center")
+            ax.text(0, -0.41 * reach, "least loss", ha="center", va="center")
+            ax.text(0, -0.75 * reach, "ring: equal loss", ha="center", va="center")
         ax.spines[["top", "right"]].set_visible(True)
         steps = "1 step" if taken[i] == 1 else f"{taken[i]:.0f} steps"
         ax.set_title(f"{name}\nκ = {number(kappa[i], 2)}, {steps}")
@@ -132,22 +138,24 @@ def caption(result) -> str:
     steps = dict(zip(SCALINGS, result["steps"][1, :, 0], strict=True))
     learned = dict(zip(SCALINGS, result["with_bias"][1, :, 0], strict=True))
     return (
-        f"**The rounder the loss surface, the fewer steps: {steps['raw']:.0f} on raw inputs, "
-        f"{steps['scaled to [0, 1]']:.0f} scaled to [0, 1], {steps['standardized']:.0f} standardized and "
+        f"**The rounder the loss surface, the fewer steps gradient descent takes: {steps['raw']:.0f} on raw "
+        f"inputs, {steps['centred']:.0f} centred, {steps['standardized']:.0f} standardized and "
         f"{steps['whitened']:.0f} whitened.**\n\n"
-        f"Rings: equal squared error of a linear unit with two weights, "
-        "its bias held at the right value; dots: gradient descent from weights of 0 at its best constant "
-        f"rate, until the loss has fallen to {SOLVED:g} of the first. κ: condition number; if the bias is "
-        f"learned too, it is {number(learned['raw'], 2)} raw and {number(learned['standardized'], 2)} "
-        f"standardized. One cloud like the film's; over {result['steps'].shape[-1]} of them the mean κ is as "
-        f"theory foretells within {percent(_off(result, 'kappa'))}."
+        f"Scaled to [0, 1] the same inputs take {steps['scaled to [0, 1]']:.0f} steps, scaled to [−1, 1] "
+        f"{steps['scaled to [−1, 1]']:.0f}. The loss is the squared error of a linear unit with two weights "
+        "and its bias held at the right value. Gradient descent starts from weights of 0 and goes on at its "
+        f"best constant learning rate until the loss has fallen to {SOLVED:g} of the first. κ is the "
+        f"condition number; if the bias is learned too, it is {number(learned['raw'], 2)} raw and "
+        f"{number(learned['standardized'], 2)} standardized. Shown is one cloud like that of the film; over "
+        f"{result['steps'].shape[-1]} such clouds the mean κ is as predicted within "
+        f"{percent(_off(result, 'kappa'))}."
     )
 
 
 def alt(result) -> str:
-    spoken = ("raw", "centred", "from 0 to 1", "from −1 to 1", "standardized", "whitened")
-    steps = (f"{name} {mean:.0f}" for name, mean in zip(spoken, result["steps"][1, :, 0], strict=True))
+    counted = zip(SCALINGS, result["steps"][1, :, 0], strict=True)
+    steps = (f"{name} {mean:.0f}" for name, mean in counted if name in PICTURED)
     return (
-        f"Six panels of elliptic contours with a zig-zag path to the middle. Steps: {', '.join(steps)}. The "
+        f"Four panels of elliptic contours with a zig-zag path to the middle. Steps: {', '.join(steps)}. The "
         "narrower the ellipses, the longer the path; whitened, they are circles."
     )

@@ -143,41 +143,42 @@ def _series(ax: Axes, x, rows, colour: str, **look) -> None:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.2, 4.0, ncols=3, sharey=True, width_ratios=(1.25, 1.25, 1))
-    columns = np.arange(len(UNITS) + 1)
+    fig, (single, pair) = style.figure(8.2, 3.6, ncols=2, tall=6.4, sharey=True, width_ratios=(1.45, 1))
+    colours, columns = style.palette(), np.arange(len(UNITS) + 1)
     raw, standardized, centred = columns[:-1], columns[-1:], columns[:-1] + STANDARDIZED + 1
-    for m, (ax, title) in enumerate(zip(axes, MODELS, strict=False)):
-        sgd, adam = result["sgd"][m], result["adam"][m]
-        _series(ax, raw - 0.06, sgd[raw], "raw", marker="^")
-        _series(ax, raw + 0.06, adam[raw], "raw", marker="^", ls="--", mfc="none")
-        _series(ax, raw + 0.06, adam[centred], "standardized", marker="o", ls=":", mfc="none")
-        _series(ax, standardized - 0.12, sgd[standardized], "standardized", marker="s")
-        _series(ax, standardized + 0.12, adam[standardized], "standardized", marker="s", mfc="none")
-        names = [f"÷ {1 / u:g}" if u < 1 else f"× {u:g}" for u in UNITS]
-        names[MEASURED] = "as\nmeasured"
-        ax.set(title=title, xlim=(-0.45, len(UNITS) + 0.45), xlabel="targets")
-        ax.set_xticks(columns, [*names, "standard-\nized"])
+    sgd, adam = result["sgd"][NETWORK], result["adam"][NETWORK]
+    _series(single, raw - 0.06, sgd[raw], "raw", marker="^")
+    _series(single, raw + 0.06, adam[raw], "raw", marker="^", ls="--", mfc="none")
+    _series(single, raw + 0.06, adam[centred], "standardized", marker="o", ls=":", mfc="none")
+    _series(single, standardized - 0.12, sgd[standardized], "standardized", marker="s")
+    _series(single, standardized + 0.12, adam[standardized], "standardized", marker="s", mfc="none")
+    names = [f"÷ {1 / u:g}" if u < 1 else f"× {u:g}" for u in UNITS]
+    names[MEASURED] = "as\nmeasured"
+    single.set_xticks(columns, [*names, "standard-\nized"])
+    single.set(title="One target, in several units", xlim=(-0.45, len(UNITS) + 0.45))
     for t in range(2):
         for f, (colour, mark) in enumerate((("raw", "^"), ("standardized", "s"))):
             for key, side, look in (("sgd", -0.08, {}), ("adam", 0.08, {"mfc": "none"})):
                 row = result[f"pair_{key}"][f, :, t]
-                _series(axes[2], [t + 0.45 * f + side], row[None], colour, marker=mark, **look)
-    axes[2].set(title="One network, both targets", xlim=(-0.3, 1.8))
-    axes[2].set_xticks([0.22, 1.22], ["progress", "blood sugar\n(mmol/l)"])
-    colours = style.palette()
+                _series(pair, [t + 0.45 * f + side], row[None], colour, marker=mark, **look)
+    pair.set(title="Two targets at once", xlim=(-0.3, 1.8))
+    pair.set_xticks([0.22, 1.22], ["progress", "blood sugar\n(mmol/l)"])
     for ax, x, y, key, text in (
-        (axes[0], 1.5, 5.2, "raw", "Adam, default rate"),
-        (axes[0], 1.5, 1.2, "standardized", "Adam, centred"),
-        (axes[0], 1.5, 0.4, "raw", "descent, best rate"),
-        (axes[2], 0, 1.3, "raw", "raw"),
-        (axes[2], 0.45, 0.39, "standardized", "standardized"),
+        (single, 3.85, 4.4, "raw", "raw, Adam"),
+        (single, 3.1, 1.15, "standardized", "centred, Adam"),
+        (single, 2.4, 0.375, "raw", "raw, gradient descent"),
+        (pair, 0.35, 5, "raw", "raw"),
+        (pair, 0.42, 0.39, "standardized", "standardized"),
     ):
         ax.text(x, y, text, color=colours[key], ha="center", va="bottom")
-    for ax in axes:
+    rates = "filled: gradient descent,\nbest learning rate\nhollow: Adam,\nlearning rate 0.001"
+    single.text(-0.4, 13, rates, va="top")
+    pair.text(-0.27, 1.04, "answering the mean", va="bottom")
+    for ax in (single, pair):
         ax.axhline(1, color=style.ink(), lw=0.8, ls=":")
-    axes[0].set(yscale="log", ylabel="test error / variance (log)", ylim=(0.37, 14))
-    axes[0].set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
-    axes[0].set_yticks([], minor=True)
+    single.set(yscale="log", ylabel="test error / variance (log)", ylim=(0.36, 14))
+    single.set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
+    single.set_yticks([], minor=True)
     return fig
 
 
@@ -229,33 +230,27 @@ def caption(result) -> str:
     raw, standardized = result["pair_sgd"][..., 1].mean(-1)
     reach = OPTIMIZERS["adam"][1][0] * result["steps"]
     return (
-        f"**At its default rate Adam ends at an error of {number(adam[MEASURED], 2)} times the variance with "
-        f"targets as measured, and of {number(adam[STANDARDIZED], 2)} with standardized ones; gradient "
-        f"descent at its best rate at {number(sgd[MEASURED], 2)} and {number(sgd[STANDARDIZED], 2)}.**\n\n"
-        f"Adam "
-        f"moves a parameter by about its rate a step, {number(float(reach), 2)} in all, and the targets' "
-        f"mean is {number(float(result['mean']))}: centring alone gives {number(adam[CENTRED], 2)}. "
-        f"Right, two targets share a rate, and the smaller numbers pay: the blood sugar's error is "
-        f"{number(raw, 2)} raw, {number(standardized, 2)} standardized, both with descent. "
-        f"Diabetes data of scikit-learn; {result['adam'].shape[-1]} networks with splits of their own, "
-        f"{EPOCHS} epochs, means with 95 % intervals over the draw of splits; filled: gradient descent, "
-        "hollow: Adam."
+        f"**At its default learning rate Adam ends at an error of {number(adam[MEASURED], 2)} times the "
+        f"variance with raw targets and {number(adam[STANDARDIZED], 2)} with standardized ones; gradient "
+        f"descent, at its best, at {number(sgd[MEASURED], 2)} and {number(sgd[STANDARDIZED], 2)}.**\n\n"
+        f"Adam moves a parameter by about its learning rate in a step, {number(float(reach), 2)} in all, but "
+        f"the targets' mean is {number(float(result['mean']))}: centring alone gives "
+        f"{number(adam[CENTRED], 2)}. Right, one learning rate serves two targets, and the smaller numbers "
+        f"suffer: with gradient descent the blood sugar's error is {number(raw, 2)} raw and "
+        f"{number(standardized, 2)} standardized. Diabetes data of scikit-learn; "
+        f"{result['adam'].shape[-1]} networks 10-32-1, or with two outputs, each with its own split; "
+        f"{EPOCHS} epochs; means with 95 % intervals over the draw of splits."
     )
 
 
 def alt(result) -> str:
-    parts = []
-    for m, model in enumerate(MODELS):
-        sgd, adam = (result[key][m].mean(-1) for key in ("sgd", "adam"))
-        parts.append(
-            f"{model}: Adam {number(adam[MEASURED])} as measured and {number(adam[STANDARDIZED])} "
-            f"standardized, gradient descent {number(sgd[MEASURED])} and {number(sgd[STANDARDIZED])}"
-        )
+    sgd, adam = (result[key][NETWORK].mean(-1) for key in ("sgd", "adam"))
     raw, standardized = result["pair_sgd"][..., 1].mean(-1)
     return (
-        "Test error by variance, log, against the targets' unit, raw, centred and standardized. "
-        + "; ".join(parts)
-        + f". Blood sugar learned beside the progress by gradient descent: {number(raw)} raw, "
+        "Test error of a network by variance, log, against the targets' unit, raw, centred and standardized: "
+        f"Adam {number(adam[MEASURED])} as measured and {number(adam[STANDARDIZED])} standardized, gradient "
+        f"descent {number(sgd[MEASURED])} and {number(sgd[STANDARDIZED])}. Blood sugar learned beside the "
+        f"progress by gradient descent: {number(raw)} raw, "
         f"{number(standardized)} standardized."
     )
 
@@ -279,9 +274,9 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure="test error by variance with targets as measured minus with standardized ones, diabetes "
         "data, "
-        "network 10-32-1, Adam at its default rate",
+        "network 10-32-1, Adam at its default learning rate",
         units="networks, each with its own weights and its own split of one table; the interval allows for "
-        "what the splits share",
+        "the rows that splits have in common",
         map=Map.of_means(
             result["lost"],
             axes={"standard deviation of the targets": SPREADS, "trained as": tuple(TRAINERS)},
@@ -294,11 +289,11 @@ def claims(result) -> Iterator[Claim]:
         and _ends(descent)[1] < 0.15
         and _ends(linear)[1] < 0.05
         and _ends(_pair_lost(result, "sgd"))[0] > 0,
-        finding="It turns with the rate and with the size of the targets. Adam's default rate loses more "
-        f"than {NEEDED:g} at standard deviations {_wide(result)}: large targets it does not reach, small "
-        "ones drown in what the network answers at first. At gradient descent's best rate the difference "
-        f"here is {_more(descent)}, for a linear neuron {_more(linear)}: the unit only moves the network's "
-        f"best rate, from {number(rates[NETWORK, STANDARDIZED], 1)} to "
-        f"{number(rates[NETWORK, MEASURED], 1)}. Two targets share one rate: blood sugar in mmol/l beside "
-        f"the progress loses {_more(_pair_lost(result, 'sgd'))} even then.",
+        finding="It depends on the learning rate and on the size of the targets. Adam's default loses more "
+        f"than {NEEDED:g} at standard deviations {_wide(result)}: it does not reach large targets, and small "
+        "ones are less than what the network answers at first. At gradient descent's best learning rate the "
+        f"difference here is {_more(descent)}, for a linear neuron {_more(linear)}: the unit only "
+        f"moves the network's best learning rate, from {number(rates[NETWORK, STANDARDIZED], 1)} to "
+        f"{number(rates[NETWORK, MEASURED], 1)}. Two targets have one learning rate: blood sugar in "
+        f"mmol/l beside the progress loses {_more(_pair_lost(result, 'sgd'))} even then.",
     )

@@ -82,7 +82,7 @@ def _learn(sizes, examples: Examples, seed: int) -> tuple[Tensor, int, MLP]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.6, 3.5, ncols=len(DATA), sharey=True)
+    fig, axes = style.figure(8.2, 3.1, ncols=len(DATA), tall=7.0, sharey=True)
     fig.get_layout_engine().set(wspace=0.09)
     colours, rows = style.palette(), -np.arange(len(SCALINGS))
     for ax, name, steps, right in zip(axes, DATA, result["steps"], result["accuracy"], strict=True):
@@ -101,7 +101,7 @@ def draw(result) -> Figure:
         ax.set(yticks=rows, yticklabels=SCALINGS, ylim=(rows[-1] - 0.5, 0.5))
         ax.minorticks_off()
         ax.tick_params(axis="y", length=0)
-    fig.supxlabel(f"steps to a training loss of {LEARNED:g} (log)", fontsize=10)
+    fig.supxlabel(f"steps to a training loss of {LEARNED:g} (log); ▷ not in {EPOCHS}", fontsize=9.5)
     return fig
 
 
@@ -133,10 +133,10 @@ def caption(result) -> str:
         f"learned in {EPOCHS}.**\n\n"
         f"Whitened as well they take {white}, and on the digits that costs accuracy: "
         f"{percent(digit[names.index('… and whitened')])} instead of "
-        f"{percent(digit[names.index('standardized')])}. Medians; plain gradient descent, networks with "
-        f"{WIDTH} hidden ReLUs, each arm at the best of {len(RATES)} rates; dots: "
-        f"{result['steps'].shape[-1]} networks, each with its own split; open marks: "
-        "not reached. Right: mean validation accuracy when the loss is reached, or in the end."
+        f"{percent(digit[names.index('standardized')])}. These are medians. The networks have {WIDTH} hidden "
+        f"ReLUs and learn by plain gradient descent at the best of {len(RATES)} learning rates. Each dot is "
+        f"one of {result['steps'].shape[-1]} networks with a split of its own. The accuracy is the mean on "
+        "validation data when the loss is reached, or in the end."
     )
 
 

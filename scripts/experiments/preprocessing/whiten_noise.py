@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments import style
 from experiments.evidence import Claim, Map
 from experiments.intervals import mean_interval
-from experiments.preprocessing._shared.mosaic import coloured, mosaic, show
+from experiments.preprocessing._shared.mosaic import coloured, mosaic, name_rows, show
 from experiments.trials import generators
 from experiments.words import number, percent
 from unitgain.datasets import digits, image_patches
@@ -103,42 +103,39 @@ def _epsilon(times: float) -> str:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.0, 5.0, nrows=2, ncols=1 + len(EPSILONS), height_ratios=(1, 1.75))
-    for ax in axes[1]:
-        ax.remove()
-    shares = result["share"].mean(1)
-    titles = ["Raw, noisy", "Whitened, ε = 0", *(f"ε = {_epsilon(e)}" for e in EPSILONS[1:])]
-    for ax, images, title, share in zip(axes[0], result["shown"], titles, shares, strict=True):
-        scaled = images / 255 if ax is axes[0, 0] else 0.5 + 0.5 * images / (REACH * images.std())
-        show(ax, mosaic(coloured(scaled), COLUMNS))
-        ax.set_title(title)
-        ax.set_xlabel(f"{percent(share, 1)} noise")
-    _gains(fig.add_subplot(axes[1, 0].get_gridspec()[1, :]), result)
+    fig, (patches, gains) = style.figure(8.2, 3.4, ncols=2, tall=6.4, width_ratios=(1, 1.3))
+    shown, shares = result["shown"][:, 2::COLUMNS], result["share"].mean(1)
+    raw, *whitened = shown
+    views = [raw / 255, *(0.5 + 0.5 * z / (REACH * z.std()) for z in whitened)]
+    show(patches, mosaic(coloured(np.concatenate(views)), COLUMNS))
+    names = ["raw", *(f"ε = {_epsilon(e)}" for e in EPSILONS)]
+    rows = [f"{name}\n{percent(share, 1)} noise" for name, share in zip(names, shares, strict=True)]
+    name_rows(patches, rows, SIZE)
+    patches.set_title("Patches, raw and whitened with ε")
+    _gains(gains, result)
     return fig
 
 
 def _gains(ax, result) -> None:
     directions = np.arange(1, result["gain"].shape[1] + 1)
-    some = np.unique(np.geomspace(1, directions[-1], 24).round().astype(int)) - 1
+    some = np.unique(np.geomspace(1, directions[-1], 14).round().astype(int)) - 1
     for epsilon, gain, line in zip(EPSILONS, result["gain"], result["predicted"].mean(-1), strict=True):
         ax.plot(directions, line, color=style.ink(), lw=1)
-        low, high = np.array([mean_interval(row) for row in gain[some]]).T
-        middle = gain[some].mean(-1)
-        ax.errorbar(
-            directions[some], middle, (middle - low, high - middle), fmt="o", ms=4, mew=0, elinewidth=1
+        ax.vlines(
+            directions[some],
+            *np.array([mean_interval(row) for row in gain[some]]).T,
+            color=style.palette()["standardized"],
+            lw=1,
         )
-        ax.annotate(
-            f" ε = {_epsilon(epsilon)}",
-            (directions[-1], line[-1]),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-        )
-    ax.text(0.03, 0.93, "line: 1/√(λ + ε)\ndots: measured", transform=ax.transAxes, va="top")
+        ax.plot(directions[some], gain[some].mean(-1), "o", ms=4, mew=0)
+        end = directions[-1], line[-1]
+        label = f"ε = {_epsilon(epsilon)}"
+        ax.annotate(label, end, xytext=(6, 0), textcoords="offset points", va="center", annotation_clip=False)
+    ax.text(0.03, 0.95, "line: 1/√(λ + ε)\ndots: measured", transform=ax.transAxes, va="top")
     ax.set(xscale="log", yscale="log", xlabel="principal direction, largest variance first (log)")
-    ax.set(ylabel="noise is multiplied by (log)", xlim=(0.93, directions[-1] * 1.55))
+    ax.set(title="Noise is multiplied by (log)", xlim=(0.93, directions[-1] * 4))
     ax.set_xticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
-    ax.set_xticks([], minor=True)
+    ax.minorticks_off()
 
 
 def _even(result) -> np.ndarray:
@@ -170,22 +167,23 @@ def caption(result) -> str:
     return (
         f"**Noise that is {percent(share[0], 1)} of the variance of natural patches is {percent(share[1])} "
         f"of it once they are whitened; ε = {_epsilon(EPSILONS[-1])} brings that down to "
-        f"{percent(share[-1])}.**\n\nWithin a direction signal and noise grow alike; the quiet directions, "
-        "where the noise is, are made as loud as all others. The price: with that ε "
-        f"{percent(_even(result)[-1])} of the {directions} directions still reach a variance of ½. Noise of "
-        f"{NOISE:g} grey values (σ) on {int(result['rows']):,} fresh patches, {result['share'].shape[1]} "
-        "draws, means with 95 % intervals, most smaller than the dots; photographs by danielbuechele and "
-        "vultilion (CC BY 2.0, cut)."
+        f"{percent(share[-1])}.**\n\nWithin a direction, signal and noise are multiplied by the "
+        "same number. But directions of little variance, where the noise is, are made as large as all "
+        "others. The price of that ε: only "
+        f"{percent(_even(result)[-1])} of the {directions} directions still reach a variance of ½. σ is the "
+        f"standard deviation of the noise, {NOISE:g} grey values; λ is the variance along a direction. "
+        f"{int(result['rows']):,} new patches in each of {result['share'].shape[1]} draws; means with 95 % "
+        "intervals, most smaller than the dots. Photographs by danielbuechele and vultilion (CC BY 2.0, cut)."
     )
 
 
 def alt(result) -> str:
     share = result["share"].mean(1)
     return (
-        "Five squares of image patches: raw ones, and whitened ones, which are speckled with colour at "
-        "epsilon 0 and smoother at larger ones. Below, what noise is multiplied by along each principal "
-        "direction, both log: it rises with the direction's number, less so the larger epsilon is, on the "
-        f"predicted lines. The noise has {percent(share[1])} of the variance at epsilon 0 and "
+        "Five rows of image patches: raw ones, and whitened ones, which are speckled with colour at "
+        "epsilon 0 and smoother at larger ones. Beside them, what noise is multiplied by along each "
+        "principal direction, both log: it rises with the direction's number, less so the larger epsilon is, "
+        f"on the predicted lines. The noise has {percent(share[1])} of the variance at epsilon 0 and "
         f"{percent(share[-1])} at the largest."
     )
 
@@ -200,13 +198,13 @@ def claims(result) -> Iterator[Claim]:
         statement="Whitening exaggerates noise in directions of little variance; a larger epsilon tames it",
         sources=("Stanford CS231n, course notes, setting up the data and the model",),
         verdict="depends",
-        measure="share of the noise in the variance of whitened patches, epsilon 0",
+        measure="fraction of the variance of whitened patches that is noise, epsilon 0",
         units="draws of patches and of noise; the two photographs are the same",
         map=Map.of_ratios(
             *result["noise"][::-1],
             axes={"noise, by the data's standard deviation": LEVELS, "data": DATA},
             above=TWICE,
-            measure="share of the noise in the variance, whitened by raw, epsilon 0",
+            measure="fraction of the variance that is noise, whitened by raw, epsilon 0",
             units="draws of rows and of noise; photographs and digits are the same",
         ),
         holds=least > 10 * mean_interval(share[0])[1]
@@ -215,12 +213,12 @@ def claims(result) -> Iterator[Claim]:
         and mean_interval(steeper[0])[0] > 30
         and mean_interval(steeper[-1])[1] < mean_interval(steeper[0])[0] / 4
         and _off(result) < 0.05,
-        finding="Where directions differ in variance, and the noise is weaker than the data. Raw, its share "
-        f"is {percent(share[0].mean(), 2)}. On independent columns, all equally loud, it grows "
-        f"{number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. In the last direction "
-        f"noise is multiplied by {number(steeper[0].mean())} times as much as in the first, by "
-        f"{number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts each to within "
-        f"{percent(_off(result), 1)}. An epsilon has the data's squared unit: beside the smallest "
-        f"variance here, {number((result['predicted'][0, -1] ** -2).mean())}, the $10^{{-5}}$ of the notes "
-        "is nothing.",
+        finding="It holds where directions differ in variance and the noise is weaker than the data. Raw, "
+        f"noise is {percent(share[0].mean(), 2)} of the variance. On independent columns of equal variance "
+        f"that fraction grows {number(np.divide(*result['noise'][::-1])[:, -1].max(), 3)}-fold at most. "
+        f"In the last direction noise is multiplied by {number(steeper[0].mean())} times as much as in the "
+        f"first, by {number(steeper[-1].mean())} times with the largest epsilon; 1/√(λ + ε) predicts "
+        f"each to within {percent(_off(result), 1)}. An epsilon has the data's squared unit: beside the "
+        f"smallest variance, {number((result['predicted'][0, -1] ** -2).mean())}, the $10^{{-5}}$ of the "
+        "notes is nothing.",
     )

@@ -55,7 +55,7 @@ def _mixed(features: int, points: int, draw: torch.Generator) -> Tensor:
 
 
 def draw(result) -> Figure:
-    fig, (plane, ax) = style.figure(7.6, 3.8, ncols=2, width_ratios=(1, 1.35))
+    fig, (plane, ax) = style.figure(8.2, 3.4, ncols=2, tall=5.4, width_ratios=(1, 1.35))
     colours, ink = style.palette(), style.ink()
     angle = np.linspace(0, 2 * np.pi, 181)
     looks = {
@@ -74,9 +74,14 @@ def draw(result) -> Figure:
         fill = {"mfc": "none", "mew": 1.3} if mark == "s" else {"mew": 0}
         ax.plot(number_of, result[way].mean(0), mark, ms=5, color=colour, **fill)
     reach = 1.15 * np.sqrt(middle[0])
-    plane.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", title="One standard deviation")
+    plane.set(
+        xlim=(-reach, reach),
+        ylim=(-0.75 * reach, 0.75 * reach),
+        aspect="equal",
+        title="One standard deviation",
+    )
     plane.set(xlabel="along the first principal axis", ylabel="along the second", xticks=(-4, -2, 0, 2, 4))
-    plane.set(yticks=(-4, -2, 0, 2, 4))
+    plane.set(yticks=(-2, 0, 2))
     for way, x, y, place in (
         ("before", 0.95 * np.sqrt(middle[0]), -1.05, "right"),
         ("eigenvalue", 0.3, 1.0 / np.sqrt(middle[1]), "left"),
@@ -84,8 +89,8 @@ def draw(result) -> Figure:
     ):
         plane.text(x, y, looks[way][3], color=looks[way][0], ha=place, va="bottom")
     for way, at, y, side in (
-        ("before", 5.4, 0.09, "left"),
-        ("eigenvalue", 4.2, 30, "right"),
+        ("before", 6, 0.09, "left"),
+        ("eigenvalue", 7.5, 60, "right"),
         ("root", 16, 1.3, "right"),
     ):
         ax.text(at, y, looks[way][3], color=looks[way][0], ha=side)
@@ -109,10 +114,10 @@ def caption(result) -> str:
         f"**Divided by the eigenvalue, the variances run from {number(wrong.min(), 2)} to "
         f"{number(wrong.max(), 2)}, in reverse order; divided by its root they are all "
         f"{result['root'].mean():.0f}.**\n\n"
-        f"Left, the wrong division only lays the ellipse on its other side; "
-        f"right, each principal axis, lines computed from the variances before. Grey patches of {SIZE} × "
+        f"Left, the wrong division only turns the ellipse by a right angle. Right, the variance along each "
+        f"principal axis; the lines are computed from the variances before. Grey patches of {SIZE} × "
         f"{SIZE} pixels out of two photographs, in standard deviations of all pixels; means of "
-        f"{len(result['before'])} samples, intervals narrower than the marks."
+        f"{len(result['before'])} samples, with intervals narrower than the marks."
     )
 
 

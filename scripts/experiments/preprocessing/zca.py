@@ -8,12 +8,13 @@ from torch import Tensor
 
 from experiments import style
 from experiments.preprocessing._shared.cloud import cloud, covariance, ring
+from experiments.preprocessing._shared.mosaic import span_below
 from experiments.words import number, percent
 from unitgain.transforms import Center, Whitening
 
 STD = (1.3, 1.0)  # of the features: the principal axes then lie between them
 TURNS = np.linspace(-np.pi, np.pi, 25)
-SHOWN = 45  # points in the picture
+SHOWN = 20  # points in the picture
 
 
 def compute(*, tables=20, points=300, seed=0, device="cpu"):
@@ -63,7 +64,8 @@ def predicted(turn: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.6, 3.4, ncols=3)
+    fig, axes = style.figure(8.2, 3.2, ncols=3, stacked=(2, 2), tall=5.0)
+    span_below(axes[2])
     colours, ink = style.palette(), style.ink()
     start = result["centred"][:SHOWN]
     for ax, (key, name) in zip(axes, {"pca": "PCA-whitened", "zca": "ZCA-whitened"}.items(), strict=False):
@@ -76,24 +78,24 @@ def draw(result) -> Figure:
         ax.plot(*ring(result[key]).T, color=colours["standardized"], lw=1.2)
         ax.set(
             title=name,
-            xlim=(-4.2, 4.2),
-            ylim=(-4.2, 4.2),
+            xlim=(-4.2, 3.4),
+            ylim=(-3.3, 3.9),
             aspect="equal",
             xticks=(-2, 0, 2),
             yticks=(-2, 0, 2),
         )
-    axes[0].text(1.7, 2.7, "centred", color=colours["raw"], ha="center")
-    axes[0].text(0.6, -2.6, "whitened", color=colours["standardized"])
+    axes[0].text(3.3, 2.8, "centred", color=colours["raw"], ha="right")
+    axes[0].text(3.3, -2.9, "whitened", color=colours["standardized"], ha="right")
     ax = axes[2]
     degrees, fine = np.degrees(TURNS), np.linspace(-np.pi, np.pi, 181)
     ax.plot(np.degrees(fine), predicted(fine), color=ink, lw=1)
-    ax.plot(degrees, result["distance"].mean(-1), "o", ms=4.5, mew=0, color=colours["standardized"])
+    ax.plot(degrees[::2], result["distance"].mean(-1)[::2], "o", ms=4.5, mew=0, color=colours["standardized"])
     pca = np.degrees(result["pca_turn"].mean()), result["pca_distance"].mean()
     ax.plot(*pca, "^", ms=9, mew=0, color=ink)
     ax.annotate("PCA", pca, (-12, 0), textcoords="offset points", ha="right", va="center")
     ax.annotate("ZCA", (0, predicted(0.0)), (0, -17), textcoords="offset points", ha="center")
-    ax.set(title="Mean squared distance moved", xlabel="turned on from ZCA by (degrees)", ylim=(-1.3, None))
-    ax.set(xticks=(-180, -90, 0, 90, 180), box_aspect=1)
+    ax.set(title="Mean squared distance moved", xlabel="turn away from ZCA (degrees)", ylim=(-1.6, None))
+    ax.set_xticks((-180, -90, 0, 90, 180))
     return fig
 
 
@@ -112,12 +114,12 @@ def _off(result) -> float:
 def caption(result) -> str:
     at_zca, at_pca = result["distance"][np.abs(TURNS).argmin()].mean(), result["pca_distance"].mean()
     return (
-        "**PCA and ZCA whitening differ by a turn and nothing else; of all turns, ZCA moves the points "
-        f"least: {number(at_zca, 2)} in the mean square, PCA {number(at_pca, 2)}.**\n\nPCA leaves the cloud "
-        f"lying on its principal axes, here turned by {abs(np.degrees(result['pca_turn'].mean())):.0f} "
-        "degrees; ZCA turns it back. Both covariances are the identity to "
-        f"{number(result['off'].max(), 1)}. Line: predicted from the covariance; dots: means of "
-        f"{result['distance'].shape[1]} clouds, right within {percent(_off(result))}."
+        "**PCA and ZCA whitening differ only by a rotation. ZCA moves the points least: their mean squared "
+        f"distance is {number(at_zca, 2)}, with PCA {number(at_pca, 2)}.**\n\nPCA whitening leaves the cloud "
+        f"on its principal axes, here turned by {abs(np.degrees(result['pca_turn'].mean())):.0f} "
+        "degrees; ZCA turns it back. Both covariances are the identity to within "
+        f"{number(result['off'].max(), 1)}. The line is predicted from the covariance; the dots are means of "
+        f"{result['distance'].shape[1]} clouds, which the line predicts within {percent(_off(result))}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -10,8 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from experiments import style
-
-DPI = 192  # of a figure with mosaics: at a page's 96 their pixels would fall between the screen's
 
 
 def mosaic(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
@@ -45,8 +44,19 @@ def signed(images: np.ndarray) -> np.ndarray:
 
 
 def show(ax: Axes, image: np.ndarray) -> None:
-    """Draw a mosaic without axes."""
-    ax.imshow(image, interpolation="nearest")
+    """Draw a mosaic without axes; an SVG keeps its pixels as they are."""
+    ax.imshow(image, interpolation="none")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    ax.figure.set_dpi(DPI)
+
+
+def name_rows(ax: Axes, names: Sequence[str], height: int, gap: int = 1) -> None:
+    """Write `names` beside the rows of a mosaic of images so high."""
+    ax.set_yticks((height + gap) * np.arange(len(names)) + (height - 1) / 2, names)
+    ax.tick_params(length=0)
+
+
+def span_below(ax: Axes) -> None:
+    """For a phone, the third of three panels takes the width of the two above it."""
+    if style.narrow():
+        ax.set_subplotspec(ax.get_gridspec()[1, :])
