@@ -41,10 +41,10 @@ def faults(figure: Figure) -> Iterator[str]:
     words = Words(figure)
     figure.draw(words)
     width, height = figure.get_size_inches() * figure.dpi
-    shown = min(1.0, COLUMN / width) * 96 / figure.dpi
+    shown = min(1.0, COLUMN / (96 * figure.get_figwidth())) * 96 / 72  # px of a point
     boxes = {}
     for text in dict.fromkeys(words.seen):
-        said, size = " ".join(text.get_text().split()), text.get_fontsize() * figure.dpi / 72 * shown
+        said, size = " ".join(text.get_text().split()), text.get_fontsize() * shown
         if size < LEAST - 0.05:
             yield f'"{said}" is {size:.1f} px high as shown, {LEAST} are needed'
         box = text.get_window_extent(words)
