@@ -58,11 +58,11 @@ def compute(*, neurons=20_000, points=500, mapped=2_000, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.0, ncols=2)
+    fig, axes = style.figure(7.4, 3.0, ncols=2, tall=4.6)
     colours = style.palette()
     bins = np.linspace(0, 1, 26)
     for ax, key, title in zip(
-        axes, ("zero_bias", "random_bias"), ("Biases 0", "Biases U(−1, 1)"), strict=True
+        axes, ("zero_bias", "random_bias"), ("Biases 0", "Biases U(−1, 1), other scale"), strict=True
     ):
         share = result[key]
         counts, _ = np.histogram(share, bins)
@@ -70,16 +70,14 @@ def draw(result) -> Figure:
         ax.bar(
             bins[:-1], 100 * counts / len(share), np.diff(bins), align="edge", color=edges, edgecolor="none"
         )
-        ax.set(
-            title=title, xlabel="share of the data that activates the neuron", xticks=[0, 0.5, 1], xlim=(0, 1)
-        )
+        ax.set(title=title, ylabel="neurons (%)", xticks=[0, 0.5, 1], xlim=(0, 1))
+        ax.set_xlabel("fraction of the data that activates the neuron")
         ax.xaxis.set_major_formatter("{x:.0%}")
-    axes[0].set(ylabel="neurons (%)", ylim=(0, 100))
+    axes[0].set(ylim=(0, 100))
     axes[0].text(0.56, 80, "all see about half")
     axes[1].set(ylim=(0, 20), yticks=range(0, 21, 5))
-    axes[1].text(0.5, 18, "other scale", ha="center", fontstyle="italic")
-    axes[1].text(0.02, 15, "(almost) none")
-    axes[1].text(0.98, 15, "(almost) all", ha="right")
+    axes[1].text(0.04, 15.4, "(almost) none")
+    axes[1].text(0.99, 15.4, "(almost) all", ha="right")
     return fig
 
 

@@ -63,7 +63,7 @@ def compute(*, neurons=10_000, points=500, mapped=2_000, seed=0, device="cpu"):
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, (top, bottom) = style.figure(7.0, 4.4, nrows=2, height_ratios=(1, 4))
+    fig, (top, bottom) = style.figure(7.0, 3.9, nrows=2, height_ratios=(1, 4), tall=3.6)
     colours = style.palette()
     top.set(xlim=(-1.5, 10.5), ylim=(0, 1), yticks=[], title="Where the data lies")
     top.spines["left"].set_visible(False)
@@ -73,10 +73,15 @@ def animate(result) -> Iterator[Figure]:
     fill = [colours["dead"], *[colours["alive"]] * (len(BINS) - 3), colours["always_on"]]
     bars = bottom.bar(BINS[:-1], share[0], np.diff(BINS), align="edge", color=fill, animated=True)
     bottom.set(
-        xlim=(0, 1), ylim=(0, 52), xlabel="share of the data that activates the neuron", ylabel="neurons (%)"
+        xlim=(0, 1),
+        ylim=(0, 52),
+        xlabel="fraction of the data that activates the neuron",
+        ylabel="neurons (%)",
     )
     bottom.xaxis.set_major_formatter("{x:.0%}")
-    text = bottom.text(0.5, 0.9, "", transform=bottom.transAxes, ha="center", fontsize=12, animated=True)
+    bottom.text(0.06, 30, "(almost)\nnone of it")
+    bottom.text(0.94, 30, "(almost)\nall of it", ha="right")
+    text = bottom.text(0, 1.03, "", transform=bottom.transAxes, va="bottom", fontsize=10.5, animated=True)
     for k, shift in enumerate(SHIFTS):
         span.set_xy([[shift - 1, 0], [shift - 1, 0.7], [shift + 1, 0.7], [shift + 1, 0]])
         for bar, height in zip(bars, share[k], strict=True):

@@ -34,7 +34,7 @@ def compute(*, networks=4000, points=200, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.0, ncols=2, sharey=True)
+    fig, axes = style.figure(7.4, 3.0, ncols=2, sharey=True, tall=4.8)
     colours = style.palette()
     titles = ("Every unit is dead", "No unit is alive")
     at = np.arange(len(WIDTHS))

@@ -69,7 +69,7 @@ def _distance(shares: np.ndarray) -> float:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.2)
+    fig, ax = style.figure(7.4, 3.0, tall=2.8)
     bins = np.linspace(0, 0.5, 21)
     counts, _ = np.histogram(result["square"], bins)
     n = len(result["square"])
@@ -82,9 +82,9 @@ def draw(result) -> Figure:
     )
     ax.axhline(100 * expected / n, color=style.ink(), lw=1)
     ax.bar(bins[:-1], 100 * counts / n, np.diff(bins) * 0.92, align="edge", color=style.GRID, alpha=0.8)
-    ax.text(0.5, 100 * expected / n + 0.75, "U(0, ½), with the 95 % band of chance", ha="right", va="bottom")
+    ax.text(0.5, 6.4, "U(0, ½), with the 95 % band of chance", ha="right", va="bottom")
     ax.set(
-        xlabel="share of the data that activates both neurons",
+        xlabel="fraction of the data that activates both neurons",
         ylabel="pairs of neurons (%)",
         xlim=(0, 0.5),
         ylim=(0, 7.5),

@@ -89,7 +89,7 @@ def compute(*, networks=60, mapped=40, moments=7, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 2.7, ncols=4, sharey=True)
+    fig, axes = style.figure(7.8, 2.7, ncols=4, sharey=True, tall=4.8)
     colours = style.palette()
     steps = MOMENTS[: result["learned"].shape[2]]
     for ax, title, arms in zip(axes, TITLES, result["learned"], strict=True):
@@ -99,11 +99,11 @@ def draw(result) -> Figure:
             ax.plot(steps, 100 * learned.mean(-1), line, marker="o", ms=4, color=colours[key])
         ax.set(title=title, xscale="log", ylim=(-4, 106))
         ax.set(xticks=[25, 200, 1600], xlabel="steps (log)")
-        ax.xaxis.set_major_formatter("{x:.0f}")
+        ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.minorticks_off()
-    axes[0].set_ylabel("networks that have learned (%)")
-    axes[0].text(120, 88, "standardized", color=colours["standardized"])
-    axes[0].text(300, 36, "raw", color=colours["raw"])
+    fig.supylabel("networks that have learned (%)", fontsize=axes[0].xaxis.label.get_size())
+    axes[0].text(100, 78, "standardized", color=colours["standardized"])
+    axes[0].text(100, 26, "raw", color=colours["raw"])
     return fig
 
 

@@ -61,7 +61,7 @@ def predicted(ratio: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.4, ncols=2, sharey=True)
+    fig, axes = style.figure(7.4, 3.4, ncols=2, sharey=True, tall=5.4)
     share = 100 * result["all_or_none"].mean(-1)
     colours = style.palette()
     fine = np.array([0, 1, *np.linspace(1 + 1e-9, 9, 200)])

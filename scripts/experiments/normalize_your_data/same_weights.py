@@ -110,24 +110,32 @@ def _pairs(result) -> dict[str, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 4.9, nrows=2, ncols=3, sharex=True, sharey=True)
-    colours = style.palette()
-    shown = np.flatnonzero(result["on"].sum(1) >= 3)[:6]
-    ends = [result[key][k][result["on"][k]] for key in ("before", "after") for k in shown]
-    low, high = frame_of(np.concatenate(ends), 0.06, square=True)
-    for ax, k in zip(axes.ravel(), shown, strict=False):
-        before, after = (result[key][k][result["on"][k]] for key in ("before", "after"))
-        for a, b in zip(before, after, strict=True):
-            arrow = {"arrowstyle": "-|>", "color": colours["always_on"], "lw": 2, "shrinkA": 2, "shrinkB": 0}
-            ax.annotate("", b, a, arrowprops=arrow)
-        ax.plot(*before.T, "o", ms=5, mfc="none", mec=style.ink(), mew=1)
-    for ax in axes.ravel():
-        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-        ax.locator_params(nbins=3)
-    for ax in axes[-1]:
-        ax.set_xlabel("weight from $x_0$")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("weight from $x_1$")
+    fig, (left, right) = style.figure(7.2, 3.6, ncols=2, tall=6.3)
+    colour = style.palette()["always_on"]
+    on = result["on"][k := int(result["on"].sum(1).argmax())]
+    before, after = result["before"][k, on], result["after"][k, on]
+    arrow = {"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 3, "shrinkB": 0}
+    for a, b in zip(before, after, strict=True):
+        left.annotate("", b, a, arrowprops=arrow)
+    left.plot(*before.T, "o", ms=5, mfc="none", mec=style.ink(), mew=1)
+    low, high = frame_of(np.concatenate([before, after]), 0.08, square=True)
+    left.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    left.set(
+        title=f"One network's {on.sum()} always-on units,\n○ before training, ▸ after",
+        xlabel="weight from $x_0$",
+    )
+    left.set(ylabel="weight from $x_1$")
+    pairs = _pairs(result)
+    most = 1.08 * max(pairs["before"].max(), pairs["after"].max())
+    right.plot([0, most], [0, most], color=style.ink(), lw=1)
+    right.plot(pairs["before"], pairs["after"], "o", ms=5, mew=0, alpha=0.7, color=colour)
+    right.set(title=f"{len(pairs['before'])} networks,\nmean over such pairs", xlim=(0, most), ylim=(0, most))
+    right.set(xlabel="distance of two, before training", ylabel="after training")
+    right.text(0.97, 0.03, "equal weights: down here", transform=right.transAxes, ha="right")
+    right.text(0.6 * most, 0.68 * most, "no change", ha="right")
+    for ax in (left, right):
+        ax.set_box_aspect(1)
+        ax.locator_params(nbins=5)
     return fig
 
 
