@@ -25,7 +25,7 @@ MOMENTS, OFFSETS = (0, 2, 5, 11, 22, 45), (0, 3, 10, 30)  # the map: steps of tr
 
 
 def _mapped(networks: int, seed: int, device) -> torch.Tensor:
-    """Mean share of active units for a point of the circles, (moments, offsets, networks)."""
+    """Mean fraction of active units for a point of the circles, (moments, offsets, networks)."""
     x, y = many_circles(seed, networks, 40, device=device)
     data = Examples(torch.stack([x + offset for offset in OFFSETS]), y)
     model = mlps((2, WIDTH, 1), (len(OFFSETS), networks), seed=seed, device=device)
@@ -112,7 +112,7 @@ def claims(result) -> Iterator[Claim]:
         statement="Even far from 0, about half of the neurons are active for a point",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="mean share of active units for a point of U(8, 10)², fresh network",
+        measure="mean fraction of active units for a point of U(8, 10)², fresh network",
         units="networks, all on the same points",
         map=Map.of_means(
             result["map"][1:] - result["map"][:1],
@@ -122,7 +122,7 @@ def claims(result) -> Iterator[Claim]:
             },
             above=-0.1,
             below=0.1,
-            measure="mean share of active units for a point of the circles, minus the fresh network's (½)",
+            measure="mean fraction of active units for a point of the circles, minus the fresh network's (½)",
             units="networks, each with its own circles and weights",
         ),
         holds=min(lows) > 0.48
@@ -133,6 +133,6 @@ def claims(result) -> Iterator[Claim]:
         f"{MOMENTS[-1]} steps of Adam at learning rate {LEARNING_RATE} {percent(late[10])} are active at "
         f"[10, 10], {percent(late[0])} on centred circles. And even before, the count does not show whether "
         f"units tell points apart: at U(8, 10) {percent(frozen['shifted'])} of the networks have the same "
-        f"number of active units for every point, centred {percent(frozen['centred'])} (mean share centred "
+        f"number of active units for every point, centred {percent(frozen['centred'])} (mean fraction centred "
         f"{number(share['centred'].mean())}).",
     )

@@ -1,4 +1,4 @@
-"""What share of centred data activates a fresh neuron?  Chapter: normalize-your-data."""
+"""What fraction of centred data activates a fresh neuron?  Chapter: normalize-your-data."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def _cloud(name: str, points: int, draws: torch.Generator) -> torch.Tensor:
 
 
 def _mapped(points: int, mapped: int, seed: int, device) -> torch.Tensor:
-    """Share of the data that activates a neuron: (biases, data, mapped)."""
+    """Fraction of the data that activates a neuron: (biases, data, mapped)."""
     draws = generator(seed, "fresh")
     rows = []
     for name, inputs in DATA.items():
@@ -41,7 +41,7 @@ def _mapped(points: int, mapped: int, seed: int, device) -> torch.Tensor:
 
 
 def compute(*, neurons=20_000, points=500, mapped=2_000, seed=0, device="cpu"):
-    """Share of data U(-1, 1)² that activates neurons with weights U(-1, 1), (neurons,).
+    """Fraction of data U(-1, 1)² that activates neurons with weights U(-1, 1), (neurons,).
 
     With `zero_bias`, and with `random_bias` from U(-1, 1). The `map` (biases, data, mapped): on other data.
     """
@@ -103,7 +103,7 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Two histograms of the share of the data that activates a neuron. Biases 0: a needle at one half. "
+        "Two histograms of the fraction of the data that activates a neuron. Biases 0: a needle at one half. "
         "Random biases: spread from 0 to 1 with peaks at both ends."
     )
 
@@ -122,7 +122,7 @@ def claims(result) -> Iterator[Claim]:
         statement="A neuron of a fresh network is active on about half of centred data",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="share of neurons active on 40 to 60 % of U(−1, 1)², weights U(−1, 1), bias 0",
+        measure="fraction of neurons active on 40 to 60 % of U(−1, 1)², weights U(−1, 1), bias 0",
         units="neurons, all on the same points",
         map=Map.of_fractions(
             half,
@@ -131,7 +131,7 @@ def claims(result) -> Iterator[Claim]:
                 "inputs and their data": tuple(DATA),
             },
             above=0.75,
-            measure="share of neurons active on 40 to 60 % of the data",
+            measure="fraction of neurons active on 40 to 60 % of the data",
             units="neurons, all of a row on the same points",
         ),
         holds=low > 0.49

@@ -74,7 +74,7 @@ def alt(result) -> str:
     two = WIDTHS.index(2)
     frozen = result["frozen"][:, two].mean(-1)
     return (
-        "Two line plots against the number of hidden units: the share of fresh networks that are entirely "
-        "dead, and the share without a unit that is alive. With 2 units and data far from 0 the latter is "
-        f"{percent(frozen[1])}, centred {percent(frozen[0])}; both shares fall as units are added."
+        "Two line plots against the number of hidden units: the fraction of fresh networks that are entirely "
+        "dead, and the fraction without a unit that is alive. With 2 units and data far from 0 the latter is "
+        f"{percent(frozen[1])}, centred {percent(frozen[0])}; both fall as units are added."
     )

@@ -14,6 +14,7 @@ from experiments.normalize_your_data._shared.circles import (
     GRID,
     POINTS,
     STEPS,
+    dots,
     film_table,
     films,
     frame_of,
@@ -21,13 +22,15 @@ from experiments.normalize_your_data._shared.circles import (
     output,
     panels,
     relu,
+    shown,
 )
 from experiments.trials import generator, standardized
 from experiments.words import percent
 from unitgain.datasets import circles
-from unitgain.plots import boundary, grid, scatter
+from unitgain.plots import boundary, grid
 
 CENTER, WIDTH = 10.0, 8
+FPS = 12
 KINDS = ("raw", "standardized")
 
 
@@ -57,14 +60,14 @@ def animate(result) -> Iterator[Figure]:
         one = _film(result, kind)
         low, high = frame_of(one["x"], square=True)
         drawing = boundary(ax, None, low, high, palette=colours, line=ink, animated=True)
-        scatter(ax, one["x"], one["y"], palette=colours, size=9, animated=True, zorder=2)
+        dots(ax, one["x"], one["y"])
         ax.set(xlabel="$x_0$", ylabel="$x_1$")
         ax.set_title(title, color=colours[kind], fontsize=11.5, pad=22)
         score = ax.text(0, 1.015, "", transform=ax.transAxes, va="bottom", fontsize=11.5, animated=True)
         halves.append((one, drawing, grid(low, high, GRID).astype(np.float64), score))
     frames = len(result["raw_step"])
     tick = style.progress(axes[0], frames)
-    for k in range(frames):
+    for k in shown(frames):
         for one, drawing, points, score in halves:
             drawing.update(output(one, hidden(one, points, k, relu), k))
             score.set_text(f"{percent(one['accuracy'][k])} right")

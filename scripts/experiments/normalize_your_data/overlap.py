@@ -24,7 +24,7 @@ HALF = 0.5  # the largest share that two neurons have in common, without biases
 
 
 def _both(w: torch.Tensor, x: torch.Tensor, b: torch.Tensor | float = 0.0) -> torch.Tensor:
-    """Share of the points `x` (points, inputs) that activates both neurons of a pair: (pairs,)."""
+    """Fraction of the points `x` (points, inputs) that activates both neurons of a pair: (pairs,)."""
     one, other = ((w @ x.T + b) > 0).unflatten(0, (-1, 2)).unbind(1)
     return (one & other).float().mean(1)
 
@@ -44,7 +44,7 @@ def _mapped(pairs: int, points: int, mapped: int, seed: int, device) -> torch.Te
 
 
 def compute(*, pairs=4000, points=4000, mapped=12, seed=0, device="cpu"):
-    """Share of the data that activates both neurons of a pair, without biases: (pairs,).
+    """Fraction of the data that activates both neurons of a pair, without biases: (pairs,).
 
     `square` as in the article, weights U(-1, 1) and data U(-1, 1)²; `round` with weights and data that are
     alike in every direction. The map, square, with biases U(-BIASES, BIASES): the `distance` of a quarter of
@@ -109,7 +109,7 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Histogram of the share of the data that activates both of two neurons with two inputs and no bias: "
+        "Histogram of the fraction of the data that activates both of two neurons with two inputs and no bias: "
         "flat from 0 to one half, within the band of chance."
     )
 
@@ -124,7 +124,7 @@ def claims(result) -> Iterator[Claim]:
         statement="How much of centred data activates both of any two neurons is random: U(0, ½)",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="Kolmogorov–Smirnov distance of the pairs' shares from U(0, ½), 2 inputs, data U(−1, 1)², "
+        measure="Kolmogorov–Smirnov distance of the pairs' overlaps from U(0, ½), 2 inputs, data U(−1, 1)², "
         f"weights U(−1, 1), no bias; below {SAME} counts as the same",
         units=units,
         map=Map.of_means(
@@ -142,7 +142,7 @@ def claims(result) -> Iterator[Claim]:
         and above[0].max() < SAME,
         finding="With two inputs and biases that are small beside the weights; a round cloud gives the same "
         f"as the article's square one (distance {number(_distance(result['round']))}). With more inputs most "
-        f"pairs of weights are nearly at right angles, and the shares gather near ¼: distance "
+        f"pairs of weights are nearly at right angles, and the overlaps gather near ¼: distance "
         f"{number(distance[0, 1], 2)} for three inputs, {number(distance[0, -1], 2)} for {INPUTS[-1]}. "
         f"Biases as wide as the weights let {percent(above[-1, 0])} of the pairs with two inputs share more "
         "than half.",

@@ -130,7 +130,7 @@ def caption(result) -> str:
 def alt(result) -> str:
     relu, leaky, tanh, sigmoid = (percent(share) for share in result["learned"][:, 0, -1].mean(-1))
     return (
-        "Four line plots of the share of networks that have learned against the steps of training. On raw "
+        "Four line plots of the fraction of networks that have learned against the steps of training. On raw "
         f"data at [10, 10] the lines end at {relu} for ReLU, {leaky} for leaky ReLU, {tanh} for tanh, "
         f"{sigmoid} for sigmoid."
     )
@@ -146,13 +146,13 @@ def claims(result) -> Iterator[Claim]:
         statement="Sigmoid hidden units suffer the same on shifted data",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure=f"share of sigmoid networks 2-{WIDTH}-1 that learn at [10, 10] in {MOMENTS[-1]:,} steps",
+        measure=f"fraction of sigmoid networks 2-{WIDTH}-1 that learn at [10, 10] in {MOMENTS[-1]:,} steps",
         units=units,
         map=Map.of_fractions(
             result["sigmoids"],
             axes={"offset of both inputs": OFFSETS, "network": tuple(PATIENCE)},
             below=MOST,
-            measure="share of sigmoid networks that learn",
+            measure="fraction of sigmoid networks that learn",
             units=units,
         ),
         # sigmoids fail as well, but not to the same degree

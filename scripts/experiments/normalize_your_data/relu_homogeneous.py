@@ -51,7 +51,7 @@ def compute(*, neurons=2_000, points=500, mapped=2_000, seed=0, device="cpu"):
 
 
 def predicted(ratio: np.ndarray) -> np.ndarray:
-    """Share of bias-free neurons that see all or nothing of U(ratio - 1, ratio + 1)².
+    """Fraction of bias-free neurons that see all or nothing of U(ratio - 1, ratio + 1)².
 
     Such a neuron has |ratio (w₀ + w₁)| > |w₀| + |w₁|. Weights of one sign: whenever ratio > 1. Of two signs:
     the smaller must be below (ratio - 1) / (ratio + 1) of the larger, and for weights U(-1, 1) their quotient
@@ -111,7 +111,7 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Line plots of the share of all-or-none neurons against the ratio of offset to half-width. Without "
+        "Line plots of the fraction of all-or-none neurons against the ratio of offset to half-width. Without "
         "biases the lines for five half-widths coincide; with biases the small half-widths start high even "
         "at offset 0."
     )
@@ -130,14 +130,14 @@ def claims(result) -> Iterator[Claim]:
         statement="ReLU assumes that its input is centred around zero",
         sources=("Why normalizing inputs matters for dense neural networks (post)",),
         verdict="depends",
-        measure="share of all-or-none neurons on U(8, 10)² minus that on U(−1, 1)², weights and biases "
+        measure="fraction of all-or-none neurons on U(8, 10)² minus that on U(−1, 1)², weights and biases "
         "U(−1, 1)",
         units="neurons, all on the same points",
         map=Map.of_means(
             more.swapaxes(0, 1),
             axes={"offset (of the half-width: 1)": MAP_RATIOS, "half-width of the data": MAP_SPREADS},
             above=0.25,
-            measure="share of all-or-none neurons minus that on the same data, centred",
+            measure="fraction of all-or-none neurons minus that on the same data, centred",
             units="neurons, all of a row on the same points",
         ),
         holds=wilson(narrow_centred)[0] > 0.9

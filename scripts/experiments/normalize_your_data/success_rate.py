@@ -60,7 +60,7 @@ def compute(*, networks=400, mapped=320, seed=0, device="cpu"):
     networks), `logistic` (networks), a linear classifier on the standardized data. For the map, `gap`
     between two ReLUs and that classifier (FARTHER, LONGER, networks).
 
-    Every network has data, fresh points and first weights of its own.
+    Every network has data, fresh points and initial weights of its own.
     """
     x, y = many_circles(seed, networks, POINTS, device=device)
     fresh_x, fresh_y = many_circles(seed, networks, FRESH, "fresh", device=device)
@@ -147,9 +147,10 @@ def caption(result) -> str:
     wide_raw = (result["raw"][:, 1, -1] > LEARNED).mean(-1)
     wide_standardized = (result["standardized"][:, 1] > LEARNED).mean(-1)
     return (
-        f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 succeed, and {percent(standardized, 1)} "
-        "on the same data standardized; of the ReLU, tanh and sigmoid networks with 8 units "
-        f"{_range(wide_raw)} raw, {_range(wide_standardized)} standardized.**\n\nSuccess: accuracy above "
+        f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 learn the circles, and "
+        f"{percent(standardized, 1)} on the same data standardized; of the networks with 8 units, ReLU, tanh "
+        f"or sigmoid, {_range(wide_raw)} raw and {_range(wide_standardized)} standardized.**\n\nLearned: "
+        "accuracy above "
         f"{percent(LEARNED)} on fresh points after {STEPS} steps of Adam; of as many logistic "
         f"regressions the best reaches {percent(result['logistic'].max())}. {result['logistic'].size:,} "
         "networks a point, each with data and initial weights of its own; bars: 95 % intervals "

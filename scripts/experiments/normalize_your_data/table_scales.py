@@ -28,7 +28,7 @@ PAYS = 1.0  # point of accuracy
 
 
 def _torch_default_(model: MLP, draws: list[torch.Generator]) -> None:
-    """The article's first weights, PyTorch's default: weights and biases from U(±1/√fan_in)."""
+    """The article's initial weights, PyTorch's default: weights and biases from U(±1/√fan_in)."""
     for layer in model.layers:
         bound = layer.in_features**-0.5
         uniform_(layer.weight, -bound, bound, generator=draws)
@@ -127,7 +127,7 @@ def compute(*, tables=24, mapped=32, rows=1000, seed=0, device="cpu"):
 def draw(result) -> Figure:
     fig, axes = style.figure(7.2, 3.6, ncols=2, sharey=True, stacked=(1, 2), tall=3.6)
     colours = style.palette()
-    titles = ("The table\nas generated", "Scales and offsets\nspoiled")
+    titles = ("The table\nas generated", "Wild scales\nand offsets")
     for ax, values, title in zip(axes, result["accuracy"], titles, strict=True):
         gaps = np.full(values.shape[1], np.nan)
         ax.plot(np.tile([0, 1, 1], len(gaps)), np.stack([*values, gaps], 1).ravel(), color=style.GRID, lw=0.8)
@@ -184,7 +184,7 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     source = "Why normalizing inputs matters for dense neural networks (post)"
     plain, wild = _difference(result, 0), _difference(result, 1)
-    rises = (np.diff(result["loss"], axis=2) > 0).mean(axis=(2, 3))  # share of the steps: (kinds, arms)
+    rises = (np.diff(result["loss"], axis=2) > 0).mean(axis=(2, 3))  # fraction of the steps: (kinds, arms)
     sd_ratio, offset = np.median(result["sd_ratio"], 1), np.median(result["offset"], 1)
     units = "tables, each with its own network"
     training, scales = result["by_training"].mean(-1), result["by_scale"].mean(-1)
@@ -200,7 +200,7 @@ def claims(result) -> Iterator[Claim]:
         units=units,
         map=Map.of_means(
             result["by_training"],
-            axes={"steps": MOMENTS, "training": tuple(TRAINING)},
+            axes={"steps": MOMENTS, "training": [name.replace("rate", "learning rate") for name in TRAINING]},
             above=PAYS,
             measure=f"accuracy standardized minus raw, {FEWER} training rows, percentage points",
             units=units,
