@@ -133,6 +133,6 @@ def claims(result) -> Iterator[Claim]:
         f"{MOMENTS[-1]} steps of Adam at learning rate {LEARNING_RATE} {percent(late[10])} are active at "
         f"[10, 10], {percent(late[0])} on centred circles. And even before, the count does not show whether "
         f"units tell points apart: at U(8, 10) {percent(frozen['shifted'])} of the networks have the same "
-        f"number of active units for every point, centred {percent(frozen['centred'])} (mean fraction centred "
-        f"{number(share['centred'].mean())}).",
+        f"number of active units for every point, centred {percent(frozen['centred'])} (mean fraction "
+        f"centred {number(share['centred'].mean())}).",
     )

@@ -114,8 +114,8 @@ def caption(result) -> str:
 def alt(result) -> str:
     extreme = result["extreme"].mean(1)
     return (
-        "Animation: a histogram of the fraction of the data that activates a neuron empties in the middle and "
-        "piles up at 0 % and 100 % as the data moves away from 0; the all-or-none fraction rises from "
+        "Animation: a histogram of the fraction of the data that activates a neuron empties in the middle "
+        "and piles up at 0 % and 100 % as the data moves away from 0; the all-or-none fraction rises from "
         f"{percent(extreme[0])} to {percent(extreme[-1])}."
     )
 

@@ -109,8 +109,8 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Histogram of the fraction of the data that activates both of two neurons with two inputs and no bias: "
-        "flat from 0 to one half, within the band of chance."
+        "Histogram of the fraction of the data that activates both of two neurons with two inputs and no "
+        "bias: flat from 0 to one half, within the band of chance."
     )
 
 

@@ -166,8 +166,8 @@ def claims(result) -> Iterator[Claim]:
         "normalization lifts",
         sources=("Unit Gain",),
         verdict="depends",
-        measure=f"fraction of 2-2-1 networks on centred circles with more than {percent(ENCLOSED)} of the fresh "
-        "points right",
+        measure=f"fraction of 2-2-1 networks on centred circles with more than {percent(ENCLOSED)} of the "
+        "fresh points right",
         units=units,
         map=Map.of_means(
             result["best"],
