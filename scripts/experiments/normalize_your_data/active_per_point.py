@@ -42,7 +42,7 @@ def _mapped(networks: int, seed: int, device) -> torch.Tensor:
 def compute(*, networks=4000, points=100, mapped=1200, seed=0, device="cpu"):
     """Number of active units of WIDTH for every point, `centred` and `shifted`: (networks, points).
 
-    The `map`, (moments, offsets, mapped): their mean share in the course of training.
+    The `map`, (moments, offsets, mapped): their mean fraction in the course of training.
     """
     draws = generator(seed)
     uniform = {"weight": "uniform", "bias": "uniform", "generator": draws, "device": device}

@@ -20,7 +20,7 @@ from unitgain.initializers import normal_, uniform_
 BIASES, INPUTS = (0.0, 0.12, 0.25, 0.5, 1.0), (2, 3, 20)  # the map: where is it uniform?
 SAME = 0.05  # the largest Kolmogorov–Smirnov distance at which two distributions count as the same
 
-HALF = 0.5  # the largest share that two neurons have in common, without biases
+HALF = 0.5  # the largest fraction that two neurons have in common, without biases
 
 
 def _both(w: torch.Tensor, x: torch.Tensor, b: torch.Tensor | float = 0.0) -> torch.Tensor:
@@ -48,7 +48,7 @@ def compute(*, pairs=4000, points=4000, mapped=12, seed=0, device="cpu"):
 
     `square` as in the article, weights U(-1, 1) and data U(-1, 1)²; `round` with weights and data that are
     alike in every direction. The map, square, with biases U(-BIASES, BIASES): the `distance` of a quarter of
-    the pairs from U(0, ½), Kolmogorov's and Smirnov's, and their share `above` ½, (biases, inputs, mapped).
+    the pairs from U(0, ½), Kolmogorov's and Smirnov's, and their fraction `above` ½, (biases, inputs, mapped).
     """
     draws = generator(seed)
 

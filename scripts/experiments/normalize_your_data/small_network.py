@@ -14,7 +14,7 @@ LABELS = ("$x_0$", "$x_1$", "$h_0$", "$h_1$", "$p$")
 
 
 def compute(*, points=200, seed=4, device="cpu"):
-    """A fresh network's weights and its units' shares of active points on centred circles."""
+    """A fresh network's weights and its units' fractions of active points on centred circles."""
     model = MLP((2, 2, 1), generator=generator(seed, "weights"), device=device)
     x, _ = circles(points, generator=generator(seed, "data"), device=device)
     hidden, out = model.layers

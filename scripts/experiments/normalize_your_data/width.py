@@ -153,7 +153,7 @@ def claims(result) -> Iterator[Claim]:
         finding=f"It turns with the offset: 32 units in one layer gain {gain[near, 1]:.2f} at [10, 10] and "
         f"{gain[far, 1]:.2f} at [{OFFSETS[far]:g}, {OFFSETS[far]:g}]. Among many units some happen to switch "
         f"inside the data, and the farther out, the fewer. Two layers of 8 gain {gain[near, 2]:.2f} at "
-        f"[10, 10]. Normalizing buys more: centred, 8 units reach a median of {np.median(centred[2]):.3f}, "
+        f"[10, 10]. Normalizing helps more: centred, 8 units reach a median of {np.median(centred[2]):.3f}, "
         f"32 units at [10, 10] {np.median(shifted[3]):.3f}.",
     )
     enclosed = centred[0] > ENCLOSED
