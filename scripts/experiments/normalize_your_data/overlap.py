@@ -48,7 +48,7 @@ def compute(*, pairs=4000, points=4000, mapped=12, seed=0, device="cpu"):
 
     `square` as in the article, weights U(-1, 1) and data U(-1, 1)²; `round` with weights and data that are
     alike in every direction. The map, square, with biases U(-BIASES, BIASES): the `distance` of a quarter of
-    the pairs from U(0, ½), Kolmogorov's and Smirnov's, and their fraction `above` ½, (biases, inputs, mapped).
+    the pairs from U(0, ½), Kolmogorov's and Smirnov's, and how many are `above` ½ (biases, inputs, mapped).
     """
     draws = generator(seed)
 

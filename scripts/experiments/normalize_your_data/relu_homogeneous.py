@@ -112,8 +112,8 @@ def caption(result) -> str:
 def alt(result) -> str:
     return (
         "Line plots of the fraction of all-or-none neurons against the ratio of offset to half-width. "
-        "Without biases the lines for five half-widths coincide; with biases the small half-widths start high "
-        "even at offset 0."
+        "Without biases the lines for five half-widths coincide; with biases the small half-widths start "
+        "high even at offset 0."
     )
 
 
