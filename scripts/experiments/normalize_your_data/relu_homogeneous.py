@@ -74,14 +74,14 @@ def draw(result) -> Figure:
         ax.set(
             title=title,
             xlabel="offset of the data / its half-width",
-            ylim=(-2, 109),
+            ylim=(-2, 113),
             xlim=(-0.2, 9.3),
             yticks=range(0, 101, 20),
         )
     axes[0].set_ylabel("neurons that see all or nothing (%)")
     axes[0].text(2.2, 50, "line: predicted")
     axes[0].text(2.2, 38, "circles: measured, half-widths\n0.01 to 100 coincide", va="top")
-    for spread, x, y in ((0.01, 4.6, 104), (0.1, 0.3, 83), (1.0, 1.4, 27)):
+    for spread, x, y in ((0.01, 4.6, 107), (0.1, 0.3, 82), (1.0, 1.4, 27)):
         axes[1].text(x, y, f"half-width {spread:g}", va="center")
     axes[1].text(2.4, 8, "10 and 100: as without bias")
     return fig

@@ -21,7 +21,7 @@ from unitgain.optimizers import Adam
 from unitgain.plots import boundary, grid, network, scatter, unit_states
 
 POINTS, LEARNING_RATE, STEPS = 200, 0.05, 500
-GRID = 100  # of a boundary that moves
+GRID = 160  # of a boundary that moves
 SHOWN = 48  # frames of a film on training
 
 
