@@ -19,13 +19,13 @@ from unitgain.datasets import Examples, uniform_cloud
 from unitgain.diagnostics import activity
 from unitgain.models import MLP
 
-WIDTH, SHOWN = 10, 40
+WIDTH = 10
 CLOUDS = {"centred": (-1.0, 1.0), "shifted": (8.0, 10.0)}
 MOMENTS, OFFSETS = (0, 2, 5, 11, 22, 45), (0, 3, 10, 30)  # the map: steps of training
 
 
 def _mapped(networks: int, seed: int, device) -> torch.Tensor:
-    """Mean share of active units for a point of the circles, (moments, offsets, networks)."""
+    """Mean fraction of active units for a point of the circles, (moments, offsets, networks)."""
     x, y = many_circles(seed, networks, 40, device=device)
     data = Examples(torch.stack([x + offset for offset in OFFSETS]), y)
     model = mlps((2, WIDTH, 1), (len(OFFSETS), networks), seed=seed, device=device)
@@ -42,7 +42,7 @@ def _mapped(networks: int, seed: int, device) -> torch.Tensor:
 def compute(*, networks=4000, points=100, mapped=1200, seed=0, device="cpu"):
     """Number of active units of WIDTH for every point, `centred` and `shifted`: (networks, points).
 
-    The `map`, (moments, offsets, mapped): their mean share in the course of training.
+    The `map`, (moments, offsets, mapped): their mean fraction in the course of training.
     """
     draws = generator(seed)
     uniform = {"weight": "uniform", "bias": "uniform", "generator": draws, "device": device}
@@ -55,28 +55,23 @@ def compute(*, networks=4000, points=100, mapped=1200, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 5.2, nrows=2, ncols=2, sharey="row")
-    colours = style.palette()
-    titles = {"centred": ("Data U(−1, 1)", "standardized"), "shifted": ("Data U(8, 10)", "raw")}
-    for (top, bottom), (name, (title, colour)) in zip(axes.T, titles.items(), strict=True):
-        count = result[name]
-        share = np.bincount(count.ravel(), minlength=WIDTH + 1) / count.size
-        top.bar(np.arange(WIDTH + 1), 100 * share, 0.8, color=colours[colour])
-        top.text(WIDTH, 23.5, f"mean {count.mean():.2f}", va="top", ha="right")
-        top.set(title=title, xlabel=f"active units of {WIDTH}", xticks=range(0, WIDTH + 1, 2), ylim=(0, 26))
-        low, high = count[:SHOWN].min(1), count[:SHOWN].max(1)
-        order = np.argsort(low + high, kind="stable")
-        ends = low[order] - 0.12, high[order] + 0.12
-        bottom.vlines(np.arange(len(order)), *ends, color=colours[colour], lw=4)
-        bottom.set(
-            title="Fewest to most, network by network",
-            xlabel=f"{SHOWN} networks",
-            xticks=[],
-            ylim=(-0.5, WIDTH + 0.5),
-            yticks=range(0, WIDTH + 1, 2),
-        )
-    axes[0, 0].set_ylabel("points (%)")
-    axes[1, 0].set_ylabel("active units over the points")
+    fig, (left, right) = style.figure(7.4, 3.1, ncols=2, sharey=True, tall=5.0)
+    names = {"centred": ("data U(−1, 1)", "standardized", -0.2), "shifted": ("data U(8, 10)", "raw", 0.2)}
+    for row, (name, (text, colour, side)) in enumerate(names.items()):
+        count, colour = result[name], style.palette()[colour]
+        for ax, values in ((left, count), (right, count.max(1) - count.min(1))):
+            seen = np.bincount(values.ravel(), minlength=WIDTH + 1) / values.size
+            ax.bar(np.arange(WIDTH + 1) + side, 100 * seen, 0.4, color=colour)
+        right.text(WIDTH, 54 - 9 * row, text, color=colour, ha="right")
+        left.text(WIDTH, 54 - 9 * row, f"mean {count.mean():.2f}", color=colour, ha="right")
+    left.set(
+        title="For one point: no difference",
+        xlabel=f"active units of {WIDTH} for a point",
+        ylabel="points, networks (%)",
+    )
+    right.set(title="Within a network: a large one", xlabel="most minus fewest, over the points")
+    for ax in (left, right):
+        ax.set(xticks=range(0, WIDTH + 1, 2), ylim=(0, 60))
     return fig
 
 
@@ -100,9 +95,9 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Two equal histograms of the number of active units per point, for data around 0 and around 9. "
-        "Below, for 40 networks, the range of that number over the points: wide around 0, hardly any around "
-        "9."
+        "Two histograms, each for data around 0 and around 9. The number of active units for a point is "
+        "distributed alike; how much it varies over the points of a network is not: by several units around "
+        "0, hardly at all around 9."
     )
 
 
@@ -117,7 +112,7 @@ def claims(result) -> Iterator[Claim]:
         statement="Even far from 0, about half of the neurons are active for a point",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="mean share of active units for a point of U(8, 10)², fresh network",
+        measure="mean fraction of active units for a point of U(8, 10)², fresh network",
         units="networks, all on the same points",
         map=Map.of_means(
             result["map"][1:] - result["map"][:1],
@@ -127,7 +122,7 @@ def claims(result) -> Iterator[Claim]:
             },
             above=-0.1,
             below=0.1,
-            measure="mean share of active units for a point of the circles, minus the fresh network's (½)",
+            measure="mean fraction of active units for a point of the circles, minus the fresh network's (½)",
             units="networks, each with its own circles and weights",
         ),
         holds=min(lows) > 0.48
@@ -138,6 +133,6 @@ def claims(result) -> Iterator[Claim]:
         f"{MOMENTS[-1]} steps of Adam at learning rate {LEARNING_RATE} {percent(late[10])} are active at "
         f"[10, 10], {percent(late[0])} on centred circles. And even before, the count does not show whether "
         f"units tell points apart: at U(8, 10) {percent(frozen['shifted'])} of the networks have the same "
-        f"number of active units for every point, centred {percent(frozen['centred'])} (mean share centred "
-        f"{number(share['centred'].mean())}).",
+        f"number of active units for every point, centred {percent(frozen['centred'])} (mean fraction "
+        f"centred {number(share['centred'].mean())}).",
     )

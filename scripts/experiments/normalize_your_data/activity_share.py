@@ -1,4 +1,4 @@
-"""What share of centred data activates a fresh neuron?  Chapter: normalize-your-data."""
+"""What fraction of centred data activates a fresh neuron?  Chapter: normalize-your-data."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def _cloud(name: str, points: int, draws: torch.Generator) -> torch.Tensor:
 
 
 def _mapped(points: int, mapped: int, seed: int, device) -> torch.Tensor:
-    """Share of the data that activates a neuron: (biases, data, mapped)."""
+    """Fraction of the data that activates a neuron: (biases, data, mapped)."""
     draws = generator(seed, "fresh")
     rows = []
     for name, inputs in DATA.items():
@@ -41,7 +41,7 @@ def _mapped(points: int, mapped: int, seed: int, device) -> torch.Tensor:
 
 
 def compute(*, neurons=20_000, points=500, mapped=2_000, seed=0, device="cpu"):
-    """Share of data U(-1, 1)² that activates neurons with weights U(-1, 1), (neurons,).
+    """Fraction of data U(-1, 1)² that activates neurons with weights U(-1, 1), (neurons,).
 
     With `zero_bias`, and with `random_bias` from U(-1, 1). The `map` (biases, data, mapped): on other data.
     """
@@ -58,11 +58,11 @@ def compute(*, neurons=20_000, points=500, mapped=2_000, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.0, ncols=2)
+    fig, axes = style.figure(7.4, 3.0, ncols=2, tall=4.6)
     colours = style.palette()
     bins = np.linspace(0, 1, 26)
     for ax, key, title in zip(
-        axes, ("zero_bias", "random_bias"), ("Biases 0", "Biases U(−1, 1)"), strict=True
+        axes, ("zero_bias", "random_bias"), ("Biases 0", "Biases U(−1, 1), other scale"), strict=True
     ):
         share = result[key]
         counts, _ = np.histogram(share, bins)
@@ -70,16 +70,14 @@ def draw(result) -> Figure:
         ax.bar(
             bins[:-1], 100 * counts / len(share), np.diff(bins), align="edge", color=edges, edgecolor="none"
         )
-        ax.set(
-            title=title, xlabel="share of the data that activates the neuron", xticks=[0, 0.5, 1], xlim=(0, 1)
-        )
+        ax.set(title=title, ylabel="neurons (%)", xticks=[0, 0.5, 1], xlim=(0, 1))
+        ax.set_xlabel("fraction of the data that activates the neuron")
         ax.xaxis.set_major_formatter("{x:.0%}")
-    axes[0].set(ylabel="neurons (%)", ylim=(0, 100))
+    axes[0].set(ylim=(0, 100))
     axes[0].text(0.56, 80, "all see about half")
     axes[1].set(ylim=(0, 20), yticks=range(0, 21, 5))
-    axes[1].text(0.5, 18, "other scale", ha="center", fontstyle="italic")
-    axes[1].text(0.02, 15, "(almost) none")
-    axes[1].text(0.98, 15, "(almost) all", ha="right")
+    axes[1].text(0.04, 15.4, "(almost) none")
+    axes[1].text(0.99, 15.4, "(almost) all", ha="right")
     return fig
 
 
@@ -105,7 +103,7 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Two histograms of the share of the data that activates a neuron. Biases 0: a needle at one half. "
+        "Two histograms of the fraction of the data that activates a neuron. Biases 0: a needle at one half. "
         "Random biases: spread from 0 to 1 with peaks at both ends."
     )
 
@@ -124,7 +122,7 @@ def claims(result) -> Iterator[Claim]:
         statement="A neuron of a fresh network is active on about half of centred data",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="share of neurons active on 40 to 60 % of U(−1, 1)², weights U(−1, 1), bias 0",
+        measure="fraction of neurons active on 40 to 60 % of U(−1, 1)², weights U(−1, 1), bias 0",
         units="neurons, all on the same points",
         map=Map.of_fractions(
             half,
@@ -133,7 +131,7 @@ def claims(result) -> Iterator[Claim]:
                 "inputs and their data": tuple(DATA),
             },
             above=0.75,
-            measure="share of neurons active on 40 to 60 % of the data",
+            measure="fraction of neurons active on 40 to 60 % of the data",
             units="neurons, all of a row on the same points",
         ),
         holds=low > 0.49

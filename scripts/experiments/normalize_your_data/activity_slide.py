@@ -1,4 +1,4 @@
-"""What share of the data activates a fresh neuron as the data moves away from 0?
+"""What fraction of the data activates a fresh neuron as the data moves away from 0?
 
 Chapter: normalize-your-data.
 """
@@ -20,6 +20,7 @@ from unitgain.initializers import uniform_
 
 SHIFTS = np.linspace(0, 9, 46)  # U(-1, 1) … U(8, 10)
 BINS = np.linspace(0, 1, 26)
+FPS = 12
 OFFSETS = (1.0, 1.7, 3.0, 6.0, 12.0, 25.0)  # the map: in half-widths of the data
 SHIFTED = {"2, both": (2, 2), "20, all": (20, 20), "20, one": (20, 1), "100, one": (100, 1)}
 
@@ -41,7 +42,7 @@ def _mapped(points: int, mapped: int, seed: int, device) -> torch.Tensor:
 
 
 def compute(*, neurons=10_000, points=500, mapped=2_000, seed=0, device="cpu"):
-    """Histograms `counts` (shifts, bins) of the share of the data that activates a neuron.
+    """Histograms `counts` (shifts, bins) of the fraction of the data that activates a neuron.
 
     Also the `extreme` neurons (shifts, neurons), active on < 1 % or > 99 % of the data, the `dead` ones at
     the last shift (neurons,), and the extreme ones of the `map` (offsets, rows, mapped).
@@ -63,24 +64,33 @@ def compute(*, neurons=10_000, points=500, mapped=2_000, seed=0, device="cpu"):
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, (top, bottom) = style.figure(7.0, 4.4, nrows=2, height_ratios=(1, 4))
+    fig, (top, bottom) = style.figure(7.0, 3.9, nrows=2, height_ratios=(1, 4), tall=3.6)
     colours = style.palette()
     top.set(xlim=(-1.5, 10.5), ylim=(0, 1), yticks=[], title="Where the data lies")
     top.spines["left"].set_visible(False)
     top.axvline(0, color=style.ink(), lw=0.8)
     (span,) = top.fill([0, 0, 1, 1], [0, 0.7, 0.7, 0], color=colours["raw"], alpha=0.7, animated=True)
     share = 100 * result["counts"] / result["counts"].sum(1, keepdims=True)
-    fill = [colours["dead"], *[colours["alive"]] * (len(BINS) - 3), colours["always_on"]]
-    bars = bottom.bar(BINS[:-1], share[0], np.diff(BINS), align="edge", color=fill, animated=True)
+    parts = {"dead": slice(0, 1), "alive": slice(1, -1), "always_on": slice(-1, None)}
+    edges = BINS[:2], BINS[1:-1], BINS[-2:]
+    bars = [
+        bottom.stairs(share[0, part], ends, fill=True, color=colours[state], animated=True)
+        for (state, part), ends in zip(parts.items(), edges, strict=True)
+    ]
     bottom.set(
-        xlim=(0, 1), ylim=(0, 52), xlabel="share of the data that activates the neuron", ylabel="neurons (%)"
+        xlim=(0, 1),
+        ylim=(0, 52),
+        xlabel="fraction of the data that activates the neuron",
+        ylabel="neurons (%)",
     )
     bottom.xaxis.set_major_formatter("{x:.0%}")
-    text = bottom.text(0.5, 0.9, "", transform=bottom.transAxes, ha="center", fontsize=12, animated=True)
+    bottom.text(0.06, 30, "(almost)\nnone of it")
+    bottom.text(0.94, 30, "(almost)\nall of it", ha="right")
+    text = bottom.text(0, 1.03, "", transform=bottom.transAxes, va="bottom", fontsize=10.5, animated=True)
     for k, shift in enumerate(SHIFTS):
         span.set_xy([[shift - 1, 0], [shift - 1, 0.7], [shift + 1, 0.7], [shift + 1, 0]])
-        for bar, height in zip(bars, share[k], strict=True):
-            bar.set_height(height)
+        for bar, part in zip(bars, parts.values(), strict=True):
+            bar.set_data(share[k, part])
         where = f"U({shift - 1:.1f}, {shift + 1:.1f})".replace("-", "−")
         text.set_text(f"{where}: {percent(result['extreme'][k].mean())} see all or nothing")
         yield fig
@@ -104,8 +114,8 @@ def caption(result) -> str:
 def alt(result) -> str:
     extreme = result["extreme"].mean(1)
     return (
-        "Animation: a histogram of the share of the data that activates a neuron empties in the middle and "
-        "piles up at 0 % and 100 % as the data moves away from 0; the all-or-none share rises from "
+        "Animation: a histogram of the fraction of the data that activates a neuron empties in the middle "
+        "and piles up at 0 % and 100 % as the data moves away from 0; the all-or-none fraction rises from "
         f"{percent(extreme[0])} to {percent(extreme[-1])}."
     )
 
@@ -124,7 +134,7 @@ def claims(result) -> Iterator[Claim]:
         statement="As the data shifts away from 0, each neuron is active on nearly all or nearly none of it",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="share of neurons active on < 1 % or > 99 % of U(8, 10)², weights and biases U(−1, 1)",
+        measure="fraction of neurons active on < 1 % or > 99 % of U(8, 10)², weights and biases U(−1, 1)",
         units="neurons, all on the same points",
         map=Map.of_fractions(
             result["map"],
@@ -133,7 +143,7 @@ def claims(result) -> Iterator[Claim]:
                 "inputs, and how many of them are off": tuple(SHIFTED),
             },
             above=0.5,
-            measure="share of neurons active on < 1 % or > 99 % of the data",
+            measure="fraction of neurons active on < 1 % or > 99 % of the data",
             units="neurons, all of a row on the same points",
         ),
         holds=rising and wilson(extreme[-1])[0] > 0.8 and _wide_data_hides_an_offset(row),

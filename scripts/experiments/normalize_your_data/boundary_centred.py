@@ -14,6 +14,7 @@ from experiments.normalize_your_data._shared.circles import (
 from experiments.words import percent
 
 CENTER = 0.0
+FPS = 12
 table = film_table
 
 

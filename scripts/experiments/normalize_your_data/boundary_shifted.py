@@ -19,6 +19,7 @@ from experiments.normalize_your_data._shared.circles import (
 from experiments.words import percent
 
 CENTER = 10.0
+FPS = 12
 table = film_table
 
 
@@ -35,7 +36,7 @@ def animate(result) -> Iterator[Figure]:
 def caption(result) -> str:
     ends = states(result, -1, relu, 0.0)
     return (
-        "**At [10, 10] networks with the same first weights as above end at a median accuracy of "
+        "**At [10, 10] networks with the same initial weights as above end at a median accuracy of "
         f"{percent(np.median(result['final_accuracy']))}, the one shown at "
         f"{percent(result['accuracy'][-1])}.**\n\n"
         f"Of its two units {ends.count('always_on')} are always on at "

@@ -15,33 +15,27 @@ def compute(*, points=200, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 4.2)
+    fig, ax = style.figure(6.4, 4.2, tall=3.6)
     colours = style.palette()
     ax.axhline(0, color=style.ink(), lw=0.8)
     ax.axvline(0, color=style.ink(), lw=0.8)
-    for kind, shift, text in (
-        ("raw", (0, 2.1), "as it came: around [10, 10]"),
-        ("standardized", (2.3, 0.9), "standardized: around [0, 0]"),
-    ):
-        x = result[kind]
-        scatter(ax, x, result["y"], palette=colours, size=9)
-        middle = x.mean(0)
-        align = "center" if kind == "raw" else "left"
-        ax.text(middle[0] + shift[0], middle[1] + shift[1], text, color=colours[kind], ha=align, va="bottom")
+    for kind in ("raw", "standardized"):
+        scatter(ax, result[kind], result["y"], palette=colours, size=9)
+    ax.text(12, 12.4, "as it came: around [10, 10]", color=colours["raw"], ha="right")
+    ax.text(2.5, 0.9, "standardized: around [0, 0]", color=colours["standardized"])
     line = {"arrowstyle": "-", "color": colours["class0"], "lw": 1}
     ax.annotate(
-        "class 0, inside", (10.3, 10), (12.2, 10.6), va="center", color=colours["class0"], arrowprops=line
+        "class 0, inside",
+        (9.7, 10),
+        (7.6, 10.5),
+        color=colours["class0"],
+        ha="right",
+        va="center",
+        arrowprops=line,
     )
-    ax.text(12.2, 9.4, "class 1, outside", va="center", color=colours["class1"])
-    ax.set(
-        xlabel="$x_0$",
-        ylabel="$x_1$",
-        aspect="equal",
-        xlim=(-3, 16.5),
-        ylim=(-2.6, 13),
-        xticks=[0, 5, 10],
-        yticks=[0, 5, 10],
-    )
+    ax.text(7.6, 9.3, "class 1, outside", color=colours["class1"], ha="right", va="center")
+    ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal", xlim=(-3, 13.2), ylim=(-2.6, 13.6))
+    ax.set(xticks=[0, 5, 10], yticks=[0, 5, 10])
     return fig
 
 

@@ -34,7 +34,7 @@ def compute(*, networks=4000, points=200, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.0, ncols=2, sharey=True)
+    fig, axes = style.figure(7.4, 3.0, ncols=2, sharey=True, tall=4.8)
     colours = style.palette()
     titles = ("Every unit is dead", "No unit is alive")
     at = np.arange(len(WIDTHS))
@@ -74,7 +74,7 @@ def alt(result) -> str:
     two = WIDTHS.index(2)
     frozen = result["frozen"][:, two].mean(-1)
     return (
-        "Two line plots against the number of hidden units: the share of fresh networks that are entirely "
-        "dead, and the share without a unit that is alive. With 2 units and data far from 0 the latter is "
-        f"{percent(frozen[1])}, centred {percent(frozen[0])}; both shares fall as units are added."
+        "Two line plots against the number of hidden units: the fraction of fresh networks that are entirely "
+        "dead, and the fraction without a unit that is alive. With 2 units and data far from 0 the latter is "
+        f"{percent(frozen[1])}, centred {percent(frozen[0])}; both fall as units are added."
     )

@@ -11,21 +11,26 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.normalize_your_data._shared.circles import (
+    GRID,
     POINTS,
     STEPS,
+    dots,
     film_table,
     films,
     frame_of,
     hidden,
     output,
+    panels,
     relu,
+    shown,
 )
 from experiments.trials import generator, standardized
 from experiments.words import percent
 from unitgain.datasets import circles
-from unitgain.plots import boundary, grid, scatter
+from unitgain.plots import boundary, grid
 
 CENTER, WIDTH = 10.0, 8
+FPS = 12
 KINDS = ("raw", "standardized")
 
 
@@ -49,25 +54,23 @@ def _film(result, kind: str) -> dict:
 
 def animate(result) -> Iterator[Figure]:
     colours, ink = style.palette(), style.ink()
-    fig, axes = style.figure(7.0, 4.5, ncols=2)
-    panels = []
-    for ax, kind, title in zip(
-        axes, KINDS, ("Data around [10, 10]", "The same data, standardized"), strict=True
-    ):
+    fig, axes = panels(7.0, 4.2)
+    halves = []
+    for ax, kind, title in zip(axes, KINDS, ("Raw: at [10, 10]", "Standardized"), strict=True):
         one = _film(result, kind)
         low, high = frame_of(one["x"], square=True)
         drawing = boundary(ax, None, low, high, palette=colours, line=ink, animated=True)
-        scatter(ax, one["x"], one["y"], palette=colours, animated=True, zorder=2)
-        ax.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
-        ax.set_title(title, color=colours[kind], fontsize=12, pad=26)
-        score = ax.text(0, 1.015, "", transform=ax.transAxes, va="bottom", fontsize=12, animated=True)
-        panels.append((one, drawing, grid(low, high, 160).astype(np.float64), score))
+        dots(ax, one["x"], one["y"])
+        ax.set(xlabel="$x_0$", ylabel="$x_1$")
+        ax.set_title(title, color=colours[kind], fontsize=11.5, pad=22)
+        score = ax.text(0, 1.015, "", transform=ax.transAxes, va="bottom", fontsize=11.5, animated=True)
+        halves.append((one, drawing, grid(low, high, GRID).astype(np.float64), score))
     frames = len(result["raw_step"])
-    tick = style.progress(axes[1], frames)
-    for k in range(frames):
-        for one, drawing, points, score in panels:
+    tick = style.progress(axes[0], frames)
+    for k in shown(frames):
+        for one, drawing, points, score in halves:
             drawing.update(output(one, hidden(one, points, k, relu), k))
-            score.set_text(f"accuracy {one['accuracy'][k]:.2f}")
+            score.set_text(f"{percent(one['accuracy'][k])} right")
         tick(k, int(result["raw_step"][k]))
         yield fig
 
@@ -81,7 +84,7 @@ def table(result) -> dict:
 def caption(result) -> str:
     raw, standardized = result["raw_final_accuracy"], result["standardized_final_accuracy"]
     return (
-        f"**The same {len(raw)} networks, the same first weights, the same optimizer: a median accuracy of "
+        f"**The same {len(raw)} networks, the same initial weights, the same optimizer: a median accuracy of "
         f"{percent(np.median(raw))} on the data as it came, {percent(np.median(standardized))} once it is "
         f"standardized.**\n\n"
         f"ReLU networks 2-{WIDTH}-1, {STEPS} steps of Adam; shown is the median network of "

@@ -20,7 +20,7 @@ from unitgain.training import binary_cross_entropy
 
 WIDTH = 64
 BATCHES = (1, 2, 4, 8, 16, 32)  # the map: examples that a gradient is the mean of
-SMALL, STEPS, LEARNING_RATE = 0.1, 100, 1.0  # first weights of those that are trained
+SMALL, STEPS, LEARNING_RATE = 0.1, 100, 1.0  # initial weights of those that are trained
 ROWS = ("outgoing, fresh", "incoming, fresh", "outgoing, trained", "incoming, trained")
 PROPORTIONAL = 0.9  # the correlation from which on it counts as that
 
@@ -74,7 +74,7 @@ def _correlations(sizes, key: str) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.1, ncols=2)
+    fig, axes = style.figure(7.4, 3.1, ncols=2, sharey=True, tall=4.8)
     colours = style.palette()
     k = int(np.argsort(_correlations(result, "incoming"))[len(result["h"]) // 2])
     h = result["h"][k]
@@ -83,18 +83,11 @@ def draw(result) -> Figure:
     ):
         for mask, state in ((h > 0, "alive"), (h == 0, "dead")):
             ax.plot(h[mask], result[key][k][mask], "o", ms=5, mew=0, alpha=0.85, color=colours[state])
-        ax.set(title=title, xlabel="activation $h$ of the unit", xlim=(-0.06 * h.max(), None))
-        ax.set_ylim(-0.06 * result[key][k].max(), None)
-    axes[0].set_ylabel("size of the gradient")
-    axes[1].annotate(
-        "inactive units: no gradient",
-        (0, 0),
-        (10, -12),
-        textcoords="offset points",
-        va="center",
-        fontsize=9.5,
-    )
-    axes[1].set_ylim(-0.16 * result["incoming"][k].max(), None)
+        ax.set(title=title, xlabel="activation of the unit", xlim=(-0.06 * h.max(), None))
+        ax.locator_params(nbins=5)
+        ax.annotate("inactive: no gradient", (0, 0), (8, -11), textcoords="offset points", va="center")
+    highest = max(result[key][k].max() for key in ("outgoing", "incoming"))
+    axes[0].set(ylabel="size of the gradient", ylim=(-0.18 * highest, 1.05 * highest))
     return fig
 
 

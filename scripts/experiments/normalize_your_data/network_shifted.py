@@ -32,7 +32,7 @@ def caption(result) -> str:
     return (
         f"**At [10, 10], {before.count('always_on')} of {WIDTH} hidden units are on for every point at "
         f"initialization and {before.count('dead')} for none; {after.count('alive')} switch between points "
-        f"after training.**\n\nDrawn as above. {film_note(result)}"
+        f"after training.**\n\n{film_note(result)}"
     )
 
 

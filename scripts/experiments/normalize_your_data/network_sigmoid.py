@@ -31,7 +31,7 @@ def caption(result) -> str:
     before, after = states(result, 0, sigmoid, THRESHOLD), states(result, -1, sigmoid, THRESHOLD)
     return (
         f"**Of {WIDTH} sigmoid units at [10, 10], {WIDTH - before.count('alive')} see all or nothing at "
-        f"initialization and {WIDTH - after.count('alive')} after training.**\n\nDrawn as above; a sigmoid "
+        f"initialization and {WIDTH - after.count('alive')} after training.**\n\nA sigmoid "
         f"counts as on where it exceeds one half. {film_note(result)}"
     )
 

@@ -20,11 +20,11 @@ from unitgain.initializers import normal_, uniform_
 BIASES, INPUTS = (0.0, 0.12, 0.25, 0.5, 1.0), (2, 3, 20)  # the map: where is it uniform?
 SAME = 0.05  # the largest Kolmogorov–Smirnov distance at which two distributions count as the same
 
-HALF = 0.5  # the largest share that two neurons have in common, without biases
+HALF = 0.5  # the largest fraction that two neurons have in common, without biases
 
 
 def _both(w: torch.Tensor, x: torch.Tensor, b: torch.Tensor | float = 0.0) -> torch.Tensor:
-    """Share of the points `x` (points, inputs) that activates both neurons of a pair: (pairs,)."""
+    """Fraction of the points `x` (points, inputs) that activates both neurons of a pair: (pairs,)."""
     one, other = ((w @ x.T + b) > 0).unflatten(0, (-1, 2)).unbind(1)
     return (one & other).float().mean(1)
 
@@ -44,11 +44,11 @@ def _mapped(pairs: int, points: int, mapped: int, seed: int, device) -> torch.Te
 
 
 def compute(*, pairs=4000, points=4000, mapped=12, seed=0, device="cpu"):
-    """Share of the data that activates both neurons of a pair, without biases: (pairs,).
+    """Fraction of the data that activates both neurons of a pair, without biases: (pairs,).
 
     `square` as in the article, weights U(-1, 1) and data U(-1, 1)²; `round` with weights and data that are
     alike in every direction. The map, square, with biases U(-BIASES, BIASES): the `distance` of a quarter of
-    the pairs from U(0, ½), Kolmogorov's and Smirnov's, and their share `above` ½, (biases, inputs, mapped).
+    the pairs from U(0, ½), Kolmogorov's and Smirnov's, and how many are `above` ½ (biases, inputs, mapped).
     """
     draws = generator(seed)
 
@@ -69,7 +69,7 @@ def _distance(shares: np.ndarray) -> float:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.2)
+    fig, ax = style.figure(7.4, 3.0, tall=2.8)
     bins = np.linspace(0, 0.5, 21)
     counts, _ = np.histogram(result["square"], bins)
     n = len(result["square"])
@@ -82,9 +82,9 @@ def draw(result) -> Figure:
     )
     ax.axhline(100 * expected / n, color=style.ink(), lw=1)
     ax.bar(bins[:-1], 100 * counts / n, np.diff(bins) * 0.92, align="edge", color=style.GRID, alpha=0.8)
-    ax.text(0.5, 100 * expected / n + 0.75, "U(0, ½), with the 95 % band of chance", ha="right", va="bottom")
+    ax.text(0.5, 6.4, "U(0, ½), with the 95 % band of chance", ha="right", va="bottom")
     ax.set(
-        xlabel="share of the data that activates both neurons",
+        xlabel="fraction of the data that activates both neurons",
         ylabel="pairs of neurons (%)",
         xlim=(0, 0.5),
         ylim=(0, 7.5),
@@ -109,8 +109,8 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Histogram of the share of the data that activates both of two neurons with two inputs and no bias: "
-        "flat from 0 to one half, within the band of chance."
+        "Histogram of the fraction of the data that activates both of two neurons with two inputs and no "
+        "bias: flat from 0 to one half, within the band of chance."
     )
 
 
@@ -124,7 +124,7 @@ def claims(result) -> Iterator[Claim]:
         statement="How much of centred data activates both of any two neurons is random: U(0, ½)",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure="Kolmogorov–Smirnov distance of the pairs' shares from U(0, ½), 2 inputs, data U(−1, 1)², "
+        measure="Kolmogorov–Smirnov distance of the pairs' overlaps from U(0, ½), 2 inputs, data U(−1, 1)², "
         f"weights U(−1, 1), no bias; below {SAME} counts as the same",
         units=units,
         map=Map.of_means(
@@ -142,7 +142,7 @@ def claims(result) -> Iterator[Claim]:
         and above[0].max() < SAME,
         finding="With two inputs and biases that are small beside the weights; a round cloud gives the same "
         f"as the article's square one (distance {number(_distance(result['round']))}). With more inputs most "
-        f"pairs of weights are nearly at right angles, and the shares gather near ¼: distance "
+        f"pairs of weights are nearly at right angles, and the overlaps gather near ¼: distance "
         f"{number(distance[0, 1], 2)} for three inputs, {number(distance[0, -1], 2)} for {INPUTS[-1]}. "
         f"Biases as wide as the weights let {percent(above[-1, 0])} of the pairs with two inputs share more "
         "than half.",

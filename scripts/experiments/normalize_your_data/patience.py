@@ -89,7 +89,7 @@ def compute(*, networks=60, mapped=40, moments=7, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 2.7, ncols=4, sharey=True)
+    fig, axes = style.figure(7.8, 2.7, ncols=4, sharey=True, tall=4.8)
     colours = style.palette()
     steps = MOMENTS[: result["learned"].shape[2]]
     for ax, title, arms in zip(axes, TITLES, result["learned"], strict=True):
@@ -99,11 +99,11 @@ def draw(result) -> Figure:
             ax.plot(steps, 100 * learned.mean(-1), line, marker="o", ms=4, color=colours[key])
         ax.set(title=title, xscale="log", ylim=(-4, 106))
         ax.set(xticks=[25, 200, 1600], xlabel="steps (log)")
-        ax.xaxis.set_major_formatter("{x:.0f}")
+        ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.minorticks_off()
-    axes[0].set_ylabel("networks that have learned (%)")
-    axes[0].text(120, 88, "standardized", color=colours["standardized"])
-    axes[0].text(300, 36, "raw", color=colours["raw"])
+    fig.supylabel("networks that have learned (%)", fontsize=axes[0].xaxis.label.get_size())
+    axes[0].text(100, 78, "standardized", color=colours["standardized"])
+    axes[0].text(100, 26, "raw", color=colours["raw"])
     return fig
 
 
@@ -130,7 +130,7 @@ def caption(result) -> str:
 def alt(result) -> str:
     relu, leaky, tanh, sigmoid = (percent(share) for share in result["learned"][:, 0, -1].mean(-1))
     return (
-        "Four line plots of the share of networks that have learned against the steps of training. On raw "
+        "Four line plots of the fraction of networks that have learned against the steps of training. On raw "
         f"data at [10, 10] the lines end at {relu} for ReLU, {leaky} for leaky ReLU, {tanh} for tanh, "
         f"{sigmoid} for sigmoid."
     )
@@ -146,13 +146,13 @@ def claims(result) -> Iterator[Claim]:
         statement="Sigmoid hidden units suffer the same on shifted data",
         sources=("Galletti, Tuning neural networks, part I",),
         verdict="depends",
-        measure=f"share of sigmoid networks 2-{WIDTH}-1 that learn at [10, 10] in {MOMENTS[-1]:,} steps",
+        measure=f"fraction of sigmoid networks 2-{WIDTH}-1 that learn at [10, 10] in {MOMENTS[-1]:,} steps",
         units=units,
         map=Map.of_fractions(
             result["sigmoids"],
             axes={"offset of both inputs": OFFSETS, "network": tuple(PATIENCE)},
             below=MOST,
-            measure="share of sigmoid networks that learn",
+            measure="fraction of sigmoid networks that learn",
             units=units,
         ),
         # sigmoids fail as well, but not to the same degree

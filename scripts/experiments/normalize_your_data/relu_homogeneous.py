@@ -51,7 +51,7 @@ def compute(*, neurons=2_000, points=500, mapped=2_000, seed=0, device="cpu"):
 
 
 def predicted(ratio: np.ndarray) -> np.ndarray:
-    """Share of bias-free neurons that see all or nothing of U(ratio - 1, ratio + 1)².
+    """Fraction of bias-free neurons that see all or nothing of U(ratio - 1, ratio + 1)².
 
     Such a neuron has |ratio (w₀ + w₁)| > |w₀| + |w₁|. Weights of one sign: whenever ratio > 1. Of two signs:
     the smaller must be below (ratio - 1) / (ratio + 1) of the larger, and for weights U(-1, 1) their quotient
@@ -61,7 +61,7 @@ def predicted(ratio: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.4, ncols=2, sharey=True)
+    fig, axes = style.figure(7.4, 3.4, ncols=2, sharey=True, tall=5.4)
     share = 100 * result["all_or_none"].mean(-1)
     colours = style.palette()
     fine = np.array([0, 1, *np.linspace(1 + 1e-9, 9, 200)])
@@ -74,14 +74,14 @@ def draw(result) -> Figure:
         ax.set(
             title=title,
             xlabel="offset of the data / its half-width",
-            ylim=(-2, 109),
+            ylim=(-2, 113),
             xlim=(-0.2, 9.3),
             yticks=range(0, 101, 20),
         )
     axes[0].set_ylabel("neurons that see all or nothing (%)")
     axes[0].text(2.2, 50, "line: predicted")
     axes[0].text(2.2, 38, "circles: measured, half-widths\n0.01 to 100 coincide", va="top")
-    for spread, x, y in ((0.01, 4.6, 104), (0.1, 0.3, 83), (1.0, 1.4, 27)):
+    for spread, x, y in ((0.01, 4.6, 107), (0.1, 0.3, 82), (1.0, 1.4, 27)):
         axes[1].text(x, y, f"half-width {spread:g}", va="center")
     axes[1].text(2.4, 8, "10 and 100: as without bias")
     return fig
@@ -111,9 +111,9 @@ def caption(result) -> str:
 
 def alt(result) -> str:
     return (
-        "Line plots of the share of all-or-none neurons against the ratio of offset to half-width. Without "
-        "biases the lines for five half-widths coincide; with biases the small half-widths start high even "
-        "at offset 0."
+        "Line plots of the fraction of all-or-none neurons against the ratio of offset to half-width. "
+        "Without biases the lines for five half-widths coincide; with biases the small half-widths start "
+        "high even at offset 0."
     )
 
 
@@ -130,14 +130,14 @@ def claims(result) -> Iterator[Claim]:
         statement="ReLU assumes that its input is centred around zero",
         sources=("Why normalizing inputs matters for dense neural networks (post)",),
         verdict="depends",
-        measure="share of all-or-none neurons on U(8, 10)² minus that on U(−1, 1)², weights and biases "
+        measure="fraction of all-or-none neurons on U(8, 10)² minus that on U(−1, 1)², weights and biases "
         "U(−1, 1)",
         units="neurons, all on the same points",
         map=Map.of_means(
             more.swapaxes(0, 1),
             axes={"offset (of the half-width: 1)": MAP_RATIOS, "half-width of the data": MAP_SPREADS},
             above=0.25,
-            measure="share of all-or-none neurons minus that on the same data, centred",
+            measure="fraction of all-or-none neurons minus that on the same data, centred",
             units="neurons, all of a row on the same points",
         ),
         holds=wilson(narrow_centred)[0] > 0.9

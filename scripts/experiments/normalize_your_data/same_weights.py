@@ -18,7 +18,7 @@ from unitgain.optimizers import SGD, Adam
 
 CENTER, POINTS, WIDTH, STEPS = 10.0, 100, 8, 1500
 LEARNING_RATE = 0.01  # plain gradient descent: a step points where the gradient does
-SCALES = (0.001, 0.009, 0.02, 0.044, 0.1, 1.0)  # the map: of the first weights
+SCALES = (0.001, 0.009, 0.02, 0.044, 0.1, 1.0)  # the map: of the initial weights
 WAYS = {"gradient descent": (SGD, LEARNING_RATE), "Adam": (Adam, 0.001)}
 TASKS = ("circles", "sides of a line, 1 to 3")
 MAP_WIDTH, MAP_POINTS, MAP_STEPS = 64, 40, 50
@@ -110,24 +110,32 @@ def _pairs(result) -> dict[str, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 4.9, nrows=2, ncols=3, sharex=True, sharey=True)
-    colours = style.palette()
-    shown = np.flatnonzero(result["on"].sum(1) >= 3)[:6]
-    ends = [result[key][k][result["on"][k]] for key in ("before", "after") for k in shown]
-    low, high = frame_of(np.concatenate(ends), 0.06, square=True)
-    for ax, k in zip(axes.ravel(), shown, strict=False):
-        before, after = (result[key][k][result["on"][k]] for key in ("before", "after"))
-        for a, b in zip(before, after, strict=True):
-            arrow = {"arrowstyle": "-|>", "color": colours["always_on"], "lw": 2, "shrinkA": 2, "shrinkB": 0}
-            ax.annotate("", b, a, arrowprops=arrow)
-        ax.plot(*before.T, "o", ms=5, mfc="none", mec=style.ink(), mew=1)
-    for ax in axes.ravel():
-        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-        ax.locator_params(nbins=3)
-    for ax in axes[-1]:
-        ax.set_xlabel("weight from $x_0$")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("weight from $x_1$")
+    fig, (left, right) = style.figure(7.2, 3.6, ncols=2, tall=6.3)
+    colour = style.palette()["always_on"]
+    on = result["on"][k := int(result["on"].sum(1).argmax())]
+    before, after = result["before"][k, on], result["after"][k, on]
+    arrow = {"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 3, "shrinkB": 0}
+    for a, b in zip(before, after, strict=True):
+        left.annotate("", b, a, arrowprops=arrow)
+    left.plot(*before.T, "o", ms=5, mfc="none", mec=style.ink(), mew=1)
+    low, high = frame_of(np.concatenate([before, after]), 0.08, square=True)
+    left.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    left.set(
+        title=f"One network's {on.sum()} always-on units,\n○ before training, ▸ after",
+        xlabel="weight from $x_0$",
+    )
+    left.set(ylabel="weight from $x_1$")
+    pairs = _pairs(result)
+    most = 1.08 * max(pairs["before"].max(), pairs["after"].max())
+    right.plot([0, most], [0, most], color=style.ink(), lw=1)
+    right.plot(pairs["before"], pairs["after"], "o", ms=5, mew=0, alpha=0.7, color=colour)
+    right.set(title=f"{len(pairs['before'])} networks,\nmean over such pairs", xlim=(0, most), ylim=(0, most))
+    right.set(xlabel="distance of two, before training", ylabel="after training")
+    right.text(0.97, 0.03, "equal weights: down here", transform=right.transAxes, ha="right")
+    right.text(0.6 * most, 0.68 * most, "no change", ha="right")
+    for ax in (left, right):
+        ax.set_box_aspect(1)
+        ax.locator_params(nbins=5)
     return fig
 
 
@@ -144,18 +152,18 @@ def caption(result) -> str:
         f"{pairs['before']} apart before training and {pairs['after']} after it, having moved by "
         f"{pairs['moved']}.**\n\nTheir gradients "
         "point along one line, scaled by each unit's outgoing weight: the mean |cos| between two units' "
-        f"moves is {pairs['parallel']}. One panel a network, one arrow an always-on unit, from before to "
-        f"after training: the first 6 with three such units or more of {len(result['on'])} ReLU networks "
-        f"2-{WIDTH}-1 at [10, 10], {STEPS:,} steps of gradient descent at learning rate {LEARNING_RATE}; "
-        f"means over the {len(_pairs(result)['before'])} networks with two such units or more, biases left "
-        "out."
+        f"moves is {pairs['parallel']}. Left the network with most always-on units; right one dot a "
+        f"network, of the {len(_pairs(result)['before'])} with two such units or more among "
+        f"{len(result['on'])} ReLU networks 2-{WIDTH}-1 at [10, 10], {STEPS:,} steps of gradient descent at "
+        f"learning rate {LEARNING_RATE}. Distances are means over a network's pairs, biases left out."
     )
 
 
 def alt(result) -> str:
     return (
-        "Six panels, one a network: arrows in the plane of a unit's two incoming weights, from before to "
-        "after training. The tips of the arrows in a panel do not meet."
+        "Left, one network: arrows in the plane of a unit's two incoming weights, from before to after "
+        "training; their tips do not meet. Right, a dot a network: the distance of two units after training "
+        "against that before. The dots lie about the diagonal, none near 0."
     )
 
 
@@ -176,18 +184,18 @@ def claims(result) -> Iterator[Claim]:
         units="networks with two such units or more, each with its own circles and weights",
         map=Map.of_medians(
             result["map"],
-            axes={"first weights (of Glorot's: 1)": SCALES, "classes and training": rows},
+            axes={"initial weights (of Glorot's: 1)": SCALES, "classes and training": rows},
             below=SAME,
             measure=f"median distance of two always-on units by their mean size, {MAP_WIDTH} units, "
             f"{MAP_STEPS} steps",
             units="networks with two such units or more, each with its own points and weights",
         ),
         holds=pairs["parallel"].mean() > 0.8 and pairs["apart"].mean() > 0.5 and line[usual] > 0.5,
-        finding="Not from the usual first weights. Gradient descent moves the units mostly along one line "
+        finding="Not from the usual initial weights. Gradient descent moves the units mostly along one line "
         f"(mean |cos| {number(pairs['parallel'].mean())}), each by its own outgoing weight, some forward and "
         f"some back: pairs that began {number(pairs['before'].mean())} apart end "
         f"{number(pairs['after'].mean())} apart. They do become the same if Adam's equal steps outgrow small "
-        "first weights, and one class is so large that it pulls all units one way: "
+        "initial weights, and one class is so large that it pulls all units one way: "
         f"{number(line[small], 2)} of their size apart from {SCALES[small]:g} times Glorot's weights, "
         f"{number(line[usual], 2)} from these.",
     )

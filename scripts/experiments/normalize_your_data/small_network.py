@@ -14,7 +14,7 @@ LABELS = ("$x_0$", "$x_1$", "$h_0$", "$h_1$", "$p$")
 
 
 def compute(*, points=200, seed=4, device="cpu"):
-    """A fresh network's weights and its units' shares of active points on centred circles."""
+    """A fresh network's weights and its units' fractions of active points on centred circles."""
     model = MLP((2, 2, 1), generator=generator(seed, "weights"), device=device)
     x, _ = circles(points, generator=generator(seed, "data"), device=device)
     hidden, out = model.layers
@@ -22,17 +22,20 @@ def compute(*, points=200, seed=4, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 2.9)
+    fig, ax = style.figure(6.4, 3.2, tall=2.7)
     drawing = network(ax, (2, 2, 1), palette=style.palette(), ink=style.ink(), labels=LABELS)
     states = [["", ""], unit_states(result["share"]), [""]]
     drawing.update([[0.0, 0.0], result["share"], [0.0]], states, [result["w1"], result["w2"]])
-    for x, text in (
-        (0.0, "two inputs"),
-        (1.6, "two hidden units\n$h = f(W_1 x + b_1)$"),
-        (3.2, "one output\n$p = \\sigma(W_2 h + b_2)$"),
+    for x, y, text in (
+        (0.0, 1.5, "two inputs"),
+        (1.6, 1.5, "two hidden units"),
+        (3.2, 1.5, "one output"),
+        (1.6, -0.85, "$h = f(W_1 x + b_1)$"),
+        (3.2, -0.35, "$p = \\sigma(W_2 h + b_2)$"),
+        (1.6, -1.3, "solid: positive weight, dashed: negative"),
     ):
-        ax.text(x, 1.62, text, ha="center", va="bottom")
-    ax.set(xlim=(-1.6, 4.8), ylim=(-0.75, 2.35))
+        ax.text(x, y, text, ha="center", va="bottom")
+    ax.set(xlim=(-0.7, 4.2), ylim=(-1.35, 1.8))
     return fig
 
 
@@ -48,7 +51,7 @@ def caption(result) -> str:
     return (
         "**Nine numbers to learn: six weights and three biases.**\n\nTwo inputs, two hidden units with "
         "activation f, one output that is the probability of class 1. Solid edges: positive weights; "
-        "dashed: negative; thicker is larger. Fill: the share of centred points that activates the unit, "
+        "dashed: negative; thicker is larger. Fill: the fraction of centred points that activates the unit, "
         f"here {percent(result['share'][0])} and {percent(result['share'][1])}."
     )
 

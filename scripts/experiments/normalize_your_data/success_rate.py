@@ -30,6 +30,10 @@ LEARNED = 0.8  # no linear classifier comes near: see `claims`
 FARTHER = (1.0, 2.0, 4.5, 10.0, 40.0)  # the map: offsets and steps
 LONGER = (50, 200, 500)
 BETTER = 0.05  # of accuracy
+PLACES = {  # where the names of the lines stand
+    2: ((0.5, 22), (0.92, 38), (2.1, 48)),
+    8: ((3.1, 8), (3.1, 33), (3.1, 50)),
+}
 
 
 def _two_relus(x, y, fresh_x, fresh_y, seed: int) -> torch.Tensor:
@@ -56,7 +60,7 @@ def compute(*, networks=400, mapped=320, seed=0, device="cpu"):
     networks), `logistic` (networks), a linear classifier on the standardized data. For the map, `gap`
     between two ReLUs and that classifier (FARTHER, LONGER, networks).
 
-    Every network has data, fresh points and first weights of its own.
+    Every network has data, fresh points and initial weights of its own.
     """
     x, y = many_circles(seed, networks, POINTS, device=device)
     fresh_x, fresh_y = many_circles(seed, networks, FRESH, "fresh", device=device)
@@ -81,33 +85,22 @@ def compute(*, networks=400, mapped=320, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 4.6, nrows=2, ncols=3, sharex=True, sharey=True)
+    fig, axes = style.figure(7.6, 3.4, ncols=2, sharey=True, tall=5.6)
     colours = style.palette()
     at = np.arange(len(OFFSETS))
-    for row, width in enumerate(WIDTHS):
-        for column, activation in enumerate(ACTIVATIONS):
-            ax = axes[row, column]
-            share, bars = _rates(result["raw"][column, row])
+    for column, (ax, width) in enumerate(zip(axes, WIDTHS, strict=True)):
+        for row, (name, mark) in enumerate(zip(ACTIVATIONS, ("o", "s", "^"), strict=True)):
+            look = {"marker": mark, "ms": 5, "elinewidth": 1.4}
+            share, bars = _rates(result["raw"][row, column])
+            ax.errorbar(at, 100 * share, 100 * bars, color=colours["raw"], ls="--", **look)
+            ax.text(*PLACES[width][row], "ReLU" if name == "relu" else name, color=colours["raw"])
+            share, bars = _rates(result["standardized"][row, column][None])
             ax.errorbar(
-                at, 100 * share, 100 * bars, color=colours["raw"], ls="--", marker="o", ms=5, elinewidth=1.4
+                at[-1] + 0.8 + 0.2 * row, 100 * share, 100 * bars, color=colours["standardized"], **look
             )
-            share, bars = _rates(result["standardized"][column, row][None])
-            ax.axhline(100 * share[0], color=colours["standardized"])
-            ax.axhspan(
-                100 * (share[0] - bars[0, 0]),
-                100 * (share[0] + bars[1, 0]),
-                color=colours["standardized"],
-                alpha=0.2,
-                lw=0,
-            )
-            ax.set_title(f"{'ReLU' if activation == 'relu' else activation}, {width} units")
-            ax.set(xticks=at, xticklabels=[f"{o:g}" for o in OFFSETS], ylim=(-4, 106))
-    axes[0, 0].text(0.05, 63, "standardized", color=colours["standardized"], va="bottom")
-    axes[0, 0].text(0.35, 28, "raw", color=colours["raw"])
-    for ax in axes[1]:
-        ax.set_xlabel("offset (not to scale)")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("networks that learn (%)")
+        ax.set(title=f"{width} hidden units", xlabel="offset of the data (not to scale)", ylim=(-4, 106))
+        ax.set(xticks=[*at, at[-1] + 1], xticklabels=[*(f"{o:g}" for o in OFFSETS), "10,\nstandardized"])
+    axes[0].set_ylabel("networks that learn (%)")
     return fig
 
 
@@ -154,12 +147,12 @@ def caption(result) -> str:
     wide_raw = (result["raw"][:, 1, -1] > LEARNED).mean(-1)
     wide_standardized = (result["standardized"][:, 1] > LEARNED).mean(-1)
     return (
-        f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 succeed, and {percent(standardized, 1)} "
-        "on the same data standardized; of the ReLU, tanh and sigmoid networks with 8 units "
-        f"{_range(wide_raw)} raw, {_range(wide_standardized)} standardized.**\n\nSuccess: accuracy above "
-        f"{percent(LEARNED)} on fresh points after {STEPS} steps of Adam; of as many logistic "
+        f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 learn the circles, and "
+        f"{percent(standardized, 1)} on the same data standardized; of the networks with 8 units, ReLU, tanh "
+        f"or sigmoid, {_range(wide_raw)} raw and {_range(wide_standardized)} standardized.**\n\nLearned: "
+        f"accuracy above {percent(LEARNED)} on fresh points after {STEPS} steps of Adam; of as many logistic "
         f"regressions the best reaches {percent(result['logistic'].max())}. {result['logistic'].size:,} "
-        "networks a point, each with data and first weights of its own; bars and bands: 95 % intervals "
+        "networks a point, each with data and initial weights of its own; bars: 95 % intervals "
         "(Wilson)."
     )
 
@@ -167,7 +160,7 @@ def caption(result) -> str:
 def alt(result) -> str:
     raw, standardized = _relu2(result)
     return (
-        "Six small line plots, ReLU, tanh and sigmoid by 2 and 8 units, of the success rate on raw data "
+        "Two line plots, for 2 and 8 units, of the success rate of ReLU, tanh and sigmoid on raw data "
         f"against the offset. For two ReLU units it ends at {percent(raw, 1)} at offset 10; on data "
         f"standardized from there it is {percent(standardized)}."
     )

@@ -28,7 +28,7 @@ PAYS = 1.0  # point of accuracy
 
 
 def _torch_default_(model: MLP, draws: list[torch.Generator]) -> None:
-    """The article's first weights, PyTorch's default: weights and biases from U(±1/√fan_in)."""
+    """The article's initial weights, PyTorch's default: weights and biases from U(±1/√fan_in)."""
     for layer in model.layers:
         bound = layer.in_features**-0.5
         uniform_(layer.weight, -bound, bound, generator=draws)
@@ -125,26 +125,22 @@ def compute(*, tables=24, mapped=32, rows=1000, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.5, ncols=2, sharey=True)
+    fig, axes = style.figure(7.2, 3.6, ncols=2, sharey=True, stacked=(1, 2), tall=3.6)
     colours = style.palette()
-    for ax, values, title in zip(
-        axes,
-        result["accuracy"],
-        ("The table as generated", "The same, scales and offsets spoiled"),
-        strict=True,
-    ):
-        for pair in values.T:
-            ax.plot([0, 1], pair, color=style.GRID, lw=0.8, alpha=0.7)
+    titles = ("The table\nas generated", "Wild scales\nand offsets")
+    for ax, values, title in zip(axes, result["accuracy"], titles, strict=True):
+        gaps = np.full(values.shape[1], np.nan)
+        ax.plot(np.tile([0, 1, 1], len(gaps)), np.stack([*values, gaps], 1).ravel(), color=style.GRID, lw=0.8)
         for i, key in enumerate(("raw", "standardized")):
             low, high = mean_interval(values[i])
             ax.plot([i] * values.shape[1], values[i], "o", ms=4, mew=0, alpha=0.6, color=colours[key])
             middle = values[i].mean()
             bars = [[middle - low], [high - middle]]
-            ax.errorbar(i + (-0.12, 0.12)[i], middle, bars, fmt="s", ms=7, color=colours[key], elinewidth=2)
+            ax.errorbar(i + (-0.18, 0.18)[i], middle, bars, fmt="s", ms=7, color=colours[key], elinewidth=2)
         difference = 100 * (values[1] - values[0]).mean()
-        ax.set(title=title, xticks=[0, 1], xticklabels=["raw", "standardized"], xlim=(-0.35, 1.35))
-        ax.text(0.5, 0.42, f"{signed(difference)} points", ha="center", fontsize=12)
-    axes[0].set(ylabel="validation accuracy", ylim=(0.38, 1.01))
+        ax.set(title=title, xticks=[0, 1], xticklabels=["raw", "standardized"], xlim=(-0.4, 1.4))
+        ax.text(0.5, 0.345, f"{signed(difference)} points", ha="center", fontsize=11)
+    axes[0].set(ylabel="validation accuracy", ylim=(0.33, 1.01))
     return fig
 
 
@@ -188,7 +184,7 @@ def alt(result) -> str:
 def claims(result) -> Iterator[Claim]:
     source = "Why normalizing inputs matters for dense neural networks (post)"
     plain, wild = _difference(result, 0), _difference(result, 1)
-    rises = (np.diff(result["loss"], axis=2) > 0).mean(axis=(2, 3))  # share of the steps: (kinds, arms)
+    rises = (np.diff(result["loss"], axis=2) > 0).mean(axis=(2, 3))  # fraction of the steps: (kinds, arms)
     sd_ratio, offset = np.median(result["sd_ratio"], 1), np.median(result["offset"], 1)
     units = "tables, each with its own network"
     training, scales = result["by_training"].mean(-1), result["by_scale"].mean(-1)
@@ -204,7 +200,7 @@ def claims(result) -> Iterator[Claim]:
         units=units,
         map=Map.of_means(
             result["by_training"],
-            axes={"steps": MOMENTS, "training": tuple(TRAINING)},
+            axes={"steps": MOMENTS, "training": [name.replace("rate", "learning rate") for name in TRAINING]},
             above=PAYS,
             measure=f"accuracy standardized minus raw, {FEWER} training rows, percentage points",
             units=units,

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from torch import Tensor
 
 from experiments import style
@@ -18,6 +21,8 @@ from unitgain.optimizers import Adam
 from unitgain.plots import boundary, grid, network, scatter, unit_states
 
 POINTS, LEARNING_RATE, STEPS = 200, 0.05, 500
+GRID = 160  # of a boundary that moves
+SHOWN = 48  # frames of a film on training
 
 
 def many_circles(seed: int, count: int, points: int, stream: str = "data", device="cpu") -> Examples:
@@ -52,7 +57,7 @@ def fresh_accuracy(
 ) -> Tensor:
     """Train a network on each data set, x (kinds, networks, points, 2): the accuracy of each on fresh points.
 
-    The first weights are the same for every kind of data.
+    The initial weights are the same for every kind of data.
     """
     replicas = data.x.shape[:2]
     draws = generators(seed, replicas[1], times=replicas[0])
@@ -134,32 +139,58 @@ def frame_of(points: np.ndarray, margin: float = 0.12, square: bool = False) -> 
     return (low + high) / 2 - half, (low + high) / 2 + half
 
 
+def panels(width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """Two square panels, side by side on a phone too, where both are seen at once."""
+    fig, axes = style.figure(width, height, ncols=2, stacked=(1, 2), tall=2.5)
+    for ax in axes:
+        ax.set_box_aspect(1)
+        ax.locator_params(nbins=4 if style.narrow() else 6)
+        ax.xaxis.labelpad, ax.yaxis.labelpad = 1, 1
+    return fig, axes
+
+
+def counter(ax: Axes) -> Text:
+    """A text above the right corner of `ax`, below its title, that changes."""
+    return ax.text(1, 1.015, "", transform=ax.transAxes, ha="right", va="bottom", fontsize=9.5, animated=True)
+
+
+def dots(ax: Axes, x: np.ndarray, y: np.ndarray) -> list[Line2D]:
+    """The points of each class, drawn faster than as a collection."""
+    colours, look = style.palette(), {"ms": 3, "mew": 0, "alpha": 0.9, "animated": True, "zorder": 2}
+    return [ax.plot(*x[y == label].T, "o", color=colours[f"class{label}"], **look)[0] for label in range(2)]
+
+
+def shown(frames: int) -> list[int]:
+    """Which of them a film shows."""
+    return np.unique(np.linspace(0, frames - 1, SHOWN).round().astype(int)).tolist()
+
+
 def animate_boundary(result: dict, function) -> Iterator[Figure]:
     """The boundary in the space of the inputs and, straight, in the space of the two hidden units."""
     colours, ink = style.palette(), style.ink()
-    fig, (left, right) = style.figure(7.0, 3.7, ncols=2)
+    fig, (left, right) = panels(7.0, 4.1)
     frames, x, y = len(result["step"]), result["x"], result["y"]
-    everything = np.concatenate([hidden(result, x, k, function) for k in range(frames)])
-    bounded = function is sigmoid
-    feature_low, feature_high = frame_of(
-        np.array([[0.0, 0.0], [1.0, 1.0]]) if bounded else everything, 0.08 if bounded else 0.12
-    )
-    low, high = frame_of(x)
+    seen = np.array([hidden(result, x, k, function) for k in range(frames)])
+    feature_low, feature_high = frame_of(np.concatenate([seen.reshape(-1, 2), [[0, 0], [1, 1]]]), 0.08)
+    low, high = frame_of(x, square=True)
     inputs = boundary(left, None, low, high, palette=colours, line=ink, animated=True)
     features = boundary(right, None, feature_low, feature_high, palette=colours, line=ink, animated=True)
-    points = grid(low, high, 160).astype(np.float64)
-    feature_points = grid(feature_low, feature_high, 160).astype(np.float64)
-    scatter(left, x, y, palette=colours, animated=True, zorder=2)
-    moving = scatter(right, hidden(result, x, 0, function), y, palette=colours, animated=True, zorder=2)
-    left.set(title="Among the inputs", xlabel="$x_0$", ylabel="$x_1$")
-    right.set(title="Among the hidden units", xlabel="$h_0$", ylabel="$h_1$")
-    score = right.text(1, 1.015, "", transform=right.transAxes, ha="right", va="bottom", animated=True)
+    points = grid(low, high, GRID).astype(np.float64)
+    feature_points = grid(feature_low, feature_high, 2).astype(np.float64)  # there it is straight
+    dots(left, x, y)
+    moving = dots(right, seen[0], y)
+    left.set(xlabel="$x_0$", ylabel="$x_1$")
+    right.set(xlabel="$h_0$", ylabel="$h_1$")
+    for ax, title in ((left, "Among the inputs"), (right, "Hidden units")):
+        ax.set_title(title, pad=19)
+    correct = counter(right)
     tick = style.progress(left, frames)
-    for k in range(frames):
+    for k in shown(frames):
         inputs.update(output(result, hidden(result, points, k, function), k))
         features.update(output(result, feature_points, k))
-        moving.set_offsets(hidden(result, x, k, function))
-        score.set_text(f"accuracy {result['accuracy'][k]:.2f}")
+        for label, some in enumerate(moving):
+            some.set_data(*seen[k][y == label].T)
+        correct.set_text(f"{percent(result['accuracy'][k])} right")
         tick(k, int(result["step"][k]))
         yield fig
 
@@ -178,14 +209,18 @@ def walk(result: dict) -> np.ndarray:
 def animate_network(result: dict, function, threshold: float) -> Iterator[Figure]:
     """The network at initialization and after training, lit by one point after the other."""
     colours, ink = style.palette(), style.ink()
-    fig, (left, before, after) = style.figure(7.0, 2.9, ncols=3, width_ratios=(1, 1.25, 1.25))
+    fig, (left, key, before, after) = style.figure(7.6, 2.4, ncols=4, tall=3.5)
     x, y = result["x"], result["y"]
     scatter(left, x, y, palette=colours, size=8, alpha=0.55)
     spot = left.scatter([], [], s=90, facecolors="none", edgecolors=ink, linewidths=2, animated=True)
-    left.set(title="The point", xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
+    left.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal")
+    left.set_title("The point", pad=5)
+    left.locator_params(nbins=4)
+    left.xaxis.labelpad, left.yaxis.labelpad = 1, 1
+    _key(key)
     low, high = frame_of(x, 0)
     pictures = []
-    for ax, title, k in ((before, "At initialization", 0), (after, "After training", -1)):
+    for ax, title, k in ((before, "Before training", 0), (after, "After training", -1)):
         h = hidden(result, x, k, function)
         rings = [[""] * 2, states(result, k, function, threshold), [""]]
         sizes = (2, h.shape[1], 1)
@@ -195,14 +230,35 @@ def animate_network(result: dict, function, threshold: float) -> Iterator[Figure
         probability = sigmoid(output(result, h, k))
         pictures.append((drawing, strength, probability, rings, [result["w1"][k], result["w2"][k][None]]))
     order = walk(result)
-    tick = style.progress(left, len(order), "point")
+    tick = style.progress(left, len(order), "")
     for i, point in enumerate(order):
         spot.set_offsets(x[point])
         for drawing, strength, probability, rings, weights in pictures:
             inputs = (x[point] - low) / (high - low)
             drawing.update([inputs, strength[point], [probability[point]]], rings, weights)
-        tick(i)
+        tick(i, "")
         yield fig
+
+
+def _key(ax: Axes) -> None:
+    """What the rings, fills and edges of a drawn network mean."""
+    colours, ink = style.palette(), style.ink()
+    rings = (
+        ("alive", "on for some points", 2, "-"),
+        ("always_on", "on for all: always on", 4, "-"),
+        ("dead", "on for none: dead", 2, (0, (1, 1.2))),
+    )
+    for row, (state, text, width, dash) in enumerate(rings):
+        ax.scatter(
+            0.07, -row, s=110, facecolors="none", edgecolors=colours[state], linewidths=width, linestyles=dash
+        )
+        ax.text(0.2, -row, text, va="center")
+    for row, text, dash in ((3, "weight above 0", "-"), (4, "weight below 0", (0, (2.2, 1.1)))):
+        ax.plot([0, 0.14], [-row, -row], color=ink, ls=dash)
+        ax.text(0.2, -row, text, va="center")
+    ax.text(0, -5, "fuller: more active", va="center")
+    ax.set(xlim=(-0.06, 1.1), ylim=(-5.5, 0.6))
+    ax.axis("off")
 
 
 def film_table(result: dict) -> dict:
@@ -225,7 +281,7 @@ def film_note(result: dict) -> str:
     quantile = float(result["rank"])
     place = "median accuracy" if quantile == 0.5 else f"{percent(quantile)} quantile of the accuracies"
     return (
-        f"Adam, learning rate {LEARNING_RATE}, {STEPS} steps on all {POINTS} points. Of {n} networks from "
-        f"different first weights, this is the one at the {place}; the middle 80 % end between {low:.2f} and "
-        f"{high:.2f}."
+        f"Adam, learning rate {LEARNING_RATE}, {STEPS} steps on all {POINTS} points. Of {n} networks with "
+        f"different initial weights, this is the one at the {place}; the middle 80 % end between "
+        f"{percent(low)} and {percent(high)}."
     )
