@@ -182,7 +182,8 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=(
             "loss on the digits without bias correction by loss with it, after "
-            f"{result['at'][_early(result)]} steps at a rate of {RATES[1]:g}, geometric mean over networks"
+            f"{result['at'][_early(result)]} steps at a learning rate of {RATES[1]:g}, geometric mean over "
+            "networks"
         ),
         units=units,
         map=Map.of_ratios(
@@ -190,16 +191,16 @@ def claims(result) -> Iterator[Claim]:
             corrected,
             axes={"learning rate": MAP_RATES, "after": [f"{steps} steps" for steps in MAP_STEPS]},
             below=1.0,
-            measure="loss without bias correction by loss with it, the same rate for both",
+            measure="loss without bias correction by loss with it, the same learning rate for both",
             units=units,
         ),
         holds=abs(steps[1] / predicted(t) - 1).max() < 1e-3
         and abs(steps[0] - 1).max() < 1e-3
         and slow[1][1] < 0.9
         and fast[1][0] > 1.5,
-        finding=f"It depends on the rate. Without the correction the first step is {steps[1][0]:.2f} "
-        f"learning rates long, and step {steps[1].argmax() + 1} along a constant gradient is "
-        f"{steps[1].max():.2f}; with it, both are 1. At a small rate, {RATES[0]:g}, longer steps help: "
+        finding="It depends on the learning rate. Without the correction the first step is "
+        f"{steps[1][0]:.2f} learning rates long, and step {steps[1].argmax() + 1} along a constant gradient "
+        f"is {steps[1].max():.2f}; with it, both are 1. At a small one, {RATES[0]:g}, longer steps help: "
         f"the loss is {number(slow[0], 2)} times that with the correction. At {RATES[1]:g} they throw the "
         "networks off, after a few steps. Leaving the correction out is like starting with a higher "
         "rate: good where the rate was too low.",

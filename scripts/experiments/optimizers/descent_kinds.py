@@ -296,7 +296,7 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=(
             f"examples that stochastic descent processes to a loss of {TARGET:g} on the digits, by those "
-            "that batch descent does, each at its best rate, geometric mean over networks"
+            "that batch descent does, each at its best learning rate, geometric mean over networks"
         ),
         units="networks, each with its own initial weights and order of the same digits",
         map=Map.of_ratios(

@@ -147,8 +147,8 @@ def claims(result) -> Iterator[Claim]:
         within=1e-12,
         units="steps, under random gradients",
         holds=result["difference"].max() < 1e-12 and median_interval(later)[0] > 3,
-        finding="The same rate means another step: PyTorch leaves the 1 − β out. With the rate divided by 1 "
-        f"− β the article's form makes the same network, to {number(result['difference'].max(), 1)}. With "
-        f"PyTorch's rate it takes {number(np.median(later), 2)} times as many steps to a loss of "
-        f"{LEARNED:g}.",
+        finding="The same learning rate means another step: PyTorch leaves the 1 − β out. With the rate "
+        "divided by 1 − β the article's form makes the same network, to "
+        f"{number(result['difference'].max(), 1)}. With PyTorch's rate it takes "
+        f"{number(np.median(later), 2)} times as many steps to a loss of {LEARNED:g}.",
     )
