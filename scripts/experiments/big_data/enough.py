@@ -92,7 +92,7 @@ def predicted(count) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, (left, right) = style.figure(7.4, 3.7, ncols=2)
+    fig, (left, right) = style.figure(7.8, 3.7, ncols=2, tall=6.2)
     colours, ink = style.palette(), style.ink()
     counts = np.geomspace(COUNTS[0], 0.97 * COUNTS[-1], 200)
     left.plot(counts, predicted(counts), color=ink, lw=0.8)
@@ -105,13 +105,13 @@ def draw(result) -> Figure:
             bars = np.abs(np.array([mean_interval(row) for row in rows]).T - middle)
             dots = {"fmt": mark, "ms": 5, "mew": 0, "elinewidth": 1, "color": colours[key]}
             ax.errorbar(COUNTS[: len(rows)], middle, bars, **dots)
-        ax.set(xscale="log", xlabel="rows measured (log scale)", xticks=(10, 100, 1000, 4000))
+        ax.set(xscale="log", xlabel="rows measured (log)", xticks=(10, 100, 1000, 4000))
         ax.set_xticklabels(["10", "100", "1,000", "4,000"])
         ax.axvline(ONE_CLASS, color=style.GRID, lw=0.8, ls=":")
         ax.minorticks_off()
     left.set(yscale="log", ylim=(0.008, 1.4), yticks=(0.01, 0.1, 1), yticklabels=("0.01", "0.1", "1"))
     left.minorticks_off()
-    left.set(ylabel="error of the means (sd, log scale)")
+    left.set(ylabel="error of the means, in sd (log)")
     right.set(ylabel="accuracy on fresh digits (%)")
     left.text(11, 0.75, "in the file's order", color=colours["raw"])
     left.text(13, 0.06, "shuffled", color=colours["standardized"])

@@ -95,7 +95,7 @@ def compute(*, rows=262_144, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 4.0)
+    fig, ax = style.figure(7.4, 3.9, tall=3.8)
     colours, ink, first = style.palette(), style.ink(), result["rows"][0]
     n = np.geomspace(first, MOST, 200)
     keys, marks = ("raw", "raw", "standardized"), "o^s"
@@ -104,11 +104,17 @@ def draw(result) -> Figure:
         ax.plot(result["rows"], seen, mark, color=colours[key], ms=5)
     ax.axhline(LAPTOP, color=style.GRID, lw=0.8, ls=":")
     ax.text(first, LAPTOP * 1.2, "a laptop, 16 GiB", color=ink)
-    ax.text(1.6e5, 400 * MIB, "loaded: x − mean, squared, averaged", color=colours["raw"], ha="right")
-    ax.text(1e6, 200 * MIB, "loaded: fit", color=colours["raw"])
-    ax.text(1e6, 8 * MIB, "chunk by chunk: partial_fit", color=colours["standardized"])
-    ax.set(xscale="log", yscale="log", xlabel=f"rows of {FEATURES} float32 numbers (log scale)")
-    ax.set(ylabel="peak memory (log scale)", yticks=[MIB * 32**k for k in range(5)])
+    ax.text(3e4, 300 * MIB, "loaded:\n(x − mean)²,\naveraged", color=colours["raw"], ha="right")
+    ax.text(1.5e6, 200 * MIB, "loaded: fit", color=colours["raw"])
+    ax.text(1e6, 7 * MIB, "chunk by chunk:\npartial_fit", color=colours["standardized"])
+    ax.text(MOST, 1.5 * MIB, "lines: predicted", color=ink, ha="right", va="top")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel=f"rows of {FEATURES} float32 numbers (log)",
+        xticks=(1e3, 1e5, 1e7, 1e9),
+    )
+    ax.set(ylabel="peak memory (log)", yticks=[MIB * 32**k for k in range(5)])
     ax.set_yticklabels(["1 MiB", "32 MiB", "1 GiB", "32 GiB", "1 TiB"])
     ax.minorticks_off()
     return fig

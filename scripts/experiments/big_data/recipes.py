@@ -109,7 +109,7 @@ def _dots(ax, x, rows, mark, colour, where=slice(None)) -> None:
 
 
 def draw(result) -> Figure:
-    fig, (left, right) = style.figure(7.4, 3.9, ncols=2, width_ratios=(3, 2))
+    fig, (left, right) = style.figure(7.8, 3.9, ncols=2, tall=6.4, width_ratios=(3, 2))
     ink, naive, good = style.ink(), style.palette()["raw"], style.palette()["standardized"]
     left.set(xscale="log", yscale="log", ylim=(2e-18, 30), yticks=10.0 ** np.arange(-16, 1, 4))
     for rows, dtype, mark in zip(result["sums"], SUMS, "o^", strict=True):
@@ -117,11 +117,11 @@ def draw(result) -> Figure:
         _dots(left, OFFSETS, rows, mark, naive, by_sums(dtype) < 0.3)
     left.plot(OFFSETS, by_merging(result["rows"]), color=ink, lw=0.8)
     _dots(left, OFFSETS, result["merge"].max(0), "s", good)
-    left.set(xlabel="mean / standard deviation (log scale)", ylabel="relative error (log scale)")
+    left.set(xlabel="mean / standard deviation (log)", ylabel="relative error (log)")
     left.minorticks_off()
     left.set_title("Far from 0")
     left.text(1, 0.02, "sums of x and x²\nin float32", color=naive)
-    left.text(400, 1e-13, "sums in float64", color=naive)
+    left.text(1e6, 3e-11, "sums in float64", color=naive, ha="right")
     left.text(2.5, 6e-18, "chunks merged in float64, in any order", color=good)
     left.text(2e4, 1.6, "no digit left", color=ink, va="bottom")
     drifts = np.linspace(0, DRIFTS[-1], 100)
@@ -167,8 +167,8 @@ def caption(result) -> str:
         "**At a mean of 1,000 standard deviations, sums of x and x² in float32 are "
         f"{percent(sums[0][far])} off and in float64 {number(sums[1][far], 2)}; merged chunks are off by "
         f"{number(merge[far].max(), 2)} at most.**\n\n"
-        f"Right: averaging the standard deviations of chunks misses "
-        f"{percent(average)} when their means are spread by one; merging misses nothing. Dots: medians of "
+        f"Averaging the standard deviations of chunks misses {percent(average)} when the chunks' means are "
+        "spread by one standard deviation; merging misses nothing. Marks: medians of "
         f"{merge.shape[-1]} columns of {int(result['rows']):,} rows in {CHUNKS} chunks, with 95 % intervals; "
         "of float32 where a digit is left, of merging the worst of three orders. Lines: predicted."
     )

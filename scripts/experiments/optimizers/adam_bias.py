@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from experiments import style
 from experiments.evidence import Claim, Map
-from experiments.intervals import mean_interval, ratio
+from experiments.intervals import ratio
 from experiments.optimizers._shared.quadratics import walk
 from experiments.trials import descend, generator, generators, mlps, stacked, standardized
-from experiments.words import number, percent
+from experiments.words import number
 from unitgain.datasets import Examples, digits
 from unitgain.models import MLP
 from unitgain.optimizers import Adam
@@ -109,41 +109,26 @@ def _losses(result, rate):
 
 
 def draw(result) -> Figure:
-    fig, (ax, *panels) = style.figure(7.8, 3.9, ncols=3, width_ratios=(1.3, 1, 1))
+    fig, (ax, *panels) = style.figure(8.2, 3.6, ncols=3, tall=7.0)
     colours, t = style.palette(), np.arange(1, CONSTANT + 1)
-    keys = "standardized", "raw"  # corrected, not corrected
+    looks = ("standardized", "o", "-"), ("raw", "^", "--")  # corrected, not corrected
     ax.plot(t, predicted(t), color=style.ink(), lw=1)
     ax.axhline(1, color=style.ink(), lw=1)
     shown = np.unique(np.geomspace(1, CONSTANT, 20).astype(int))
-    for k, (key, mark) in enumerate(zip(keys, "o^", strict=True)):
+    for k, (key, mark, dashes) in enumerate(looks):
         ax.plot(shown, result["constant"][k][shown - 1], mark, color=colours[key], ms=5, mew=0)
-        low, high = np.array([mean_interval(row) for row in result["step"][k, :, 0]]).T
-        ax.fill_between(result["at"], low, high, color=colours[key], alpha=0.3, lw=0)
-        ax.plot(result["at"], result["step"][k, :, 0].mean(-1), color=colours[key], lw=1.2)
-    top = result["constant"][1].argmax()
-    ax.text(top + 1, 7, "not corrected", color=colours["raw"], ha="center")
-    ax.text(220, 0.62, "corrected", color=colours["standardized"], va="top")
-    ax.text(65, 5.9, "a gradient\nthat stays", va="top", fontsize=9)
-    ax.text(3.4, 3.3, "digits", va="top", fontsize=9)
-    ax.set(
-        title="length of a step",
-        xscale="log",
-        xlabel="step (log)",
-        ylabel="length, in learning rates",
-        ylim=(0, 7.6),
-    )
-    ax.set(xticks=(1, 10, 100, 1000), xticklabels=("1", "10", "100", "1,000"))
-    for i, panel in enumerate(panels):
-        for k, key in enumerate(keys):
+        for i, panel in enumerate(panels):
             rows = result["loss"][k, :, i]
             panel.plot(result["at"], rows, color=colours[key], lw=0.5, alpha=0.5)
-            panel.plot(
-                result["at"], np.exp(np.log(rows).mean(-1)), color=colours[key], lw=2, ls=("-", "--")[k]
-            )
-        panel.set(title=f"loss at a rate of {RATES[i]:g}", xlabel="step (log)", xscale="log", yscale="log")
-        panel.set(ylim=(0.008, 8), xticks=(1, 10, 100), xticklabels=("1", "10", "100"))
-        panel.set(yticks=(0.01, 0.1, 1), yticklabels=("0.01", "0.1", "1"))
-    panels[0].set(ylabel="loss on the digits (log)")
+            panel.plot(result["at"], np.exp(np.log(rows).mean(-1)), color=colours[key], ls=dashes)
+    ax.text(1.1, 7, "not corrected", color=colours["raw"])
+    ax.text(1.1, 1.3, "corrected", color=colours["standardized"])
+    ax.text(900, 6.8, "line:\npredicted", ha="right", va="top")
+    ax.set(title="A constant gradient", ylim=(0, 7.8), ylabel="step, in learning rates")
+    ax.set(xlabel="step (log)", xscale="log", xticks=(1, 10, 100, 1000))
+    for rate, panel in zip(RATES, panels, strict=True):
+        panel.set(title=f"Digits, learning rate {rate:g}", xlabel="step (log)", ylabel="loss (log)")
+        panel.set(xscale="log", xticks=(1, 10, 100), yscale="log", yticks=(0.1, 1), ylim=(0.015, 8))
     for axis in (ax, *panels):
         axis.minorticks_off()
     return fig
@@ -164,22 +149,22 @@ def caption(result) -> str:
     slow, fast = (ratio(*_losses(result, rate))[0] for rate in range(len(RATES)))
     return (
         f"**Without bias correction, Adam's first step is {steps[0]:.2f} learning rates long, and along a "
-        f"gradient that stays its {steps.argmax() + 1}th is {steps.max():.2f}.**\n\n"
-        f"With it, such steps have a "
-        f"length of 1. Dots: measured; thin lines: the formula; bands: steps of {result['step'].shape[-1]} "
-        f"networks on the digits at a rate of {RATES[0]:g}, mean with {percent(0.95)} intervals. "
-        f"After {result['at'][_early(result)]} steps their loss without correction is "
-        f"{number(slow, 2)} times that with it at a rate of {RATES[0]:g}, "
-        f"and {number(fast, 2)} times at {RATES[1]:g}."
+        f"constant gradient its {steps.argmax() + 1}th is {steps.max():.2f}.**\n\n"
+        "With the correction, steps along a constant gradient have a length of 1. The other panels show the "
+        f"losses of {result['step'].shape[-1]} networks on the digits: thin lines are single networks, thick "
+        f"ones geometric means. After {result['at'][_early(result)]} steps the loss without correction is "
+        f"{number(slow, 2)} times that with it at a learning rate of {RATES[0]:g}, and {number(fast, 2)} "
+        f"times at {RATES[1]:g}."
     )
 
 
 def alt(result) -> str:
     steps = result["constant"][1]
     return (
-        f"Left: step length against the step, uncorrected rising from {steps[0]:.2f} to {steps.max():.2f} "
-        "and falling towards 1, corrected level at 1; on the digits both fall off. Right: loss at a small "
-        f"rate, lower without correction, and at a rate of {RATES[1]:g}, higher without."
+        "Three panels. Step length against the step along a constant gradient: uncorrected it rises from "
+        f"{steps[0]:.2f} to {steps.max():.2f} and falls towards 1, corrected it stays at 1. Loss on the "
+        f"digits at a learning rate of {RATES[0]:g}: lower without correction; at {RATES[1]:g}: higher "
+        "without."
     )
 
 
@@ -187,7 +172,7 @@ def claims(result) -> Iterator[Claim]:
     steps, t = result["constant"], np.arange(1, CONSTANT + 1)
     slow, fast = (ratio(*_losses(result, rate)) for rate in range(len(RATES)))
     corrected, without = result["mapped"]
-    units = "networks, each with its own first weights; all on the same digits in the same order"
+    units = "networks, each with its own initial weights; all on the same digits in the same order"
     yield Claim.of_ratio(
         *_losses(result, 1),
         id="adam-bias",
@@ -197,7 +182,8 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=(
             "loss on the digits without bias correction by loss with it, after "
-            f"{result['at'][_early(result)]} steps at a rate of {RATES[1]:g}, geometric mean over networks"
+            f"{result['at'][_early(result)]} steps at a learning rate of {RATES[1]:g}, geometric mean over "
+            "networks"
         ),
         units=units,
         map=Map.of_ratios(
@@ -205,16 +191,16 @@ def claims(result) -> Iterator[Claim]:
             corrected,
             axes={"learning rate": MAP_RATES, "after": [f"{steps} steps" for steps in MAP_STEPS]},
             below=1.0,
-            measure="loss without bias correction by loss with it, the same rate for both",
+            measure="loss without bias correction by loss with it, the same learning rate for both",
             units=units,
         ),
         holds=abs(steps[1] / predicted(t) - 1).max() < 1e-3
         and abs(steps[0] - 1).max() < 1e-3
         and slow[1][1] < 0.9
         and fast[1][0] > 1.5,
-        finding=f"It depends on the rate. Without the correction the first step is {steps[1][0]:.2f} "
-        f"learning rates long, and step {steps[1].argmax() + 1} along a gradient that stays is "
-        f"{steps[1].max():.2f}; with it, both are 1. At a small rate, {RATES[0]:g}, longer steps help: "
+        finding="It depends on the learning rate. Without the correction the first step is "
+        f"{steps[1][0]:.2f} learning rates long, and step {steps[1].argmax() + 1} along a constant gradient "
+        f"is {steps[1].max():.2f}; with it, both are 1. At a small one, {RATES[0]:g}, longer steps help: "
         f"the loss is {number(slow[0], 2)} times that with the correction. At {RATES[1]:g} they throw the "
         "networks off, after a few steps. Leaving the correction out is like starting with a higher "
         "rate: good where the rate was too low.",

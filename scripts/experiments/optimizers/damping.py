@@ -90,7 +90,7 @@ def predicted(rate: np.ndarray, momentum: float) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.9)
+    fig, ax = style.figure(7.4, 3.9, tall=3.8)
     colours, ink = style.palette(), style.ink()
     fine = np.linspace(0.2, 1.985, 250)
     lines = (
@@ -100,8 +100,8 @@ def draw(result) -> Figure:
     )
     labels = (
         ("raw", "o", "gradient descent", (0.25, 0.9), "top"),
-        ("standardized", "s", "momentum 0.9, averaging form", (0.27, 1.62), "top"),
-        ("standardized", "^", "momentum 0.9, torch's form", (0.5, 17), "bottom"),
+        ("standardized", "s", "momentum 0.9,\naveraging form", (0.5, 2.35), "top"),
+        ("standardized", "^", "momentum 0.9,\ntorch's form", (0.25, 15), "bottom"),
     )
     for line, rows, (key, mark, text, at, va) in zip(lines, result["travel"][:DRAWN], labels, strict=True):
         ax.plot(fine, line, color=ink, lw=1)
@@ -117,7 +117,7 @@ def draw(result) -> Figure:
         yticks=(1, 3, 10, 30),
         yticklabels=("1", "3", "10", "30"),
         xlabel="learning rate × largest curvature",
-        ylabel="way across the ravine, by\nthe straight way down (log)",
+        ylabel="way across the ravine,\nstraight down = 1 (log)",
     )
     ax.minorticks_off()
     return fig
@@ -149,13 +149,12 @@ def caption(result) -> str:
     least, most = (number(value, 2) for value in ((torchs / averaging).min(), (torchs / averaging).max()))
     return (
         "**Momentum 0.9 calms the steep direction only close to the stability edge: at "
-        f"{HIGH}/λ it shortens the way across the ravine from {high} to {fast} times the straight one, at "
-        f"{LOW}/λ it lengthens it from {low} to {slow}.**\n\n"
-        f"λ is the largest curvature. Plain descent does not "
-        f"turn back at all below 1/λ. In torch's form, at the same rate, the way is {least} to {most} times "
-        "that of the averaging one. "
+        f"a learning rate of {HIGH}/λ it shortens the way across the ravine from {high} to {fast}, at "
+        f"{LOW}/λ it lengthens it from {low} to {slow} (straight way = 1).**\n\n"
+        "λ is the largest curvature. Plain gradient descent does not turn back at all below 1/λ. In torch's "
+        f"form, at the same learning rate, the way is {least} to {most} times that of the averaging form. "
         f"{result['travel'].shape[-1]} logistic regressions with two weights, each with its own data and "
-        f"its own start near the minimum, {STEPS} steps; medians with 95 % intervals."
+        f"its own start near the minimum, {STEPS} steps. Marks are medians with 95 % intervals."
     )
 
 
@@ -182,20 +181,21 @@ def claims(result) -> Iterator[Claim]:
         sources=("Tuning neural networks with normalization, Optimizers",),
         verdict="depends",
         measure="way across the ravine with momentum 0.9 (averaging form) by that of plain descent, both at "
-        f"the rate {HIGH}/λ, median",
+        f"the learning rate {HIGH}/λ, median",
         units=units,
         map=Map.of_ratios(
             np.stack([result["travel"][form][at] for form in MAPPED.values()], 1),
             result["travel"][0][at][:, None],
             axes={"rate, times the largest curvature λ": MAP_RATES, "form of momentum": tuple(MAPPED)},
             below=1.0,
-            measure="way across the ravine with momentum by that of plain descent, the same rate for both",
+            measure="way across the ravine with momentum by that of plain descent, the same learning rate "
+            "for both",
             units=units,
         ),
         holds=median_interval(torchs)[0] > 1.3 and apart(wilson(slow), wilson(fast)),
-        finding="It depends on the rate. Gradient descent oscillates above 1/λ, λ the largest curvature: "
-        f"at {LOW}/λ it keeps its side. The article's momentum 0.9 multiplies the way across the ravine by "
-        f"{number(np.median(ratio), 2)} at {HIGH}/λ, but by {number(np.median(worse), 2)} at {LOW}/λ, where "
-        f"it overshoots and plain descent does not. It pays from {_pays(result):g}/λ on. In torch's form, "
-        f"which takes longer steps, the factor is {number(np.median(torchs), 2)} at 1.5/λ.",
+        finding="It depends on the learning rate. Gradient descent oscillates above 1/λ, λ the largest "
+        f"curvature: at {LOW}/λ it keeps its side. The article's momentum 0.9 multiplies the way across the "
+        f"ravine by {number(np.median(ratio), 2)} at {HIGH}/λ, but by {number(np.median(worse), 2)} at "
+        f"{LOW}/λ, where it overshoots and plain descent does not. It helps from {_pays(result):g}/λ on. In "
+        f"torch's form, which takes longer steps, the factor is {number(np.median(torchs), 2)} at 1.5/λ.",
     )

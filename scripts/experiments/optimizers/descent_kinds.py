@@ -195,39 +195,38 @@ def _reached(result, kind):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 5.4, nrows=2, ncols=3, sharey=True, sharex="row")
-    colour, ink = style.palette()["standardized"], style.ink()
-    for j, (kind, (batch, *_)) in enumerate(KINDS.items()):
-        passes, own = result[f"passes_{kind}"], result[f"own_{kind}"]
+    fig, (left, right) = style.figure(8.2, 4.0, ncols=2, tall=6.6, sharey=True)
+    colours = style.palette()
+    for kind, colour, by_passes, by_updates in (  # and where the words stand
+        ("batch", style.ink(), (11, 0.2, "left", "bottom"), (1, 0.028, "left", "top")),
+        (
+            "mini-batch",
+            colours["standardized"],
+            (1.1, 0.005, "right", "bottom"),
+            (28, 0.005, "right", "bottom"),
+        ),
+        ("stochastic", colours["raw"], (0.035, 0.3, "left", "top"), (500, 0.35, "left", "bottom")),
+    ):
         reached, best = _reached(result, kind)
-        own = own[:, best[0]]
-        steps = np.unique(np.geomspace(1, len(own), 160).astype(int))  # those drawn
-        for ax, per_pass in zip(axes[:, j], (1, _updates(kind)), strict=True):
-            seen = np.maximum(own[steps - 1], LOWEST)
-            ax.plot(steps * per_pass / _updates(kind), seen, "o", color=style.GRID, ms=2.8, mew=0, alpha=0.7)
-            for k, rate in enumerate(best):
-                loss = np.maximum(result[f"loss_{kind}"][1:, rate, k], LOWEST)
-                ax.plot(passes[1:] * per_pass, loss, color=colour, lw=1)
-            ax.axhline(TARGET, color=ink, lw=0.8)
-            middle = np.median(reached) * per_pass
-            ax.plot(middle, TARGET, "o", color=ink, ms=5, mew=0)
-            text = f"{middle:,.0f}" if middle >= 10 else number(middle, 2)
-            offset, side = ((14, 4), "left") if batch == 1 else ((-5, -15), "right")  # where no dots are
-            ax.annotate(text, (middle, TARGET), offset, textcoords="offset points", ha=side, fontsize=12)
-            ax.set(xscale="log", yscale="log", ylim=(LOWEST * 0.8, 9))
-            ax.minorticks_off()
-        size = {None: f"all {EXAMPLES:,} examples", 1: "one example"}.get(batch, f"{batch} examples")
-        axes[0, j].set_title(f"{kind}: {size} a step")
-        axes[0, j].set(xlim=(8e-4, 40), xticks=(1e-3, 1e-2, 0.1, 1, 10))
-        axes[0, j].set_xticklabels(("0.001", "0.01", "0.1", "1", "10"))
-        axes[1, j].set(xlim=(0.8, 20_000), xticks=(1, 10, 100, 1000))
-        axes[1, j].set_xticklabels(("1", "10", "100", "1,000"))
-        axes[0, j].set_xlabel("passes over the examples (log)")
-        axes[1, j].set_xlabel("updates (log)")
-    axes[0, 0].text(1e-3, TARGET * 0.85, "target", va="top", fontsize=9.5)
-    axes[0, 2].text(1e-3, 6e-3, "dots: what\nthe step sees", va="top", fontsize=9.5)
-    for ax in axes[:, 0]:
-        ax.set(ylabel="loss (log)", yticks=(0.001, 0.01, 0.1, 1), yticklabels=("0.001", "0.01", "0.1", "1"))
+        passes, losses = result[f"passes_{kind}"][1:], result[f"loss_{kind}"][1:]
+        losses = np.stack([losses[:, rate, k] for k, rate in enumerate(best)], 1)
+        size = {"batch": f"all {EXAMPLES:,}", "mini-batch": "32", "stochastic": "one"}[kind]
+        for ax, each, unit, (x, y, ha, va) in (
+            (left, 1, "passes", by_passes),
+            (right, _updates(kind), "updates", by_updates),
+        ):
+            middle = np.median(reached) * each
+            ax.plot(passes * each, losses, color=colour, lw=0.8, alpha=0.8)
+            ax.plot(middle, TARGET, "o", color=colour, ms=8, mew=0)
+            count = f"{middle:,.0f}" if middle >= 10 else number(middle, 2)
+            ax.text(x, y, f"{size} a step:\n{count} {unit}", color=colour, ha=ha, va=va)
+    for ax in (left, right):
+        ax.axhline(TARGET, color=style.GRID, lw=0.8)
+        ax.set(xscale="log", yscale="log", ylim=(3e-3, 4), yticks=(0.01, 0.1, 1), ylabel="loss (log)")
+        ax.minorticks_off()
+    left.set(xlim=(0.03, 120), xticks=(0.1, 1, 10), xlabel="passes over the examples (log)")
+    right.set(xlim=(0.8, 12_000), xticks=(1, 10, 100, 1000), xlabel="updates (log)", ylabel="")
+    left.text(0.035, TARGET * 0.9, "target", va="top")
     return fig
 
 
@@ -259,11 +258,11 @@ def caption(result) -> str:
     return (
         f"**To a loss of {TARGET:g}, batch descent takes {number(batch, 2)} passes over the examples, "
         f"mini-batches {number(mini, 2)} and single examples {number(one, 2)}; counted in updates, the order "
-        f"turns round: {number(batch, 2)}, {mini_updates:,.0f} and {one_updates:,.0f}.**\n\nLines: the loss "
-        f"over all {EXAMPLES:,} digits of {len(_reached(result, 'batch')[0])} networks, each at its best of "
-        f"{len(KINDS['batch'][2])} rates; dots: the losses of one network's own batches, which its steps "
-        f"follow; numbers: medians. One gradient keeps {whole}, {piece} and {single} kB in memory, beside "
-        "the parameters."
+        f"is reversed: {number(batch, 2)}, {mini_updates:,.0f} and {one_updates:,.0f}.**\n\nLines: the loss "
+        f"over all {EXAMPLES:,} digits, for {len(_reached(result, 'batch')[0])} networks, each at its best "
+        f"of {len(KINDS['batch'][2])} learning rates. Dots and numbers: medians over the networks. One "
+        f"gradient keeps {whole} kB in memory for all examples, {piece} kB for {PIECE} and {single} kB for "
+        "one, beside the parameters."
     )
 
 
@@ -272,8 +271,7 @@ def alt(result) -> str:
     return (
         "Loss against passes and against updates, for batch, mini-batch and stochastic descent. The passes "
         f"to the target are {number(batch, 2)}, {number(mini, 2)} and {number(one, 2)}, the updates "
-        f"{number(batch, 2)}, {mini_updates:,.0f} and {one_updates:,.0f}. The dots of single batches scatter "
-        "the more, the smaller the batch."
+        f"{number(batch, 2)}, {mini_updates:,.0f} and {one_updates:,.0f}."
     )
 
 
@@ -298,9 +296,9 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=(
             f"examples that stochastic descent processes to a loss of {TARGET:g} on the digits, by those "
-            "that batch descent does, each at its best rate, geometric mean over networks"
+            "that batch descent does, each at its best learning rate, geometric mean over networks"
         ),
-        units="networks, each with its own first weights and order of the same digits",
+        units="networks, each with its own initial weights and order of the same digits",
         map=Map.of_ratios(
             by_the_clock,
             np.ones_like(by_the_clock),
@@ -324,7 +322,7 @@ def claims(result) -> Iterator[Claim]:
     )
     whole, piece, _ = _kilobytes(result)
     other = result["pieces"][:, list(NORMALIZATIONS).index("batch")]
-    units = "networks, each with its own first weights; all on the same digits"
+    units = "networks, each with its own initial weights; all on the same digits"
     yield Claim.of_mean(
         result["gradient"],
         id="batch-memory",

@@ -119,36 +119,33 @@ def predicted(rate: np.ndarray, momentum: float) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.9)
+    fig, ax = style.figure(7.4, 3.9, tall=3.7)
     colours, ink = style.palette(), style.ink()
     ax.axhline(1, color=style.GRID, lw=0.8)
-    ax.text(0.06, 3, "no nearer than at the start", fontsize=9.5)
     for momentum, rows, mark in zip(MOMENTA, result["distance"], "os^", strict=True):
         limit = float(largest_stable_rate(1.0, momentum))
         fine = limit * np.array([*np.linspace(0.02, 0.95, 200), *np.linspace(0.95, 1.05, 100)])
         line = predicted(fine, momentum)
         seen = line < CEILING
         ax.plot(fine[seen], np.maximum(line[seen], FLOOR), color=ink, lw=1)
-        for rate, row in zip(limit * RATES, rows, strict=True):
-            low, high = np.clip(median_interval(row), FLOOR, CEILING)
-            colour = colours["standardized" if rate < limit else "raw"]
-            ax.vlines(rate, low, high, color=colour, lw=1.5)
-            middle = np.clip(np.median(row), FLOOR, CEILING)
-            ax.plot(rate, middle, mark, color=colour, ms=5.5, mew=0, clip_on=False)
+        middle = np.clip(np.median(rows, -1), FLOOR, CEILING)
+        low, high = np.clip([median_interval(row) for row in rows], FLOOR, CEILING).T
+        for key, side in (("standardized", RATES < 1), ("raw", RATES > 1)):
+            at, look = limit * RATES[side], {"color": colours[key]}
+            ax.vlines(at, low[side], high[side], lw=1.5, **look)
+            ax.plot(at, middle[side], mark, ms=5, mew=0, clip_on=False, **look)
         ax.axvline(limit, color=ink, lw=0.8, ls=(0, (2, 3)))
-        name = f"momentum\n{momentum:g}" if momentum else "plain\ndescent"
-        ax.text(
-            limit - 0.07, 1e12 if momentum < 0.9 else 1e5, f"{name}: {limit:g}/λ", ha="right", va="center"
-        )
-    ax.text(2.12, 1e-9, "line: predicted", va="center", ha="left")
+        ax.text(limit - 0.06, 1e14, f"β = {momentum:g}\n{limit:g}/λ", ha="right", va="center")
+    ax.text(0.06, 30, "farther than\nat the start", va="bottom", ha="left")
+    ax.text(0.6, 5e-4, "β: momentum\nline: predicted", va="center", ha="left")
     ax.set(
         yscale="log",
         xlim=(0, 4.05),
         ylim=(FLOOR / 10, CEILING),
         yticks=(1e-15, 1e-10, 1e-5, 1, 1e5, 1e10, 1e15, 1e20),
-        xticks=np.arange(0, 4.1, 0.5),
+        xticks=range(5),
         xlabel="learning rate × largest curvature λ",
-        ylabel=f"distance left after {STEPS} steps (log)",
+        ylabel=f"distance to the minimum after\n{STEPS} steps, start = 1 (log)",
     )
     ax.minorticks_off()
     return fig
@@ -173,13 +170,13 @@ def _at(result, rate: float) -> np.ndarray:
 def caption(result) -> str:
     below, above = np.median(_at(result, BELOW), axis=-1), np.median(_at(result, ABOVE), axis=-1)
     return (
-        f"**Two percent decide: at {2 * BELOW:g}/λ gradient descent has come down to "
-        f"{number(below[0], 2)} of its first distance from the minimum, at {2 * ABOVE:g}/λ it is "
-        f"{number(above[0], 2)} times as far away.**\n\nThe limit is 2/λ, with λ the largest curvature; "
-        f"momentum β raises it to 2(1 + β)/λ. {result['distance'].shape[-1]} linear regressions with "
-        f"{FEATURES} weights and a condition number of {CONDITION:g}, full batches, each with its own data "
-        "and start; medians with 95 % intervals, mostly smaller than the dots. Below 10⁻¹⁵ there is only "
-        "rounding."
+        f"**Two percent decide: at a learning rate of {2 * BELOW:g}/λ gradient descent ends at "
+        f"{number(below[0], 2)} of its first distance from the minimum, at {2 * ABOVE:g}/λ it ends "
+        f"{number(above[0], 2)} times as far away.**\n\nThe limit is 2/λ, with λ the largest curvature. "
+        f"Momentum β raises it to 2(1 + β)/λ. {result['distance'].shape[-1]} linear regressions with "
+        f"{FEATURES} weights and a condition number of {CONDITION:g}, all examples a step, each with its own "
+        "data and start. Marks are medians; their 95 % intervals are mostly smaller than the marks. Below "
+        "10⁻¹⁵ there is only rounding."
     )
 
 
@@ -205,8 +202,8 @@ def claims(result) -> Iterator[Claim]:
         "eigenvalue of the Hessian",
         sources=("LeCun, Bottou, Orr and Müller (1998)", "Goh (2017), with momentum"),
         verdict="depends",
-        measure=f"share of linear regressions, all rows a step, that come nearer at {BELOW:g} and go away at "
-        f"{ABOVE:g} of the limit 2(1 + β)/λ, with every β of "
+        measure=f"fraction of linear regressions, all rows a step, that come nearer at {BELOW:g} and go away "
+        f"at {ABOVE:g} of the limit 2(1 + β)/λ, with every β of "
         f"{', '.join(f'{momentum:g}' for momentum in MOMENTA)}",
         units=units,
         map=Map.of_ratios(
@@ -215,8 +212,8 @@ def claims(result) -> Iterator[Claim]:
             axes={f"examples a step, of {ROWS}": BATCHES, "model": tuple(MODELS)},
             above=1 / NEAR,
             below=NEAR,
-            measure="largest rate at which the loss falls, by 2(1 + β)/λ, λ of the loss of all examples at "
-            "the first weights",
+            measure="largest learning rate at which the loss falls, by 2(1 + β)/λ, λ of the loss of all "
+            "examples at the initial weights",
             units=units,
         ),
         holds=wilson(always)[0] > 0.95,
@@ -226,6 +223,6 @@ def claims(result) -> Iterator[Claim]:
         f"{number(near[-1], 2)} below and {number(far[-1], 2)} above it. With one example a step the loss "
         f"falls only up to {number(limit['linear'][0], 2)} times the limit, with momentum "
         f"{number(limit['linear, β = 0.9'][0], 2)} times. A network leaves the place where λ was "
-        "measured: with all examples a step, one of 16 sigmoids bears "
+        "measured: with all examples a step, one of 16 sigmoids stays stable up to "
         f"{number(limit['16 sigmoids'][-1], 2)} times the limit.",
     )

@@ -23,7 +23,7 @@ CONVENTIONS = {  # (ε, inside the root?)
     "keras": (1e-7, True),
 }
 NAMES = {
-    "outside": "outside the root,\n10⁻⁸ (PyTorch)",
+    "outside": "outside the\nroot, 10⁻⁸\n(PyTorch)",
     "inside": "inside,\n10⁻⁸",
     "keras": "inside,\n10⁻⁷ (Keras)",
 }
@@ -101,10 +101,10 @@ def _training(networks, seed, device):
 
 
 def draw(result) -> Figure:
-    fig, (ax, below) = style.figure(7.0, 4.8, nrows=2, sharex=True, height_ratios=(2, 1))
+    fig, (ax, below) = style.figure(7.4, 4.6, nrows=2, tall=5, sharex=True, height_ratios=(2, 1))
     colours, fine = style.palette(), np.geomspace(1e-10, 1, 300)
     for name, row, key, mark, at in zip(
-        CONVENTIONS, result["steps"], KEYS, "os^", ((3.5e-8, 0.3), (1.5e-5, 0.55), (7e-4, 0.33)), strict=True
+        CONVENTIONS, result["steps"], KEYS, "os^", ((4.5e-8, 0.25), (1.5e-5, 0.55), (7e-4, 0.33)), strict=True
     ):
         ax.plot(fine, predicted(fine, *CONVENTIONS[name]), color=style.ink(), lw=1)
         ax.plot(result["size"], row, mark, color=colours[key], ms=4.5, mew=0)
@@ -125,7 +125,8 @@ def draw(result) -> Figure:
         xscale="log",
         xlim=(1e-10, 1),
         xlabel="size of the gradient (log)",
-        ylabel="share of\ngradients",
+        xticks=(1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1),
+        ylabel="fraction of\nthe gradients",
         yticks=(),
         ylim=(0, 130 * result["entries"].max()),
     )
@@ -148,11 +149,11 @@ def caption(result) -> str:
     return (
         f"**At gradients of one millionth, RMSprop steps {outside} learning rates with ε outside the root "
         f"and {inside} with the same ε inside.**\n\nKeras's default, inside and ten times larger, leaves "
-        f"{keras}. Dots: settled steps of RMSprop at gradients of constant size and random sign; lines: the "
-        f"formulas. Below: the gradients of {result['entries'].shape[1]} networks on the digits. {fresh} "
-        f"lie below 10⁻⁴ at first, {trained} after {DRAWN} steps. But S remembers the larger gradients "
-        f"before: the steps of {percent(_other(result, 1e-8, DRAWN).mean(), 1)} of the weights then depend "
-        "on the place of ε = 10⁻⁸ by more than a tenth."
+        f"{keras}. Marks: steps of RMSprop once its running mean has settled, at gradients of constant size "
+        f"and random sign; lines: the formulas. Below: the gradients of {result['entries'].shape[1]} "
+        f"networks on the digits. {fresh} of them lie below 10⁻⁴ at first, {trained} after {DRAWN} steps. "
+        "But S remembers the larger gradients before: then the place of ε = 10⁻⁸ changes the steps of only "
+        f"{percent(_other(result, 1e-8, DRAWN).mean(), 1)} of the weights by more than a tenth."
     )
 
 
@@ -174,7 +175,7 @@ def claims(result) -> Iterator[Claim]:
     share = {eps: percent(_other(result, eps, DRAWN).mean(), 1) for eps in (1e-8, 1e-7)}
     plain = result["plain"][0] / result["plain"][1] - 1
     outside, inside, _ = (number(value, 3) for value in result["tiny"])
-    units = "networks, each with its own first weights; all on the same digits"
+    units = "networks, each with its own initial weights; all on the same digits"
     yield Claim.of_mean(
         _other(result, 1e-8, DRAWN),
         id="eps-inside",
@@ -182,19 +183,20 @@ def claims(result) -> Iterator[Claim]:
         "gradients",
         sources=("Tuning neural networks with normalization, Optimizers",),
         verdict="depends",
-        measure=f"share of the weights whose step of RMSprop is more than {percent(OTHER - 1)} longer with ε "
-        f"= 10⁻⁸ outside the root than with it inside, after {DRAWN} steps, mean over networks",
+        measure=f"fraction of the weights whose step of RMSprop is more than {percent(OTHER - 1)} longer "
+        f"with ε = 10⁻⁸ outside the root than with it inside, after {DRAWN} steps, mean over networks",
         units=units,
         map=Map.of_means(
             result["other"],
             axes={"ε": EPSILONS, "after": [f"{look} step{'s' * (look > 1)}" for look in LOOKS]},
             below=FEW,
-            measure=f"share of the weights whose step is {percent(OTHER - 1)} longer or more with ε outside",
+            measure=f"fraction of the weights whose step is {percent(OTHER - 1)} longer or more with ε "
+            "outside",
             units=units,
         ),
         holds=off < 1e-3 and abs(plain) < 1e-3 and result["tiny"][0] > 50 * result["tiny"][1],
-        finding="It depends on how small ε and the gradients are. A gradient that stays at 10⁻² gets the "
-        f"same step, to {percent(plain, 3)}; one that stays at 10⁻⁶ a step of {outside} learning rates "
+        finding="It depends on how small ε and the gradients are. A constant gradient of 10⁻² gets the "
+        f"same step, to {percent(plain, 3)}; one of 10⁻⁶ a step of {outside} learning rates "
         f"with ε = 10⁻⁸ outside and {inside} inside. In networks trained on the digits ε's place matters "
         f"to {share[1e-8]} of the weights after {DRAWN} steps, with 10⁻⁷ to {share[1e-7]}; in RMSprop's "
         f"first step, when S is small, to {percent(_other(result, 1e-8, 1).mean())} and "

@@ -1,4 +1,4 @@
-"""Which buys more where the condition number is large: normalizing the data, or a better optimizer?
+"""Which helps more where the condition number is large: normalizing the data, or a better optimizer?
 
 Chapter: optimizers.
 """
@@ -28,9 +28,15 @@ OPTIMIZERS = {
 BY_CURVATURE = ("descent", "momentum")  # their rates are in units of 1 / the largest eigenvalue
 RATES = torch.logspace(-2, 0.6, 16, dtype=torch.float64), torch.logspace(-2.6, 1, 16, dtype=torch.float64)
 NAMES = ("descent", "momentum", "RMSprop", "Adam", "standardized", "whitened")
-LABELS = {"standardized": "descent,\nstandardized", "whitened": "descent,\nwhitened"}  # others: raw
-MARKS = "osv^oo"
-LINE = 0.2  # powers of ten that a line of text takes
+LABELS = (
+    "raw, descent",
+    "raw, momentum",
+    "raw, RMSprop",
+    "raw, Adam",
+    "standardized,\ndescent",
+    "whitened,\ndescent",
+)
+TITLES = ("Columns of unequal scale", "Columns far from 0", "Correlated columns")
 
 
 def compute(*, tables=12, seed=0, device="cpu"):
@@ -105,50 +111,32 @@ def _middle(result):
     return np.median(steps, -1), bounds[..., 0], bounds[..., 1]
 
 
-def _shown(case):
-    """Lines that belong into a panel: whitening is worth one only where standardizing is not enough."""
-    return NAMES if case == "correlations" else NAMES[:-1]
-
-
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 4.4, ncols=3, sharey=True)
-    colours, titles = (
-        style.palette(),
-        ("columns of unequal scale", "columns far from 0", "correlated columns"),
-    )
+    fig, axes = style.figure(8.2, 3.5, ncols=3, tall=7.0, sharex=True, sharey=True)
+    colours = style.palette()
     middle, low, high = _middle(result)
-    for i, (ax, case, title) in enumerate(zip(axes, CASES, titles, strict=True)):
-        condition = np.median(result["condition"][i], -1)
-        ends = {}
-        for name in _shown(case):
-            row, raw = NAMES.index(name), name in OPTIMIZERS
-            colour = colours["raw" if raw else "standardized"]
-            at = condition * (1 if raw else 1.13)
-            ax.plot(at, middle[row, i], color=colour, ls="--" if raw else "-", lw=1.2 if raw else 2.4)
-            ax.vlines(at, low[row, i], high[row, i], color=colour, lw=1.5)
-            solved = middle[row, i] <= STEPS
-            mark = {"marker": MARKS[row], "ms": 6, "mew": 0, "ls": "", "color": colour}
-            ax.plot(at[solved], middle[row, i][solved], **mark)
-            ax.plot(at[~solved], middle[row, i][~solved], **mark | {"mfc": "none", "mew": 1.2})
-            ends[name] = middle[row, i][-1]
-        y = -np.inf
-        for name, end in sorted(ends.items(), key=lambda one: one[1]):  # from below, a line of text apart
-            text = LABELS.get(name, name)
-            y = max(np.log10(end), y + LINE * (1 + text.count("\n") / 2))
-            colour = colours["raw" if name in OPTIMIZERS else "standardized"]
-            ax.text(1.9 * condition[-1], 10**y, text, color=colour, va="center", fontsize=9.5)
-        ax.plot([6, condition[-1]], [STEPS, STEPS], color=style.GRID, lw=0.8)
-        ax.set(title=title, xscale="log", yscale="log", xlim=(6, 9e5), ylim=(1.7, 14_000))
-        ax.set(xticks=CONDITIONS, xlabel="condition number (log)")
-        ax.xaxis.label.set_position((0.45, 0))
+    places, ends = np.arange(len(NAMES)), [0, -1]  # of CONDITIONS
+    for i, (ax, title) in enumerate(zip(axes, TITLES, strict=True)):
+        for key, rows in (("raw", slice(0, 4)), ("standardized", slice(4, None))):
+            at, look = places[rows], {"color": colours[key]}
+            few, many = middle[rows, i][:, ends].T
+            ax.hlines(at, few, many, lw=0.8, **look)
+            for end in ends:
+                ax.hlines(at, low[rows, i, end], high[rows, i, end], lw=3, alpha=0.5, **look)
+            ax.plot(few, at, "o", ms=6, mfc="none", mew=1.2, **look)
+            ax.plot(many, at, "o", ms=6.5, mew=0, **look)
+        ax.set(
+            title=title,
+            xscale="log",
+            xlim=(1.5, 1.6 * STEPS),
+            xlabel=f"steps to {SOLVED:g} of the loss (log)",
+        )
+        ax.set_xticks((3, 30, 300, STEPS), ("3", "30", "300", f"> {STEPS:,}"))
         ax.minorticks_off()
-    axes[0].text(7, STEPS * 1.12, f"hollow: over {STEPS:,}", fontsize=9, va="bottom")
-    axes[0].text(38, 24, "dashed: raw data", color=colours["raw"], fontsize=9.5)
-    axes[0].set(
-        ylabel="steps to a thousandth of the loss (log)",
-        yticks=(3, 10, 100, 1000, STEPS),
-        yticklabels=("3", "10", "100", "1,000", f"{STEPS:,}"),
-    )
+        ax.tick_params(axis="y", length=0)
+    for y, mark, condition in ((4, "○", CONDITIONS[0]), (5, "●", CONDITIONS[-1])):
+        axes[0].text(9, y, f"{mark} condition\n    number {condition:,.0f}", va="center")
+    axes[0].set(yticks=places, yticklabels=LABELS, ylim=(len(NAMES) - 0.4, -0.6))
     return fig
 
 
@@ -172,22 +160,22 @@ def caption(result) -> str:
         f"**On columns far from 0, with a condition number near {top:,.0f}, Adam needs "
         f"{_steps(result, 'Adam', 'offsets')} steps on raw data, and plain descent "
         f"{_steps(result, 'standardized', 'offsets')} on standardized data.**\n\nIf only the columns' scales "
-        f"differ, Adam hardly notices ({_steps(result, 'Adam', 'scales', 0)} to "
-        f"{_steps(result, 'Adam', 'scales')} steps). Where columns are correlated, Adam needs "
-        f"{_steps(result, 'Adam', 'correlations')} and standardizing does not help "
-        f"({_steps(result, 'standardized', 'correlations')}); whitening does "
+        f"differ, the condition number hardly matters to Adam: {_steps(result, 'Adam', 'scales', 0)} to "
+        f"{_steps(result, 'Adam', 'scales')} steps. If columns are correlated, Adam needs "
+        f"{_steps(result, 'Adam', 'correlations')} steps and standardizing does not help "
+        f"({_steps(result, 'standardized', 'correlations')}), but whitening does "
         f"({_steps(result, 'whitened', 'correlations')}). Linear regression on "
-        f"{result['steps'].shape[-1]} tables of {ROWS} rows and {FEATURES} "
-        f"columns, all rows a step, each at the best of {len(RATES[0])} rates; medians with {percent(0.95)} "
+        f"{result['steps'].shape[-1]} tables of {ROWS} rows and {FEATURES} columns, all rows a step, each at "
+        f"the best of {len(RATES[0])} learning rates. Dots are medians, thick lines their {percent(0.95)} "
         "intervals."
     )
 
 
 def alt(result) -> str:
-    last = {case: [_steps(result, name, case) for name in NAMES[:5]] for case in CASES}
+    last = {case: [_steps(result, name, case) for name in NAMES] for case in CASES}
     return (
-        "Three panels of steps against the condition number, both axes logarithmic. At the largest, descent, "
-        "momentum, RMSprop and Adam on raw data and descent on standardized data need: "
+        "Three panels of dots, steps on a logarithmic axis. At the largest condition number, descent, "
+        "momentum, RMSprop and Adam on raw data, and descent on standardized and on whitened data, need: "
         + "; ".join(f"for {case} {', '.join(steps)}" for case, steps in last.items())
         + "."
     )

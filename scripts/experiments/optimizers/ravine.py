@@ -66,7 +66,9 @@ def _loss(path: np.ndarray) -> np.ndarray:
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, axes = style.figure(7.4, 5.6, nrows=4, ncols=2, sharex="col", sharey="col", width_ratios=(2, 1))
+    fig, axes = style.figure(
+        7.6, 5.4, nrows=4, ncols=2, tall=6.6, sharex="col", sharey="col", width_ratios=(2, 1)
+    )
     ink, last = style.ink(), min(FRAMES, result["path"].shape[1] - 1)
     colours = [style.palette()["raw"], *[style.palette()["standardized"]] * 3]
     x, y = np.meshgrid(np.linspace(-10.2, 2, 120), np.linspace(-1.9, 1.9, 60))
@@ -80,16 +82,21 @@ def animate(result) -> Iterator[Figure]:
         left.set(ylim=(-1.9, 1.9), yticks=(-1, 0, 1))
         right.axhline(DONE, color=style.GRID, lw=0.8)
         artists = []
-        for ax, at in ((left, (0.985, 0.06)), (right, (0.97, 0.9))):
+        for ax in (left, right):
             artists += ax.plot([], [], color=colour, lw=1.4, animated=True)
             artists += ax.plot([], [], "o", color=colour, ms=6, animated=True)
-            text = {"transform": ax.transAxes, "ha": "right", "va": "bottom" if ax is left else "top"}
-            note = ax.text(*at, "", color=colour, animated=True, **text)
-        rows.append((*artists, note))
-    axes[-1, 0].set(xlim=(-10.2, 2), xlabel="first weight: the flat direction")
+        corner = {"transform": left.transAxes, "ha": "right", "va": "bottom"}
+        rows.append((*artists, left.text(0.985, 0.04, "", color=colour, animated=True, **corner)))
+    axes[-1, 0].set(xlim=(-10.2, 2), xticks=(-10, -5, 0), xlabel="first weight: the flat direction")
     axes[1, 0].set_ylabel("second weight: the steep one", y=-0.1)
-    axes[0, 1].set_title("loss by the first one (log)", pad=20, fontsize=10)
-    axes[-1, 1].set(xlim=(0, last), ylim=(LOWEST, 1.5), yscale="log", yticks=(1e-3, 1e-2, 1e-1, 1))
+    axes[0, 1].set_title("loss (log)", pad=18)
+    axes[-1, 1].set(
+        xlim=(0, 1.06 * last),
+        ylim=(LOWEST, 1.5),
+        yscale="log",
+        yticks=(1e-3, 1e-2, 1e-1, 1),
+        xticks=(0, 50, 100),
+    )
     axes[-1, 1].set(xlabel="step", yticklabels=("0.001", "0.01", "0.1", "1"))
     axes[-1, 1].minorticks_off()
     update = style.progress(axes[0, 1], last + 1)
@@ -102,7 +109,7 @@ def animate(result) -> Iterator[Figure]:
             dot.set_data(*path[step : step + 1].T)
             curve.set_data(np.arange(step + 1), loss[: step + 1])
             end.set_data([step], loss[step : step + 1])
-            note.set_text(f"0.01 after {done}" if step >= done else "")
+            note.set_text(f"loss 0.01 after {done} steps" if step >= done else "")
         update(step)
         yield fig
 
@@ -125,12 +132,13 @@ def caption(result) -> str:
     along, askew = result["steps"]
     plain, momentum, rms, adam = along[:, 0]
     return (
-        "**Same start, same ravine, each optimizer at its best rate: to a hundredth of the first loss, "
-        f"gradient descent takes {plain} steps, momentum {momentum}, RMSprop {rms} and Adam {adam}.**\n\nThe "
-        f"ravine is {CONDITION:.0f} times as steep across as along; each rate is the best in the mean over "
-        f"{along.shape[1]} starts; the medians, in the same order: {', '.join(map(_usual, along))}, with "
-        "95 % intervals. RMSprop and Adam measure each weight on its own: in a ravine at 45° to the weights "
-        f"they take {_usual(askew[2])} and {_usual(askew[3])}; the other two do not notice."
+        "**Same start, same ravine, each optimizer at its best learning rate: to a hundredth of the first "
+        f"loss, gradient descent takes {plain} steps, momentum {momentum}, RMSprop {rms} and Adam {adam}."
+        f"**\n\nThe ravine is {CONDITION:.0f} times as steep across as along. The picture shows one start; "
+        f"each rate is the best in the mean over {along.shape[1]} starts. The medians over these starts, in "
+        f"the same order: {', '.join(map(_usual, along))}, with 95 % intervals. RMSprop and Adam measure "
+        f"each weight on its own: in a ravine at 45° to the weights they take {_usual(askew[2])} and "
+        f"{_usual(askew[3])} steps. For the other two the angle makes no difference."
     )
 
 

@@ -18,7 +18,7 @@ FEATURES, ROWS, NOISE, CONDITION = 10, 256, 1.0, 30.0
 EPOCHS = 50
 BATCH, UPDATES = 32, 8  # rows, and updates in an epoch; by all rows, as many
 EXAMPLES, DIGITS_EPOCHS = 1797, 8
-LOWEST, LINE = 2e-10, 0.5  # of the axis, and powers of ten that a line of text takes
+LOWEST = 2e-10  # of the axis
 RATES = (0.2, 0.4, 0.8, 1.2)
 SCHEDULES = {
     "constant": lambda sgd, total: lr_scheduler.ConstantLR(sgd, factor=1.0),
@@ -124,50 +124,41 @@ def _best(result):
 
 
 def draw(result) -> Figure:
-    fig, (*panels, ax) = style.figure(7.8, 4.2, ncols=3, width_ratios=(1.2, 1.2, 0.8))
-    panels[1].sharey(panels[0])
-    colours, ink = style.palette(), style.ink()
+    fig, (*panels, ax) = style.figure(8.2, 3.8, ncols=3, tall=7.2, width_ratios=(1.2, 1.2, 1))
+    colours = style.palette()
     excess, accurate = _best(result)
-    keys = ["raw"] + ["standardized"] * (len(SCHEDULES) - 1)
-    for panel, rows, title in zip(
-        panels, excess, (f"{BATCH} of {ROWS} rows a step", "all rows a step"), strict=True
-    ):
-        ends, updates = {}, UPDATES * np.arange(rows.shape[1])
-        for name, losses, key in zip(SCHEDULES, rows, keys, strict=True):
+    looks = {"constant": ("raw", "--"), "cosine": ("standardized", "-")}
+    titles = f"Noisy: {BATCH} of {ROWS} rows", "Not noisy: all rows"
+    for panel, rows, title in zip(panels, excess, titles, strict=True):
+        updates = UPDATES * np.arange(rows.shape[1])
+        for name, losses in zip(SCHEDULES, rows, strict=True):
+            key, dashes = looks.get(name, (None, "-"))
+            colour = colours[key] if key else style.GRID
             low, high = np.maximum([median_interval(one) for one in losses], LOWEST / 10).T
             middle = np.maximum(np.median(losses, -1), LOWEST / 10)
-            panel.fill_between(updates, low, high, color=colours[key], alpha=0.2, lw=0)
-            panel.plot(updates, middle, color=colours[key], lw=1.6, ls="--" if key == "raw" else "-")
-            if middle[-1] > LOWEST:
-                ends[name] = middle[-1], colours[key]
-            else:
-                out = updates[(middle <= LOWEST).argmax()]
-                panel.text(0.85 * out, 3 * LOWEST, name, color=colours[key], ha="right", fontsize=9.5)
-        y = -np.inf
-        for name, (end, colour) in sorted(
-            ends.items(), key=lambda one: one[1][0]
-        ):  # from below, a line apart
-            y = max(np.log10(end), y + LINE)
-            panel.text(1.03 * updates[-1], 10**y, name, color=colour, va="center", fontsize=9.5)
-        panel.set(title=title, yscale="log", ylim=(LOWEST, 5), xlim=(0, 1.42 * updates[-1]))
-        panel.set(xlabel="updates", xticks=np.linspace(0, updates[-1], 3).round())
-        panel.xaxis.label.set_position((0.35, 0))
+            panel.plot(updates, middle, color=colour, lw=1.6 if key else 0.8, ls=dashes)
+            if key:
+                panel.fill_between(updates, low, high, color=colour, alpha=0.2, lw=0)
+        panel.set(title=title, yscale="log", ylim=(LOWEST, 5), xlim=(0, updates[-1]), xlabel="updates")
+        panel.set(yticks=(1e-8, 1e-6, 1e-4, 1e-2, 1))
         panel.minorticks_off()
-    panels[0].set(ylabel="loss above the least (log)", yticks=10.0 ** np.arange(-8, 1, 2))
-    panels[1].tick_params(labelleft=False)
-    rng = np.random.default_rng(0)
-    for i, (row, key) in enumerate(zip(accurate, keys, strict=True)):
-        y = len(accurate) - 1 - i
-        ax.plot(row, y + rng.uniform(-0.14, 0.14, len(row)), "o", ms=3, mew=0, color=colours[key], alpha=0.5)
-        ax.hlines(y, *mean_interval(row), color=ink, lw=1.6)
-        ax.plot(row.mean(), y, "o", ms=5, mew=0, color=ink)
-    ax.set(
-        title="digits",
-        xlabel="validation accuracy",
-        yticks=range(len(accurate)),
-        yticklabels=[*SCHEDULES][::-1],
-    )
-    ax.set(xlim=(accurate.min() - 0.01, 1.002))
+    panels[0].set_ylabel("loss above the least (log)")
+    panels[1].sharey(panels[0])
+    panels[1].tick_params(labelleft=style.narrow())
+    for panel, name, *at in (
+        (panels[0], "constant", 395, 2e-3, "bottom"),
+        (panels[0], "cosine", 395, 3e-6, "top"),
+        (panels[1], "constant", 140, 1e-8, "top"),
+        (panels[1], "cosine", 395, 2e-9, "bottom"),
+    ):
+        panel.text(*at[:2], name, color=colours[looks[name][0]], ha="right", va=at[2])
+    panels[1].text(395, 0.05, "grey: step,\nexponential, 1/t", ha="right")
+    for i, (name, row) in enumerate(zip(SCHEDULES, accurate, strict=True)):
+        colour = colours[looks[name][0]] if name in looks else style.GRID
+        ax.hlines(i, *mean_interval(row), color=colour, lw=1.6)
+        ax.plot(row.mean(), i, "o", ms=7, mew=0, color=colour)
+    ax.set(title="Digits", xlabel="accuracy on new digits", xlim=(0.94, 1.0), xticks=(0.94, 0.96, 0.98, 1))
+    ax.set(yticks=range(len(SCHEDULES)), yticklabels=SCHEDULES, ylim=(len(SCHEDULES) - 0.5, -0.5))
     return fig
 
 
@@ -199,13 +190,13 @@ def caption(result) -> str:
     low, high = median_interval(ratio)
     return (
         "**With noisy gradients, a learning rate that decays along a cosine ends "
-        f"{number(np.median(ratio), 2)} times closer to the least loss than a constant one "
-        f"(95 % interval {number(low, 2)} to {number(high, 2)}); with all rows a step, where "
-        "nothing is noisy, the constant one wins.**\n\nLinear "
-        f"regression with noisy targets, {len(ratio)} tables, as many updates either way; each schedule at "
-        f"the best of {len(RATES)} rates, medians with {percent(0.95)} intervals. On the digits decay does "
-        f"not help: {result['accuracy'].shape[-1]} networks change their accuracy by "
-        f"{_points(result)} percent points with the cosine."
+        f"{number(np.median(ratio), 2)} times closer to the least loss than a constant one; with all rows a "
+        "step, where nothing is noisy, the constant one wins.**\n\nThe interval of the first number is "
+        f"{number(low, 2)} to {number(high, 2)}. Linear regression with noisy targets, {len(ratio)} tables, "
+        f"as many updates either way, each schedule at the best of {len(RATES)} learning rates: medians with "
+        f"{percent(0.95)} intervals. On the digits decay does not help: with the cosine, "
+        f"{result['accuracy'].shape[-1]} networks change their accuracy by {_points(result)} percentage "
+        "points."
     )
 
 

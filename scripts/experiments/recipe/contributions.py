@@ -1,4 +1,4 @@
-"""What does each technique buy: alone, added last, and averaged over all orders?  Chapter: recipe."""
+"""How much does each technique add: alone, added last, and averaged over all orders?  Chapter: recipe."""
 
 from itertools import combinations, product
 from math import comb
@@ -30,7 +30,7 @@ EPOCHS = 6
 LITTLE = 0.03  # of accuracy
 SWITCHES = (
     "standardized pixels",
-    "recommended first weights",
+    "recommended initial weights",
     "ReLU",
     "cross-entropy",
     "Adam",
@@ -93,7 +93,7 @@ def _alone_and_last(value) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.2, 4.2, ncols=2, sharex=True, sharey=True)
+    fig, axes = style.figure(8.2, 4.2, ncols=2, tall=7.2, sharex=True, sharey=True)
     colour = style.palette()["standardized"]
     places = np.arange(len(SWITCHES))
     for ax, value, name in zip(axes, _at_best(result), DEPTHS, strict=True):
@@ -104,21 +104,26 @@ def draw(result) -> Figure:
             (average, "o", colour, 0.0, True),
             (last, "s", style.ink(), 0.2, False),
         ):
-            for at, row in zip(places + aside, 100 * rows, strict=True):
-                ax.plot(interval(row), [at, at], color=shade, lw=1.4)
-                ax.plot(row.mean(), at, mark, color=shade, ms=6, mfc=shade if fill else "none", mew=1.2)
+            low, high = np.array([interval(row) for row in 100 * rows]).T
+            ax.hlines(places + aside, low, high, color=shade, lw=1.4)
+            dots = {"color": shade, "ms": 6, "mfc": shade if fill else "none", "mew": 1.2}
+            ax.plot(100 * rows.mean(-1), places + aside, mark, **dots)
         ax.axvline(0, color=style.ink(), lw=0.8)
         off, on = (value[(i,) * len(SWITCHES)].mean() for i in (0, 1))
         ax.set(title=f"{name}: {percent(off)} to {percent(on)}", xlabel="points of accuracy")
         ax.grid(axis="x")
-    axes[0].set(yticks=places, yticklabels=SWITCHES, ylim=(len(SWITCHES) - 0.5, -0.6))
+    axes[0].set(
+        yticks=places,
+        yticklabels=[switch.replace(" ", "\n", 1) for switch in SWITCHES],
+        ylim=(len(SWITCHES) - 0.5, -0.6),
+    )
     for ax in axes:
         ax.tick_params(axis="y", length=0)
     at = max(ax.get_xlim()[1] for ax in axes)
     for y, mark, text, shade in (
         (1.0, "▲", "alone", style.palette()["raw"]),
-        (1.5, "●", "average over all orders", colour),
-        (2.0, "□", "added last", style.ink()),
+        (1.7, "●", "average over\nall orders", colour),
+        (2.4, "□", "added last", style.ink()),
     ):
         axes[1].text(at, y, f"{mark} {text}", color=shade, ha="right", va="center")
     return fig
@@ -158,25 +163,26 @@ def caption(result) -> str:
     shallow, deep = _at_best(result)
     off, on = deep[(0,) * len(SWITCHES)], deep[(1,) * len(SWITCHES)]
     alone, last = _alone_and_last(deep)
-    best, share = _best_of(shapley(deep))
-    shares = shapley(shallow).mean(-1)
-    second, top = np.argsort(shares)[-2:]
+    best, points = _best_of(shapley(deep))
+    averages = shapley(shallow).mean(-1)
+    second, top = np.argsort(averages)[-2:]
     first, most = _best_of(alone)
     pairs = _pairs(deep)
     worst, few = max(pairs, key=pairs.get), sum(cost < LITTLE for cost in pairs.values())
     return (
-        f"**With four hidden layers the six techniques buy {_points((on - off).mean())} points of accuracy "
-        f"together; alone, {first} buys most, {most}, and added last no technique buys more than about "
+        f"**With four hidden layers the six techniques together add {_points((on - off).mean())} points of "
+        f"accuracy. Alone, {first} adds the most, {most}; added last, no technique adds more than about "
         f"{_best_of(last)[1]}.**\n\n"
-        f"Averaged over all orders, most is due to {best}, {share} points; with one "
-        f"hidden layer to {SWITCHES[top]}, {_points(shares[top])}, and {SWITCHES[second]}, "
-        f"{_points(shares[second])}. To leave out two costs the deep network less than {_points(LITTLE)} "
-        f"points for {few} of {len(pairs)} pairs, and {_points(pairs[worst])} for the worst, {worst}. The "
-        f"bars of a panel add up to its whole gain. All {2 ** len(SWITCHES)} combinations, each at the best "
-        f"of {result['test'].shape[-2]} learning rates by validation, which lies at an end of the grid for "
-        f"{percent(at_the_edge(result['validation']).mean())} of both networks'; {EPOCHS} epochs, "
-        f"{deep.shape[-1]} networks a combination, each with its own split of the same digits; 95 % "
-        "intervals of the paired gains, widened because the splits overlap."
+        f"Averaged over all orders, {best} adds the most, {points} points. With one hidden layer these are "
+        f"{SWITCHES[top]}, {_points(averages[top])}, and {SWITCHES[second]}, {_points(averages[second])}. "
+        "The bars of a panel add up to its whole gain. To leave out two techniques costs the deep network "
+        f"less than {_points(LITTLE)} points for {few} of {len(pairs)} pairs, and {_points(pairs[worst])} "
+        f"for the worst, {worst}.\n\nAll {2 ** len(SWITCHES)} combinations are trained for {EPOCHS} epochs, "
+        f"each at the best of {result['test'].shape[-2]} learning rates by validation accuracy. For "
+        f"{percent(at_the_edge(result['validation']).mean())} of both networks' combinations that is the "
+        f"lowest or highest rate tried. There are {deep.shape[-1]} networks a combination, each with its own "
+        "split of the same digits. The gains are paired; their 95 % intervals are widened because the splits "
+        "overlap."
     )
 
 

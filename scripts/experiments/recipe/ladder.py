@@ -58,6 +58,15 @@ RUNGS = (
     Rung("+ Adam", True, True, "relu", "cross-entropy", "Adam"),
     Rung("+ batch normalization", True, True, "relu", "cross-entropy", "Adam", "batch"),
 )
+LABELS = (
+    "badly set up",
+    "+ standardized\npixels",
+    "+ recommended\ninitial weights",
+    "+ ReLU",
+    "+ cross-entropy",
+    "+ Adam",
+    "+ batch\nnormalization",
+)  # of RUNGS, as drawn
 
 
 def compute(*, networks=8, seed=0, device="cpu"):
@@ -111,51 +120,32 @@ def _at_best(result, key: str) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, (left, right) = style.figure(8.2, 5.2, ncols=2, sharey=True, width_ratios=(1.25, 1))
-    test, steps = _at_best(result, "test"), _at_best(result, "steps").astype(float)
-    limit = int(result["limit"])
-    never = 1.6 * limit
-    steps[steps >= limit] = never
-    looks = ((style.ink(), "▲", -0.19), (style.palette()["standardized"], "●", 0.19))
-    for right_ones, taken, name, (colour, sign, aside) in zip(test, steps, DEPTHS, looks, strict=True):
-        mark = {"▲": "^", "●": "o"}[sign]
-        for r, (row, until) in enumerate(zip(right_ones, taken, strict=True)):
-            for ax, middle, ends, words in (
-                (left, row.mean(), np.clip(interval(row), 0, 1), _share),
-                (right, np.median(until), median_interval(until), partial(_steps, limit=limit)),
-            ):
-                ax.plot(ends, [r + aside] * 2, color=colour, lw=1.5)
-                ax.plot(middle, r + aside, mark, color=colour, ms=6, mew=0)
-                beside = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 9.5}
-                ax.text(1.03, r + aside, words(middle, ends), color=colour, **beside)
-        left.text(0.03, -1.0 + aside, f"{sign} {name}", color=colour, va="center")
-    for ax, words in ((left, "mean [95 %]"), (right, "median [95 %]")):
-        ax.text(1.03, -0.81, words, transform=ax.get_yaxis_transform(), va="center", fontsize=9.5)
-    for r in range(1, len(RUNGS)):
-        for ax in (left, right):
-            ax.axhline(r - 0.5, color=style.GRID, lw=0.6, alpha=0.3)
-    left.plot([0.1, 0.1], [-0.5, len(RUNGS) - 0.5], color=style.ink(), lw=0.8, ls=":")
-    left.set(xlim=(0, 1), xticks=[0.1, 0.5, 1], xticklabels=["chance", "50 %", "100 %"])
-    left.set(xlabel="accuracy on new digits", ylim=(len(RUNGS) - 0.5, -1.4))
-    left.set(yticks=range(len(RUNGS)), yticklabels=[rung.name for rung in RUNGS])
-    ticks = [t for t in (10, 30, 100) if t < limit]
-    right.set(xscale="log", xlabel=f"steps until the error is {TARGET:g} (log)", xlim=(8, 1.25 * never))
-    right.set_xticks([*ticks, never], [*map(str, ticks), "never"])
-    right.minorticks_off()
-    for ax in (left, right):
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x")
+    fig, ax = style.figure(7.6, 4.8, tall=6.2)
+    test, steps, limit = _at_best(result, "test"), _at_best(result, "steps"), int(result["limit"])
+    looks = (style.ink(), "^", "▲", -0.19), (style.palette()["standardized"], "o", "●", 0.19)
+    places, beside = np.arange(len(RUNGS)), {"transform": ax.get_yaxis_transform(), "va": "center"}
+    for right, taken, name, (colour, mark, sign, aside) in zip(test, steps, DEPTHS, looks, strict=True):
+        low, high = np.clip([interval(row) for row in right], 0, 1).T
+        ax.hlines(places + aside, low, high, color=colour, lw=1.5)
+        ax.plot(right.mean(-1), places + aside, mark, color=colour, ms=6.5, mew=0)
+        for place, row in zip(places + aside, taken, strict=True):
+            ax.text(1.04, place, _steps(row, limit), color=colour, **beside)
+        ax.text(0.03, -1.0 + aside, f"{sign} {name}", color=colour, **beside)
+    ax.text(1.04, -1.0, f"median steps to\nerror {TARGET:g} [95 %]", **beside)
+    ax.hlines(places[1:] - 0.5, 0, 1, color=style.GRID, lw=0.6, alpha=0.3)
+    ax.vlines((CHANCE, 0.5), -0.5, len(RUNGS) - 0.5, color=style.ink(), lw=0.8, ls=":")
+    ax.set(xlim=(0, 1), xlabel="accuracy on new digits, mean [95 %]", ylim=(len(RUNGS) - 0.5, -1.5))
+    ax.set_xticks([CHANCE, 0.5, 1], ["chance", "50 %", "100 %"])
+    ax.set(yticks=places, yticklabels=LABELS)
+    ax.tick_params(axis="y", length=0)
     return fig
 
 
-def _share(middle: float, ends: tuple[float, float]) -> str:
-    low, high = (f"{100 * end:.0f}" for end in ends)
-    return f"{percent(middle)} [{low}, {high}]"
-
-
-def _steps(middle: float, ends: tuple[float, float], *, limit: int) -> str:
-    middle, low, high = ("never" if end > limit else f"{end:.0f}" for end in (middle, *ends))
-    return middle if low == high == "never" else f"{middle} [{low}, {high}]"
+def _steps(taken: np.ndarray, limit: int) -> str:
+    ends = np.where(taken < limit, taken, np.inf)
+    numbers = (np.median(ends), *median_interval(ends))
+    middle, low, high = ("never" if end > limit else f"{end:.0f}" for end in numbers)
+    return middle if low == "never" else f"{middle} [{low}, {high.replace('never', '∞')}]"
 
 
 def table(result) -> dict:
@@ -182,30 +172,33 @@ def caption(result) -> str:
     jumps = np.diff(deep.mean(-1))
     largest = int(jumps.argmax()) + 1
     reached = (steps < result["limit"]).all(-1)
-    first = RUNGS[int(reached.argmax())].name[2:] if reached.any() else ""
+    first = _words(reached.argmax()) if reached.any() else ""
     fast = (
-        f" From {first} on, all of these networks reach the target error, at last in a median of "
-        f"{np.median(steps[-1]):.0f} steps."
+        f"From {first} on, all networks with four hidden layers reach the target error, at last in a median "
+        f"of {np.median(steps[-1]):.0f} steps. "
         if first and reached[reached.argmax() :].all()
         else ""
     )
     rate = result["logistic_validation"].mean(-1).argmax()
     return (
         f"**One repair after the other lifts the network with four hidden layers from "
-        f"{percent(deep[0].mean())} to {percent(deep[-1].mean())}, and the largest step comes with "
-        f"{RUNGS[largest].name[2:]}, repair number {largest}.**{fast} With one hidden layer the path leads "
+        f"{percent(deep[0].mean())} to {percent(deep[-1].mean())}. The largest step comes with "
+        f"{_words(largest)}, repair number {largest}.**\n\n{fast}With one hidden layer the accuracy rises "
         f"from {percent(shallow[0].mean())} to {percent(shallow[-1].mean())}. "
-        f"What is suited matters: with {FOUR:g} times Glorot's weights, a rule for sigmoids, the third row "
-        f"of the deep network has {percent(result['logistic_test'][rate].mean())} in place of "
-        f"{percent(deep[2].mean())}. Every row has the best of "
-        f"{result['test'].shape[2]} learning rates by validation accuracy and {EPOCHS} epochs; "
-        f"{deep.shape[-1]} networks, each with its own split of the same digits into thirds; intervals of "
-        "accuracies are widened because the splits overlap. In "
-        f"{at_the_edge(result['validation']).sum()} of {2 * len(RUNGS)} rows the best rate is the lowest or "
-        "highest tried. The error is half "
-        f"the squared error of the outputs on validation digits, looked at every {EVERY} steps; "
-        f"ten outputs of {CHANCE} have {(9 * CHANCE**2 + (1 - CHANCE) ** 2) / 2:.2f}."
+        f"Weights must suit the unit: with {FOUR:g} times Glorot's weights, a rule for sigmoids, the third "
+        f"row of the deep network has {percent(result['logistic_test'][rate].mean())} in place of "
+        f"{percent(deep[2].mean())}.\n\nEvery row has the best of {result['test'].shape[2]} learning rates "
+        f"by validation accuracy, and {EPOCHS} epochs. In {at_the_edge(result['validation']).sum()} of "
+        f"{2 * len(RUNGS)} rows this is the lowest or the highest rate tried. There are {deep.shape[-1]} "
+        "networks a row, each with its own split of the same digits into thirds; the intervals of accuracies "
+        "are widened because the splits overlap. The error is half the squared error of the outputs on "
+        f"validation digits, looked at every {EVERY} steps. Ten outputs of {CHANCE} have an error of "
+        f"{(9 * CHANCE**2 + (1 - CHANCE) ** 2) / 2:.2f}."
     )
+
+
+def _words(rung: int) -> str:
+    return LABELS[rung].removeprefix("+ ").replace("\n", " ")
 
 
 def alt(result) -> str:
@@ -213,7 +206,7 @@ def alt(result) -> str:
     taken = ", ".join("never" if m >= result["limit"] else f"{m:.0f}" for m in middle)
     shallow, deep = (", ".join(percent(value) for value in row.mean(-1)) for row in _at_best(result, "test"))
     return (
-        "Two dot plots with seven rows, from badly set up to batch normalization. Left, accuracy: "
-        f"one hidden layer {shallow}; four hidden layers {deep}. Right: median steps until the "
+        "A dot plot of accuracy with seven rows, from badly set up to batch normalization: "
+        f"one hidden layer {shallow}; four hidden layers {deep}. Beside it the median steps until the "
         f"target, with four hidden layers {taken}."
     )
