@@ -49,7 +49,8 @@ COLOUR = "#2F6DB5"
 
 def compute(*, n=N, seed=0, device="cpu"):
     """Uniform draws."""
-    return {"x": uniform(n, seed)}  # (n,)
+    draw = uniform(n, seed)
+    return {"x": draw}  # (n,)
 
 def draw(result):
     from matplotlib.figure import Figure

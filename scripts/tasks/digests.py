@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ast
 import json
+import symtable
 import sys
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -241,10 +243,28 @@ def _split_imports(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _statement(node: ast.stmt, package: str) -> Statement:
     inside = list(ast.walk(node))
-    uses = frozenset(n.id for n in inside if isinstance(n, ast.Name))
+    uses = frozenset(_globals(node, inside))
     return Statement(
         frozenset(_binds(node)), uses, tuple(_imports(inside, package)), digest_of(ast.dump(node))
     )
+
+
+def _globals(node: ast.stmt, inside: Iterable[ast.AST]) -> Iterator[str]:
+    """The names of the module that a statement uses; a local variable may bear one of them too."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        whole = deepcopy(node)
+        for empty in (n for n in ast.walk(whole) if getattr(n, "body", None) == []):
+            empty.body = [ast.Pass()]  # it had a docstring
+        yield from _referenced(symtable.symtable(ast.unparse(whole), "<statement>", "exec"))
+    else:
+        yield from (n.id for n in inside if isinstance(n, ast.Name))
+
+
+def _referenced(table: symtable.SymbolTable) -> Iterator[str]:
+    outside = table.get_type() == "module"
+    yield from (s.get_name() for s in table.get_symbols() if s.is_global() or (outside and s.is_referenced()))
+    for child in table.get_children():
+        yield from _referenced(child)
 
 
 def _binds(node: ast.stmt) -> Iterator[str]:
