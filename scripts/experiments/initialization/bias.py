@@ -30,8 +30,8 @@ def compute(*, networks=20, points=500, mapped=40, seed=0, device="cpu"):
     """The fraction of pairs of unit and example that are active, `active` (biases, layers, networks), and the
     fraction of units that no example activates, `dead`, likewise; on standardized digits with He's weights.
 
-    And what the normal distribution says of the first layer's pairs, `predicted` (biases,). And the fraction of
-    units that at least one of COUNTS examples activates, without and with biases of 0.01, `some` (2, ROWS,
+    And what the normal distribution says of the first layer's pairs, `predicted` (biases,). And the fraction
+    of units that at least one of COUNTS examples activates, without and with biases of 0.01, `some` (2, ROWS,
     counts, mapped).
     """
     draw = generator(seed)

@@ -55,8 +55,8 @@ def compute(*, tables=5, networks=2, points=400, seed=0, device="cpu"):
 
     Over the hidden layers, how the size of the `signal` changes on its way forward and that of the `gradient`
     on its way back, as powers of ten, at most LIMIT; and the `accuracy` after training. LSUV, changes and
-    accuracy are taken on `points` digits. The learning `rate` (activations, rules) is the best of RATES for a network
-    that is not counted.
+    accuracy are taken on `points` digits. The learning `rate` (activations, rules) is the best of RATES for a
+    network that is not counted.
     """
     data = standardized_digits(device)
     some, names = Examples(data.x[:points], data.y[:points]), list(NAMES)[:tables]
