@@ -1,1 +1,1 @@
-"""Weight initialization: which first weights keep signal and gradient, and which stop a network."""
+"""Weight initialization: which initial weights keep signal and gradient, and which stop a network."""

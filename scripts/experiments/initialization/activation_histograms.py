@@ -1,4 +1,4 @@
-"""How large are the activations in every layer of a deep network, by its first weights?
+"""How large are the activations in every layer of a deep network, by its initial weights?
 
 Chapter: initialization.
 """
@@ -12,10 +12,7 @@ from experiments.trials import generator
 from experiments.words import number, percent
 from unitgain.initializers import normal_
 
-AXES = (
-    ladder.Axis(np.linspace(-1, 1, 61), lambda x: x, "activation tanh(z)", {-1.0: "−1", 0.0: "0", 1.0: "1"}),
-    ladder.decades("activation ReLU(z) where it is not 0 (log scale)"),
-)
+AXES = ladder.Axis(np.linspace(-1, 1, 61), lambda x: x), ladder.DECADES  # of tanh's and of ReLU's
 
 
 def compute(*, networks=8, points=50, seed=0, device="cpu"):
@@ -36,8 +33,13 @@ def _ends(result) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    lines = None, ladder.predicted_signal("relu")
-    return ladder.draw(AXES, [result[name] for name in ladder.FUNCTIONS], lines, _ends(result), "ends at")
+    labels = {"randn": 10, "He": 0.2, "Glorot,\nPyTorch": -2.4, "0.01 · randn": -10}
+    lines = ladder.predicted_signal("relu")
+    fig = ladder.draw(result, AXES[0], lines, way=(1, ladder.DEPTH), labels=labels)
+    left, right = fig.axes
+    left.set(title="ReLU: size in each layer", ylabel="size of the activations (log)")
+    right.set(xlabel="activation", xticks=(-1, 0, 1))
+    return fig
 
 
 def table(result) -> dict:
@@ -49,17 +51,17 @@ def caption(result) -> str:
     small, large, glorot, he, _ = (number(end, 2) for end in _ends(result)[1])
     return (
         f"**After {ladder.DEPTH} layers of ReLUs, activations are of size {small} with weights 0.01 · randn, "
-        f"{large} with randn, {glorot} with Glorot's and {he} with He's.**\n\nEach curve is the histogram of "
-        "one layer, the first on top, scaled to equal height; over the panels the root mean square in the "
-        f"last layer, thin lines: predicted. With tanh, randn drives {percent(_saturated(result))} of the "
-        f"last activations beyond ±{AXES[0].bins[-2]:.2f}. {result['rms'].shape[-1]} networks of "
-        f"{ladder.WIDTH} units a layer, inputs N(0, 1). Only PyTorch's default has biases; they keep its "
+        f"{large} with randn, {glorot} with Glorot's and {he} with He's.**\n\nLeft: dots are root mean "
+        "squares over all units, inputs and networks, lines predictions. Right: histograms scaled to equal "
+        f"height; with tanh, randn drives {percent(_saturated(result))} of the last activations beyond "
+        f"±{AXES[0].bins[-2]:.2f}. {result['rms'].shape[-1]} networks of {ladder.WIDTH} units a layer, "
+        "inputs N(0, 1). PyTorch: the default of `nn.Linear`, the only one with biases; they keep its "
         "activations from falling further."
     )
 
 
 def _saturated(result) -> float:
-    """The share of randn's last tanh activations in the outermost bins."""
+    """The fraction of randn's last tanh activations in the outermost bins."""
     last = result["tanh"][1, -1]
     return float((last[0] + last[-1]) / last.sum())
 
@@ -67,9 +69,10 @@ def _saturated(result) -> float:
 def alt(result) -> str:
     ends = [", ".join(number(end, 2) for end in row) for row in _ends(result)]
     return (
-        "Two rows of five panels, tanh above and ReLU below, each with ten histograms of activations, one a "
-        "layer. With tanh they shrink to a needle at 0 for 0.01 randn, stick at minus and plus 1 for randn, "
-        "narrow slowly for Glorot's weights, stay wide for He's and narrow fast for PyTorch's default. With "
-        "ReLU they wander off to the left for 0.01 randn, to the right for randn, slowly to the left for "
-        f"Glorot's, and stay for He's. Sizes in the last layer: tanh {ends[0]}; ReLU {ends[1]}."
+        "Left, the size of ReLU activations over ten layers on a logarithmic axis: it falls steeply for 0.01 "
+        "randn, rises steeply for randn, stays at 1 for He's weights, and falls slowly for Glorot's and for "
+        "PyTorch's default. Right, histograms of tanh activations in the first and the last layer: in the "
+        "last a needle at 0 for 0.01 randn, needles at minus and plus 1 for randn, wide for He's, narrower "
+        "for Glorot's and narrow for PyTorch's default. Sizes in the last layer, in the order "
+        f"{', '.join(ladder.TITLES)}: tanh {ends[0]}; ReLU {ends[1]}."
     )

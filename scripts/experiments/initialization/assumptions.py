@@ -27,7 +27,7 @@ CASES = {  # what is broken: an example
 
 
 def compute(*, neurons=2_000, seed=0, device="cpu"):
-    """Mean squares over the examples of each unit's weighted input, over n Var(w) Var(x), `square` (cases,
+    """Mean squares over the examples of each unit's pre-activation, over n Var(w) Var(x), `square` (cases,
     units); and what they are on average when the failed assumption is put right, `corrected` (cases,).
     """
     draw = generator(seed)
@@ -61,29 +61,27 @@ def _over_derived(w: Tensor, x: Tensor) -> Tensor:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.4, 3.9)
-    key, jitter = style.palette()["standardized"], np.random.default_rng(0)
-    ax.axvline(1, color=style.GRID, lw=0.8, alpha=0.6)
-    for y, (row, right) in enumerate(zip(result["square"], result["corrected"], strict=True)):
-        cloud = row[:400]
-        ax.plot(cloud, y + jitter.uniform(-0.27, 0.27, len(cloud)), ".", ms=2.5, mew=0, color=key, alpha=0.35)
-        ax.plot([right] * 2, [y - 0.36, y + 0.36], color=style.ink(), lw=1)
+    fig, ax = style.figure(7.4, 4.4, tall=4.9)
+    key, edges = style.palette()["standardized"], np.geomspace(0.12, 20, 90)
+    names = [f"{what.split(',')[0]}: {how}" for what, how in CASES.items()]
+    for y, (name, row, right) in enumerate(zip(names, result["square"], result["corrected"], strict=True)):
+        counts = np.histogram(row, edges)[0]
+        ax.fill_between(edges[1:], y, y - 0.5 * counts / counts.max(), color=key, alpha=0.45, lw=0)
+        ax.plot([1, 1], [y, y - 0.5], color=style.GRID, lw=0.8)
+        ax.plot([right] * 2, [y, y - 0.55], color=style.ink(), lw=1.2)
         ax.hlines(y, *mean_interval(row), color=key, lw=2)
         ax.plot(row.mean(), y, "o", color=key, ms=6, mew=0)
-        ax.text(19, y, f"×{row.mean():.2f}", va="center", ha="right")
+        ax.text(0.12, y - 0.67, name, va="center")
+        ax.text(40, y - 0.2, f"×{row.mean():.2f}", va="center", ha="right", color=key)
+    ax.set(xscale="log", xlim=(0.12, 40), xticks=(0.3, 1, 3, 10), xticklabels=("0.3", "1", "3", "10"))
     ax.set(
-        xscale="log",
-        xlim=(0.12, 20),
-        xticks=(0.3, 1, 3, 10),
-        xticklabels=("0.3", "1", "3", "10"),
-        ylim=(len(CASES) - 0.5, -0.5),
-        yticks=range(len(CASES)),
-        yticklabels=[f"{what.split(',')[0]}:\n{how}" for what, how in CASES.items()],
-        xlabel="mean square of a unit's weighted input, 1 as derived (log scale)",
-        title="What is broken: an example",
+        ylim=(len(CASES) - 0.75, -0.9),
+        yticks=(),
+        xlabel="mean square of a pre-activation, 1 as derived (log)",
     )
+    ax.set_title("What is broken (dots: mean, lines: predicted)")
     ax.minorticks_off()
-    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
     return fig
 
 
@@ -105,17 +103,17 @@ def caption(result) -> str:
     )
     return (
         f"**Where an assumption fails, the derivation errs by a factor that can be computed: ×{relu} behind "
-        f"ReLUs, ×{raw} on raw pixels, ×{uniform} for weights from U(0, 1).**\n\nSmall dots: units, all with "
-        f"weights of variance 1/n, n = {N}; large dots: means over {result['square'].shape[1]:,} of them; "
+        f"ReLUs, ×{raw} on raw pixels, ×{uniform} for weights from U(0, 1).**\n\nShaded: histograms over "
+        f"{result['square'].shape[1]:,} units, all with weights of variance 1/n, n = {N}; dots: their means; "
         "thin lines: the derivation with the broken assumption put right. Inputs that depend on each other "
-        f"leave the mean alone and scatter the units: {percent(0.9)} lie between {low:.1f} and {high:.1f}."
+        f"leave the mean alone and spread the units: {percent(0.9)} lie between {low:.1f} and {high:.1f}."
     )
 
 
 def alt(result) -> str:
     cases = "; ".join(f"{what.split(',')[0]}, {how}: {_mean(result, what)}" for what, how in CASES.items())
     return (
-        "Six rows of dots on a logarithmic axis around 1, one for each broken assumption, with the mean of "
-        "the dots on the thin line of the corrected derivation. What is broken, by what, and the mean: "
+        "Six histograms on a logarithmic axis around 1, one for each broken assumption, with their means on "
+        "the thin line of the corrected derivation. What is broken, by what, and the mean: "
         f"{cases}."
     )

@@ -19,11 +19,12 @@ WIDTHS = (1, 2, 3, 4, 5, 6, 8)
 DEPTHS = (1, 2, 3, 5, 10, 20, 30, 50)
 FEATURES, POINTS = 2, 32  # of the inputs
 NAMED = 2, 10  # the width and the depth that the claim is about
+SHOWN = (1, 2, 4, 6, 8)  # widths that are drawn
 MIDDLE = 50  # per cent, where a line is labelled
-CLOSE = 0.03  # distance of a share from its prediction, at most
+CLOSE = 0.03  # distance of a fraction from its prediction, at most
 BIASES = (0.0, 0.001, 0.01, 0.065, 0.145, 0.5)  # of all units, of the map
 SHAPES = ((2, 5), (4, 5), (4, 20))  # its widths and depths
-NEAR = 0.8, 1.25  # of a share over its prediction
+NEAR = 0.8, 1.25  # of a fraction over its prediction
 
 
 def compute(*, networks=4_000, mapped=8_000, seed=0, device="cpu"):
@@ -63,32 +64,33 @@ def predicted(depth) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 3.7, ncols=2, sharey=True)
+    fig, axes = style.figure(7.8, 3.7, ncols=2, sharey=True, tall=6.2)
     ink, colour, fine = style.ink(), style.palette()["dead"], np.geomspace(DEPTHS[0], DEPTHS[-1], 100)
-    titles = "On one input", f"On all of {POINTS} inputs"
+    titles = "On one input (lines: predicted)", f"On all of {POINTS} inputs"
     for ax, key, title in zip(axes, ("one", "all"), titles, strict=True):
         for width, line, rows in zip(WIDTHS, predicted(fine), result[key], strict=True):
+            if width not in SHOWN:
+                continue
+            middle, (low, high) = 100 * rows.mean(-1), 100 * np.array([wilson(row) for row in rows]).T
+            look = {"fmt": "o", "ms": 5, "color": colour, "elinewidth": 1.6}
+            ax.errorbar(
+                DEPTHS, middle, (middle - low, high - middle), ls="-" if key == "all" else "", lw=1, **look
+            )
             if key == "one":
                 ax.plot(fine, 100 * line, color=ink, lw=1)
-            else:
-                ax.plot(DEPTHS, 100 * rows.mean(-1), color=colour, lw=1)
-            ax.vlines(DEPTHS, *(100 * np.array([wilson(row) for row in rows]).T), color=colour, lw=1.6)
-            ax.plot(DEPTHS, 100 * rows.mean(-1), "o", ms=5, color=colour)
-            _label(ax, width, 100 * (line if key == "one" else np.interp(fine, DEPTHS, rows.mean(-1))), fine)
+            _label(ax, width, 100 * line if key == "one" else np.interp(fine, DEPTHS, middle), fine)
         ax.set(xscale="log", xticks=(1, 2, 5, 10, 20, 50), xticklabels=(1, 2, 5, 10, 20, 50), title=title)
-        ax.set(xlabel="hidden layers (log)", xlim=(0.75, 60), ylim=(-3, 104))
+        ax.set(xlabel="hidden layers (log)", xlim=(0.4, 60), ylim=(-3, 104))
         ax.minorticks_off()
     axes[0].set_ylabel("networks dead at birth (%)")
-    key = {"va": "top", "fontsize": 9.5}
-    axes[0].text(0.82, 101, "line: predicted\ndots: measured", **key)
-    axes[1].text(0.82, 101, "1 to 8:\nunits a layer", **key)
     return fig
 
 
 def _label(ax: Axes, width: int, line: np.ndarray, depths: np.ndarray) -> None:
     """The width beside its line: where it crosses the middle, or at its end."""
     at = int(np.argmax(line > MIDDLE)) if line[-1] > MIDDLE else len(line) - 1
-    ax.annotate(f"{width}", (depths[at], line[at]), (-9, 2), textcoords="offset points", ha="center")
+    text = "1 unit\na layer" if width == 1 else f"{width}"
+    ax.annotate(text, (depths[at], line[at]), (-6, 3), textcoords="offset points", ha="right")
 
 
 def table(result) -> dict:
@@ -103,7 +105,7 @@ def table(result) -> dict:
 
 
 def _off(result) -> float:
-    """Largest distance of a share from its prediction."""
+    """Largest distance of a fraction from its prediction."""
     return float(np.abs(result["one"].mean(-1) - predicted(DEPTHS)).max())
 
 
@@ -118,7 +120,7 @@ def caption(result) -> str:
         f"**A ReLU network of {depth} layers with {width} units each is dead on a given input in "
         f"{percent(_named(result, 'one').mean())} of all cases, with {WIDTHS[-1]} units each in "
         f"{percent(wide.mean(), 1)}.**\n\nDead: a layer passes on nothing but zeros. Left: predicted "
-        f"1 − (1 − 2⁻ⁿ)ᴸ for n units and L layers; the shares of {wide.size:,} networks at each dot lie "
+        f"1 − (1 − 2⁻ⁿ)ᴸ for n units and L layers; the fractions of {wide.size:,} networks at each dot lie "
         f"within {100 * _off(result):.1f} points of it. Right: dead on each of {POINTS} inputs from a plane; "
         "the output is then constant and no gradient arrives. Normal weights, zero biases; "
         f"{percent(0.95)} intervals, mostly smaller than the dots."
@@ -131,9 +133,10 @@ def alt(result) -> str:
         for width, share in zip(WIDTHS, result["one"][:, -1].mean(-1), strict=True)
     )
     return (
-        "Two plots of the share of networks that are dead at birth against depth, a curve for each width. "
-        f"All rise with depth and fall with width; at {DEPTHS[-1]} layers they reach {', '.join(listed)}. "
-        "Left, on one input, the dots lie on the predicted curves; right, on all inputs, they lie lower."
+        "Two plots of the percentage of networks that are dead at birth against depth, a curve for each "
+        f"width. All rise with depth and fall with width; at {DEPTHS[-1]} layers they reach "
+        f"{', '.join(listed)}. Left, on one input, the dots lie on the predicted curves; right, on all "
+        "inputs, they lie lower."
     )
 
 
@@ -149,14 +152,14 @@ def claims(result) -> Iterator[Claim]:
         "1 − (1 − 2⁻ⁿ)ᴸ",
         sources=("Lu, Shin, Su & Karniadakis 2019, theorem 3.3, for biases of 0",),
         verdict="depends",
-        measure=f"share of networks dead on one input, {width} units and {depth} layers",
+        measure=f"fraction of networks dead on one input, {width} units and {depth} layers",
         units="networks, each with its own weights and input",
         map=Map.of_means(
             result["biased"] / born_dead_probability(*torch.tensor(SHAPES).T).numpy()[:, None],
             axes={"bias of every unit": BIASES, "network": [f"{n} units, {L} layers" for n, L in SHAPES]},
             above=NEAR[0],
             below=NEAR[1],
-            measure="share of networks dead on one input, over the predicted share",
+            measure="fraction of networks dead on one input, over the predicted one",
             units="networks, each with its own weights and input",
         ),
         holds=expected - CLOSE < low
@@ -164,7 +167,7 @@ def claims(result) -> Iterator[Claim]:
         and _off(result) < CLOSE
         and helped[0] > helped[2] > helped[-1],
         finding=f"With biases of 0 it does: predicted {number(expected)}, measured {number(hits.mean())}, "
-        f"and over widths {WIDTHS[0]} to {WIDTHS[-1]} and depths {DEPTHS[0]} to {DEPTHS[-1]} no share is "
+        f"and over widths {WIDTHS[0]} to {WIDTHS[-1]} and depths {DEPTHS[0]} to {DEPTHS[-1]} no fraction is "
         f"further off than {100 * _off(result):.1f} points. Positive biases save some: of networks with "
         f"{SHAPES[-1][1]} layers of {SHAPES[-1][0]} units {percent(helped[0])} are dead, with biases of "
         f"{BIASES[2]:g} {percent(helped[2])}, of {BIASES[-1]:g} {percent(helped[-1])}. Dead on one input "

@@ -41,8 +41,8 @@ ROWS = {  # layers, units, whether a unit's weights add up to 0, as the theorem 
     "layer 10, weights of sum 0": (10, WIDTH, True),
 }
 NEAR_1 = 0.8, 1.25
-VARIANCES, WITHIN = (0.2, 0.45, 0.66, 1.0, 1.5, 3.0), 0.1  # of the weighted inputs, and what counts as kept
-SHAPES = "two values, ±", "uniform", "normal"  # of the weighted inputs
+VARIANCES, WITHIN = (0.2, 0.45, 0.66, 1.0, 1.5, 3.0), 0.1  # of the pre-activations, and what counts as kept
+SHAPES = "two values, ±", "uniform", "normal"  # of the pre-activations
 
 
 def compute(*, networks=16, points=8, mapped=16, seed=0, device="cpu"):
@@ -100,7 +100,7 @@ def _told(depth: int, width: int, centred: bool, networks: int, points: int, dra
 
 
 def _kept() -> Tensor:
-    """The mean square of LeCun's tanh over that of its weighted inputs: (variances, shapes)."""
+    """The mean square of LeCun's tanh over that of its pre-activations: (variances, shapes)."""
     f, q = ACTIVATIONS["lecun_tanh"], torch.tensor(VARIANCES, dtype=torch.float64)
     line = (torch.arange(2000, dtype=q.dtype) + 0.5) / 2000
     uniform = f((3 * q).sqrt()[:, None] * line).square().mean(-1)
@@ -121,7 +121,7 @@ def predicted() -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 4.2)
+    fig, ax = style.figure(7.0, 4.0, tall=3.9)
     ink, colours, layers = style.ink(), style.palette(), np.arange(1, DEPTH + 1)
     keys = {"selu": ("alive", "o"), "lecun_tanh": ("saturated", "s"), "tanh": ("saturated", "D")}
     square = result["variance"] + result["mean"] ** 2
@@ -131,15 +131,14 @@ def draw(result) -> Figure:
         ax.vlines(SHOWN, *np.array([mean_interval(row) for row in rows]).T, color=colours[key], lw=1.5)
         ax.plot(SHOWN, rows.mean(-1), mark, ms=4.5, color=colours[key])
     ax.plot(layers, 1 / (2 * layers), color=ink, lw=1, ls=(0, (1, 2)))
-    for text, y, key in (
-        ("SELU", 1, "alive"),
-        ("LeCun's tanh", 0.375, "saturated"),
-        ("tanh", 0.0052, "saturated"),
+    for text, x, y, key in (
+        ("SELU, from 10, 1 and 0.1", 110, 1.7, "alive"),
+        ("LeCun's tanh", 110, 0.2, "saturated"),
+        ("tanh", 20, 0.011, "saturated"),
     ):
-        ax.text(112, y, text, color=colours[key], va="center")
-    ax.text(2.1, 0.03, "dotted: 1/(2 · layer)", va="center", fontsize=9.5)
-    ax.text(8, 7, "lines: predicted\ndots: measured", va="center", fontsize=9.5)
-    ax.set(xscale="log", yscale="log", xlim=(0.9, 260), ylim=(0.003, 12), xlabel="layer (log)")
+        ax.text(x, y, text, color=colours[key], va="center", ha="right")
+    ax.text(1, 0.007, "dotted: 1/(2 · layer)\nlines: predicted", va="center")
+    ax.set(xscale="log", yscale="log", xlim=(0.9, 125), ylim=(0.003, 12), xlabel="layer (log)")
     ax.set(ylabel="mean square of the outputs (log)")
     ax.set(xticks=(1, 2, 5, 10, 20, 50, 100), xticklabels=(1, 2, 5, 10, 20, 50, 100))
     ax.set(yticks=(0.01, 0.1, 1, 10), yticklabels=("0.01", "0.1", "1", "10"))
@@ -260,14 +259,14 @@ def _lecun(result) -> Claim:
         statement="1.7159 tanh(2z/3) keeps the variance of its weighted inputs, since it maps ±1 to ±1",
         sources=("LeCun, Bottou, Orr & Müller 1998, section 4.4, for variance 1",),
         verdict="depends",
-        measure=f"variance of a layer's outputs where its weighted inputs are N(0, 1), {WIDTH} units",
+        measure=f"variance of a layer's outputs where its pre-activations are N(0, 1), {WIDTH} units",
         units=NETWORKS,
         map=Map.of_exact(
             result["kept"],
-            axes={"variance of the weighted inputs": VARIANCES, "their distribution": SHAPES},
+            axes={"variance of the pre-activations": VARIANCES, "their distribution": SHAPES},
             above=1 - WITHIN,
             below=1 + WITHIN,
-            measure="mean square of the outputs over that of the weighted inputs",
+            measure="mean square of the outputs over that of the pre-activations",
             units="integrals over the distribution",
         ),
         holds=abs(two - 1) < 1e-3

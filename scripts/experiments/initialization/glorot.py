@@ -33,12 +33,12 @@ def centred_sigmoid(z: Tensor) -> Tensor:
 FUNCTIONS = {"tanh": torch.tanh, "4 (sigmoid − ½)": centred_sigmoid, "sigmoid": torch.sigmoid}
 
 UNITS, DEPTHS = 25, (1, 2, 3, 4, 9)  # of the networks that are trained
-STEPS, EARLY = 300, 0.4  # the share of the steps after which they are looked at first
+STEPS, EARLY = 300, 0.4  # the fraction of the steps after which they are looked at first
 BATCH, MOMENTUM = 16, 0.9
 RATES = {"tanh": (0.02, 0.06), "sigmoid": (0.1, 0.3)}
 TIMES = {"tanh": 2, "sigmoid": 4}  # Glorot's weights from the second layer on, to compare with
 ROWS = "tanh, {early} steps", "sigmoid, {early} steps", "sigmoid, {late} steps"
-TEST = 399  # of the digits, and about as many to choose the rate by
+TEST = 399  # of the digits, and about as many to choose the learning rate by
 LOSS = 0.1  # of accuracy, that a recommended start may cost
 
 
@@ -76,7 +76,7 @@ def _passed_on(networks: int, seed: int, device) -> tuple[Tensor, Tensor]:
 def _learned(function: str, at: tuple[int, ...], networks: int, seed: int, device) -> list[Tensor]:
     """Accuracies (starts, depths, networks) after each of the numbers `at` of steps, on test digits.
 
-    Each at the rate with the best mean on validation digits.
+    Each at the learning rate with the best mean on validation digits.
     """
     digits, rates = standardized_digits(device), torch.tensor(RATES[function])
     order = torch.randperm(len(digits.x), generator=generator(seed, "split")).to(device)
@@ -124,37 +124,30 @@ def _predicted() -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(9.2, 3.4, ncols=3)
-    key, layers = style.palette()["standardized"], np.arange(1, DEPTH + 1)
-    look = {"fmt": "o", "ms": 3.6, "mew": 0, "elinewidth": 1, "color": key}
-    measured = result["signal"], result["difference"]
-    for ax, rows, lines in zip(axes[:2], measured, _predicted(), strict=True):
-        for sizes, line, title in zip(rows, lines, FUNCTIONS, strict=True):
-            middle, low, high = rms(sizes).T
-            ax.plot(layers, line, color=style.ink(), lw=0.8)
-            ax.errorbar(layers, middle, (middle - low, high - middle), **look)
-            beside = {"tanh": "top", "sigmoid": "center"}.get(title, "bottom") if ax is axes[1] else "center"
-            ax.text(DEPTH + 0.4, line[-1], title, color=key, va=beside)
-        ax.set(xlabel="layer", xticks=(1, 5, 10), xlim=(0.5, DEPTH + 7))
-    axes[0].set(title="Size of the activations", ylim=(0, 1.05), ylabel="root mean square")
-    axes[1].set(title="What differs between two inputs", yscale="log", ylim=(1e-6, 5))
-    axes[1].set(ylabel="size, 1 in the first layer (log scale)")
-    axes[1].minorticks_off()
+    fig, (left, right) = style.figure(8.2, 3.6, ncols=2, tall=6.2)
+    colours, layers = style.palette(), np.arange(1, DEPTH + 1)
+    good, bad = colours["standardized"], colours["raw"]
+    look = {"fmt": "o", "ms": 4, "mew": 0, "elinewidth": 1}
+    for name, sizes, line in zip(FUNCTIONS, result["difference"], _predicted()[1], strict=True):
+        middle, low, high = rms(sizes).T
+        left.plot(layers, line, color=style.ink(), lw=0.8)
+        colour = bad if name == "sigmoid" else good
+        left.errorbar(layers, middle, (middle - low, high - middle), color=colour, **look)
+    left.text(DEPTH, 1.6, "4 (sigmoid − ½)", color=good, ha="right")
+    left.text(DEPTH, 0.12, "tanh", color=good, ha="right", va="top")
+    left.text(6.2, 2e-4, "sigmoid\n(lines: predicted)", color=bad, ha="right", va="top")
+    left.set(title="What differs between two inputs", yscale="log", ylim=(1e-6, 8), xlabel="layer")
+    left.set(ylabel="size, 1 in the first layer (log)", yticks=(1e-6, 1e-4, 0.01, 1), xticks=(1, 5, 10))
+    left.minorticks_off()
     (tanh, _), _, (glorot, other) = result["accuracy"]
-    for rows, title, line in (
-        (tanh, None, "--"),
-        (glorot, "sigmoid, Glorot", "-"),
-        (other, f"sigmoid, {TIMES['sigmoid']} × Glorot\nand biases", "-"),
-    ):
-        ends = np.array([mean_interval(row) for row in rows]).T
-        middle = rows.mean(-1)
-        axes[2].plot(DEPTHS, middle, color=key, lw=0.8, ls=line)
-        axes[2].errorbar(DEPTHS, middle, np.abs(ends - middle), **look)
-        if title:
-            axes[2].text(DEPTHS[-1], middle[-1] + 0.1, title, color=key, ha="right", va="bottom")
-    axes[2].text(DEPTHS[-1], tanh[-1].mean() - 0.06, "tanh, Glorot", color=key, ha="right", va="top")
-    axes[2].set(title="What it costs", ylabel="accuracy on test digits", ylim=(0, 1.25), xticks=DEPTHS)
-    axes[2].set(xlabel="hidden layers", yticks=(0, 0.5, 1))
+    for rows, colour, line in (tanh, good, "--"), (glorot, bad, "-"), (other, good, "-"):
+        middle, ends = rows.mean(-1), np.array([mean_interval(row) for row in rows]).T
+        right.errorbar(DEPTHS, 100 * middle, 100 * np.abs(ends - middle), color=colour, ls=line, lw=1, **look)
+    right.text(9, 99, f"sigmoid, {TIMES['sigmoid']} × Glorot and biases", color=good, ha="right", va="bottom")
+    right.text(9, 76, "tanh, Glorot (dashed)", color=good, ha="right", va="top")
+    right.text(9, 15, "sigmoid, Glorot", color=bad, ha="right", va="bottom")
+    right.set(title="What it costs", ylabel="accuracy on test digits (%)", xlabel="hidden layers")
+    right.set(ylim=(0, 112), xticks=DEPTHS, yticks=range(0, 101, 25))
     return fig
 
 
@@ -191,17 +184,20 @@ def _off(result) -> float:
 
 def caption(result) -> str:
     sigmoid, tanh = _factor(result, "sigmoid")[0], _factor(result, "tanh")[0]
+    size = rms(result["signal"][list(FUNCTIONS).index("sigmoid")])[[0, -1], 0]
     return (
-        "**With Glorot's weights a sigmoid's activations keep their size best, and yet a layer passes on "
-        f"only {percent(sigmoid, 1)} of what differs between two inputs; tanh passes on {percent(tanh)}.**\n\n"
-        f""
-        "All outputs of a sigmoid lie around ½, whatever the input: that is the size. Centred and four "
-        "times as steep, it does as tanh does. Lines: predicted; dots: measured, root mean squares over "
-        f"{result['signal'].shape[-1]} networks of {WIDTH} units a layer with {percent(0.95)} intervals; "
-        f"the factors agree within {percent(_off(result), 1)} a layer. Right: means over "
-        f"{result['accuracy'].shape[-1]} trained networks of {UNITS} units a layer at the best of "
-        f"{len(RATES['tanh'])} rates, after {int(EARLY * STEPS)} steps (tanh) or {STEPS} (sigmoids); the "
-        "biases are those that take out the ½."
+        f"**With Glorot's weights a sigmoid layer passes on only {percent(sigmoid, 1)} of what differs "
+        f"between two inputs, a tanh layer {percent(tanh)}: with {DEPTHS[-1]} hidden layers, sigmoids reach "
+        f"{percent(result['accuracy'][-1, 0, -1].mean())}, tanh "
+        f"{percent(result['accuracy'][0, 0, -1].mean())}.**\n\nThe size of the activations hides it: a "
+        f"sigmoid's is {number(size[0], 2)} in the first layer and {number(size[1], 2)} in layer {DEPTH}, "
+        "because all its outputs lie around ½, whatever the input. Centred and four times as steep, a "
+        f"sigmoid does as tanh does. Left: root mean squares over {result['signal'].shape[-1]} networks of "
+        f"{WIDTH} units a layer with {percent(0.95)} intervals; the factors agree with the predictions "
+        f"within {percent(_off(result), 1)} a layer. Right: means over {result['accuracy'].shape[-1]} "
+        f"trained networks of {UNITS} units a layer at the best of {len(RATES['tanh'])} learning rates, "
+        f"after {int(EARLY * STEPS)} steps (tanh) or {STEPS} (sigmoids); the biases are those that take out "
+        "the ½."
     )
 
 
@@ -212,12 +208,10 @@ def alt(result) -> str:
     shown = {"tanh": learned[0, 0], "sigmoid": learned[0, -1], "sigmoid with the remedy": learned[1, -1]}
     costs = "; ".join(f"{name} {', '.join(map(percent, row))}" for name, row in shown.items())
     return (
-        "Left, the size of the activations over ten layers: that of the sigmoid stays at about one half, "
-        "those of tanh and of the centred sigmoid fall slowly. Middle, on a logarithmic axis, what differs "
-        f"between two inputs: it falls steeply with the sigmoid, to {ends['sigmoid']} after {DEPTH} layers, "
-        f"and slowly with tanh, to {ends['tanh']}, and with the centred sigmoid, to "
-        f"{ends['4 (sigmoid − ½)']}. Right, the accuracy of trained networks by hidden layers, "
-        f"{', '.join(map(str, DEPTHS))}: {costs}."
+        "Left, on a logarithmic axis, what differs between two inputs over ten layers: it falls steeply with "
+        f"the sigmoid, to {ends['sigmoid']} after {DEPTH} layers, and slowly with tanh, to {ends['tanh']}, "
+        f"and with the centred sigmoid, to {ends['4 (sigmoid − ½)']}. Right, the accuracy of trained "
+        f"networks by hidden layers, {', '.join(map(str, DEPTHS))}: {costs}."
     )
 
 
@@ -230,9 +224,9 @@ def claims(result) -> Iterator[Claim]:
         np.swapaxes(glorot - other, 0, 1),
         axes={"hidden layers": DEPTHS, "units and training": _rows()},
         above=-LOSS,
-        measure="accuracy from Glorot's weights minus that from others, each at its best rate; others: from "
-        f"the second layer on {TIMES['tanh']} times them for tanh, {TIMES['sigmoid']} times for sigmoids, "
-        "whose biases take out the ½",
+        measure="accuracy from Glorot's weights minus that from others, each at its best learning rate; "
+        f"others: from the second layer on {TIMES['tanh']} times them for tanh, {TIMES['sigmoid']} times for "
+        "sigmoids, whose biases take out the ½",
         units=units,
     )
     yield Claim.of_difference(
@@ -254,8 +248,8 @@ def claims(result) -> Iterator[Claim]:
         and mean_interval(other[-1, -1])[0] > 0.5,
         finding=f"For tanh, yes: its layers keep {percent(factors['tanh'][0], 1)} of what differs between "
         f"two inputs. A sigmoid layer keeps {percent(factors['sigmoid'][0], 1)}, because its slope is ¼ "
-        "at most and Glorot's rule supposes 1. One or two hidden layers bear that. With four, after "
-        f"{STEPS} steps, Glorot's weights reach {percent(glorot[-1, deep].mean())}; weights four times as "
-        "large, with biases that take out the ½ of the layer before, reach "
+        "at most and Glorot's rule supposes 1. Networks of one or two hidden layers can afford that. With "
+        f"four, after {STEPS} steps, Glorot's weights reach {percent(glorot[-1, deep].mean())}; weights four "
+        "times as large, with biases that take out the ½ of the layer before, reach "
         f"{percent(other[-1, deep].mean())}, and with {deepest} layers {percent(other[-1, -1].mean())}.",
     )

@@ -1,4 +1,4 @@
-"""How large is the gradient in every layer of a deep network, by its first weights?
+"""How large is the gradient in every layer of a deep network, by its initial weights?
 
 Chapter: initialization.
 """
@@ -18,15 +18,7 @@ from experiments.trials import generator
 from experiments.words import number
 from unitgain.initializers import normal_
 
-AXES = (
-    ladder.Axis(
-        np.linspace(-4, 4, 81),
-        lambda x: x,
-        "gradient with tanh, over its size in the last layer",
-        {-4.0: "−4", 0.0: "0", 4.0: "4"},
-    ),
-    ladder.decades("gradient with ReLU, over its size in the last layer where it is not 0 (log scale)"),
-)
+AXES = ladder.Axis(np.linspace(-4, 4, 81), lambda x: x), ladder.DECADES  # of tanh's and of ReLU's
 
 SHAPES = (0.5, 1, 2, 4, 8)  # outputs over inputs
 FEATURES, CHANNELS, SIDE = 64, 8, 12  # into a layer; of an image
@@ -79,8 +71,14 @@ def _ends(result) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    lines = None, ladder.predicted_gradient("relu")
-    return ladder.draw(AXES, [result[name] for name in ladder.FUNCTIONS], lines, _ends(result), "arrives as")
+    labels = {"randn": 9, "He": 0.5, "Glorot": -1.5, "PyTorch": -3.6, "0.01 · randn": -9}
+    lines = ladder.predicted_gradient("relu")
+    fig = ladder.draw(result, AXES[0], lines, way=(ladder.DEPTH, 1), labels=labels)
+    left, right = fig.axes
+    left.set(title="ReLU: gradient in each layer", xlabel="layer, from the last to the first")
+    left.set_ylabel(f"size, 1 in layer {ladder.DEPTH} (log)")
+    right.set(xlabel="gradient (beyond ±4: at the edges)", xticks=(-4, 0, 4))
+    return fig
 
 
 def table(result) -> dict:
@@ -98,23 +96,23 @@ def caption(result) -> str:
     return (
         f"**Of a gradient of 1 in the last of {ladder.DEPTH} ReLU layers, {default} reaches the first with "
         f"PyTorch's default, {glorot} with Glorot's weights (Keras's default) and {he} with He's.**\n\n"
-        f"As the "
-        "first picture, but read from below: the gradient comes in at the last layer. Upper row, third and "
-        "last panel: the comparison of Glorot and Bengio's figures 6 and 7, who had five layers of 1,000 "
-        "units, images of shapes and a classifier's loss; here are "
-        f"{result['rms'].shape[-1]} networks of {ladder.WIDTH} units a layer, inputs N(0, 1) and a normal "
-        "gradient at the end."
+        "As in the first picture: root mean squares and their predictions on the left, histograms scaled to "
+        "equal height on the right. Glorot and PyTorch's default with tanh: the comparison of Glorot and "
+        "Bengio's figures 6 and 7, who had five layers of 1,000 units, images of shapes and a classifier's "
+        f"loss; here are {result['rms'].shape[-1]} networks of {ladder.WIDTH} units a layer, inputs N(0, 1) "
+        "and a normal gradient at the end."
     )
 
 
 def alt(result) -> str:
     ends = [", ".join(number(end, 2) for end in row) for row in _ends(result)]
     return (
-        "Two rows of five panels, tanh above and ReLU below, each with ten histograms of gradients, one a "
-        "layer, the last layer at the bottom. Going up, they shrink to needles for 0.01 randn and "
-        "PyTorch's default, grow beyond the frame for randn, and keep nearly their width for Glorot's "
-        f"weights with tanh and for He's with both. Sizes in the first layer: tanh {ends[0]}; ReLU "
-        f"{ends[1]}."
+        "Left, the size of the gradient in ReLU networks from the last layer to the first, on a logarithmic "
+        "axis: it falls steeply for 0.01 randn, rises steeply for randn, stays at 1 for He's weights, and "
+        "falls slowly for Glorot's, faster for PyTorch's default. Right, histograms with tanh in the last "
+        "and the first layer: in the first a needle for 0.01 randn and PyTorch's default, beyond the frame "
+        "for randn, almost as wide as in the last for Glorot's and He's. Sizes in the first layer, in the "
+        f"order {', '.join(ladder.TITLES)}: tanh {ends[0]}; ReLU {ends[1]}."
     )
 
 

@@ -62,20 +62,17 @@ def _started(result) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.4, 3.5, ncols=len(DEPTHS), sharey=True)
-    colours, smooth = style.palette(), _smooth(result["loss"])
-    looks = {"He": ("standardized", "-"), "Glorot": ("raw", (0, (4, 2)))}
-    steps, end = np.arange(smooth.shape[-1]) + SMOOTH / 2, result["loss"].shape[-1]
-    for ax, depth, rules in zip(axes, DEPTHS, smooth, strict=True):
-        ax.axhline(math.log(CLASSES), color=style.ink(), lw=0.8, ls=(0, (1, 2)))
-        for (key, line), runs in zip(looks.values(), rules, strict=True):
-            ax.plot(steps, runs.T, ls=line, color=colours[key], lw=1.3)
-        ax.set(title=f"{depth} layers", xlabel="step", xlim=(0, end), ylim=(0, 2.7))
-        ax.set(yticks=(0, 0.5, 1, 1.5, 2, 2.5))
-    axes[0].set_ylabel(f"loss (running mean of {SMOOTH})")
-    axes[1].text(end, 2.36, "Glorot", color=colours["raw"], ha="right", va="bottom")
-    axes[1].text(0.35 * end, 1.05, "He", color=colours["standardized"], ha="right", va="top")
-    axes[0].text(end, 2.36, "dotted: guessing", ha="right", va="bottom", fontsize=9.5)
+    fig, axes = style.figure(7.6, 3.5, ncols=len(DEPTHS), sharey=True, tall=6.0)
+    colours, smooth, end = style.palette(), _smooth(result["loss"])[..., ::4], result["loss"].shape[-1]
+    steps = 4 * np.arange(smooth.shape[-1]) + SMOOTH / 2
+    for ax, depth, (he, glorot), started in zip(axes, DEPTHS, smooth, _started(result), strict=True):
+        ax.plot(steps, he.T, color=colours["standardized"], lw=1.3)
+        ax.plot(steps, glorot.T, color=colours["raw"], lw=1.3, ls=(0, (4, 2)))
+        text = [f"{rule}'s weights: {_count(row)} start" for rule, row in zip(RULES, started, strict=True)]
+        ax.text(6, 0.12, text[0], color=colours["standardized"])
+        ax.text(end, 2.42, text[1], color=colours["raw"], ha="right")
+        ax.set(title=f"{depth} layers", xlabel="step", xlim=(0, end), ylim=(0, 2.7), yticks=(0, 1, 2))
+    axes[0].set_ylabel("loss")
     return fig
 
 
@@ -102,11 +99,12 @@ def caption(result) -> str:
         f"**With {DEPTHS[1]} layers, {_count(he_30)} networks start to learn from He's weights and "
         f"{_count(glorot_30)} from Glorot's.**\n\nWith {DEPTHS[0]} layers {_count(he_22)} start from He's, "
         f"{_when(he_22)}, and {_count(glorot_22)} from Glorot's, {_when(glorot_22)}. Started: a loss below "
-        f"{number(STARTED, 2)}, where guessing has {number(math.log(CLASSES))}; all runs are drawn. With "
+        f"{number(STARTED, 2)}, where guessing has {number(math.log(CLASSES))}; all runs are drawn, as "
+        f"running means of {SMOOTH} steps. With "
         "Glorot's weights every ReLU halves the square of the signal, which leaves "
         f"{number(2.0 ** (1 - DEPTHS[1]), 1)} of it behind {DEPTHS[1] - 1}. He and others (2015) trained "
         f"convolutional networks on ImageNet; these are fully connected, {WIDTH} units a layer, on the "
-        f"digits: {result['loss'].shape[-1]} steps in batches of {BATCH}, rate {RATE:g}, momentum "
+        f"digits: {result['loss'].shape[-1]} steps in batches of {BATCH}, learning rate {RATE:g}, momentum "
         f"{MOMENTUM:g}."
     )
 

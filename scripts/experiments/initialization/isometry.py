@@ -1,4 +1,4 @@
-"""Which first weights let a deep network keep every direction, not only the size of the signal?
+"""Which initial weights let a deep network keep every direction, not only the size of the signal?
 
 Chapter: initialization.
 """
@@ -93,9 +93,9 @@ def log_growth(rank: int) -> float:
 
 
 def _near(result) -> np.ndarray:
-    """Share of the singular values within a factor of the largest, at full depth: (functions, rules)."""
-    last = result["values"][:, :, -1]
-    return (last * NEAR > last[..., :1]).mean((-2, -1))
+    """Fraction of the singular values within a factor of the largest: (functions, rules, depths)."""
+    values = result["values"]
+    return (values * NEAR > values[..., :1]).mean((-2, -1))
 
 
 def _decades(result) -> np.ndarray:
@@ -119,25 +119,31 @@ def _dashes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.6, 4.9, nrows=2, ncols=3, sharex=True, sharey=True)
-    colour, near, depths = style.palette()["standardized"], _near(result), np.array(DEPTHS)
-    for f, (title, _) in enumerate(FUNCTIONS.values()):
-        for r, rule in enumerate(RULES):
-            ax, values = axes[r, f], result["values"][f, r, :, 0]
-            ax.axhline(1, color=style.GRID, lw=0.8)
-            ax.plot(*_dashes(values), lw=1, alpha=0.7, color=colour)
-            ax.set_title(f"{title}, {rule}")
-            ax.text(0, 2e-15, f"within ×{NEAR} of the largest: {percent(near[f, r])}", fontsize=9.5)
-    ax, fine = axes[1, 0], np.linspace(0, DEPTHS[-1], 500)
+    fig, (left, right) = style.figure(8.2, 3.9, ncols=2, tall=6.4)
+    ink, colours = style.ink(), style.palette()
+    depths, fine = np.array(DEPTHS), np.linspace(0, DEPTHS[-1], 500)
+    orthogonal, gaussian = result["values"][0, :, :, 0]
+    left.plot(*_dashes(gaussian), lw=1, color=colours["raw"])
+    left.plot(*_dashes(orthogonal), lw=3, color=colours["standardized"])
     for rank in RANKS:
-        line, values = np.exp(log_growth(rank) * fine), result["values"][0, 1, :, 0, rank]
-        ax.plot(fine[line > LOWEST], line[line > LOWEST], color=style.ink(), lw=1)
-        ax.plot(depths[values > LOWEST], values[values > LOWEST], "o", ms=4, color=colour)
-    ax.set(yscale="log", ylim=(5e-16, 100), yticks=(1e-12, 1e-8, 1e-4, 1))
-    ax.set(xlim=(-1, 53), xticks=(1, 10, 30, 50))
-    ax.minorticks_off()
-    fig.supxlabel("layers", fontsize=10)
-    fig.supylabel("singular values (log)", fontsize=10)
+        line = np.exp(log_growth(rank) * fine)
+        left.plot(fine[line > LOWEST], line[line > LOWEST], color=ink, lw=0.8)
+    left.text(53, 60, "orthogonal: all 1", color=colours["standardized"], ha="right", va="bottom")
+    left.text(53, 3e-14, "Gaussian, lines predicted", color=colours["raw"], ha="right", va="bottom")
+    left.set(title="Linear network: its singular values", ylabel="singular value (log)", xlabel="layers")
+    left.set(yscale="log", ylim=(2e-14, 5e3), yticks=(1e-12, 1e-8, 1e-4, 1))
+    left.minorticks_off()
+    near = 100 * _near(result)
+    right.plot(depths, near[:, 1].T, "s", color=colours["raw"], ms=3, ls=(0, (4, 2)), lw=1.2)
+    right.plot(depths, near[:, 0].T, "o-", color=colours["standardized"], ms=4, lw=1.6)
+    right.text(53, 102, "linear, orthogonal", color=colours["standardized"], ha="right", va="bottom")
+    right.text(53, 83, "tanh, orthogonal", color=colours["standardized"], ha="right", va="bottom")
+    right.text(53, 34, "ReLU, orthogonal", color=colours["standardized"], ha="right", va="bottom")
+    right.text(53, 24, "all three, Gaussian", color=colours["raw"], ha="right", va="bottom")
+    right.set(title=f"Directions kept (within ×{NEAR} of the largest)", ylabel="singular values (%)")
+    right.set(xlabel="layers", ylim=(0, 115), yticks=range(0, 101, 25))
+    for ax in (left, right):
+        ax.set(xlim=(-1, 53), xticks=(1, 10, 20, 30, 40, 50))
     return fig
 
 
@@ -149,31 +155,31 @@ def table(result) -> dict:
 
 
 def caption(result) -> str:
-    near = _near(result)
+    near = _near(result)[..., -1]
     measured, predicted = _slope(result)
     return (
         "**Orthogonal weights keep every direction of a linear network and "
         f"{percent(near[1, 0])} of tanh's within a factor of {NEAR}; of ReLU's they keep "
-        f"{percent(near[2, 0])}.**\n\nEach dash is a singular value of the map from input to output (its "
-        f"Jacobian) in one network of {WIDTH} units a layer; shares at {DEPTHS[-1]} layers, over "
-        f"{result['smallest'].shape[-1]} networks. Weights have variance 1/inputs, for ReLU 2/inputs. Lines: "
-        "predicted growth of the 1st, 17th, 33rd, 49th and last value, dots those measured; a Gaussian layer "
-        f"adds {number(measured)} powers of ten to the spread, predicted {number(predicted)}. Values below "
-        f"{number(LOWEST, 1)} are not drawn: float64 loses them beside the large ones."
+        f"{percent(near[2, 0])}.**\n\nSingular values of the map from input to output, or of its Jacobian, "
+        f"at {WIDTH} units a layer. Left, each dash is one of them, in one network; lines: predicted growth "
+        f"of the 1st, 17th, 33rd, 49th and last value; a Gaussian layer adds {number(measured)} powers of "
+        f"ten to the spread, predicted {number(predicted)}. Values below {number(LOWEST, 1)} are not drawn: "
+        f"float64 loses them beside the large ones. Right, means over {result['smallest'].shape[-1]} "
+        f"networks; {DEPTHS[-1]} layers in the finding. Weights have variance 1/inputs, for ReLU 2/inputs."
     )
 
 
 def alt(result) -> str:
-    near = _near(result)
+    near = _near(result)[..., -1]
     rows = (
         f"{title} {rule} {percent(near[f, r])}"
         for f, (title, _) in enumerate(FUNCTIONS.values())
         for r, rule in enumerate(RULES)
     )
     return (
-        "Six panels of singular values against depth on a logarithmic axis: linear, tanh and ReLU networks, "
-        f"orthogonal above, Gaussian below. Share within a factor of {NEAR} of the largest at full depth: "
-        f"{', '.join(rows)}. Linear orthogonal stays at 1; Gaussian ones fan out."
+        "Left, singular values of linear networks against depth on a logarithmic axis: orthogonal ones stay "
+        f"at 1, Gaussian ones fan out. Right, the percentage within a factor of {NEAR} of the largest "
+        f"against depth, for linear, tanh and ReLU networks; at the end: {', '.join(rows)}."
     )
 
 

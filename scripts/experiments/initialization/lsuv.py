@@ -112,7 +112,7 @@ def _typical(variances: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.4, 3.7, ncols=len(FUNCTIONS), sharey=True)
+    fig, axes = style.figure(8.2, 3.7, ncols=len(FUNCTIONS), sharey=True)
     colours, layers = style.palette(), np.arange(1, DEPTH + 1)
     before, after = colours["raw"], colours["standardized"]
     for f, (ax, name) in enumerate(zip(axes, FUNCTIONS, strict=True)):
@@ -127,9 +127,9 @@ def draw(result) -> Figure:
         ax.minorticks_off()
     for text, x, y in (("sd 1", 5.2, 1e16), ("Glorot", 13, 1e-8), ("sd 0.01", 7.5, 1e-15)):
         axes[0].text(x, y, text, color=before)
-    axes[0].text(13, 1e2, "LSUV", color=after)
-    axes[2].text(1, 1e-19, "hollow: of it,\nbetween digits", color=after)
-    axes[0].set_ylabel("variance of its outputs (log)")
+    axes[0].text(20, 1e2, "after LSUV", color=after, ha="right")
+    axes[2].text(1, 1e-19, "hollow: what tells\ndigits apart", color=after)
+    axes[0].set_ylabel("variance of the outputs (log)")
     fig.supxlabel("layer", fontsize=10)
     return fig
 
@@ -183,7 +183,7 @@ def alt(result) -> str:
     return (
         "Four panels, one an activation: variance against layer on a logarithmic axis. From normal weights "
         "of deviation 1, by Glorot's rule and of deviation 0.01 it explodes, drifts or vanishes; after LSUV "
-        "it stays near 1 in every layer. Share of the last layer's variance that lies between digits: "
+        "it stays near 1 in every layer. Fraction of the last layer's variance that lies between digits: "
         f"{', '.join(listed)}."
     )
 

@@ -23,7 +23,7 @@ BIASES = (0.01, 0.05, 0.3)  # variances
 WEIGHTS = (1.0, 1.3, 1.5, 1.76, 2.1, 2.5, 3.2, 4.0)  # variances times fan-in
 AMONG, NAMED = 1, (1, 3, 5, 7)  # what the claim is about: a bias variance, four weight variances
 PLANE = np.linspace(0.5, 4.25, 76), np.linspace(0, 0.4, 41)
-LEVELS, LABELS = (0.8, 0.9, 1.1, 1.2), (1.5, 1.85, 2.9, 3.6)  # drawn, and where each is labelled
+LEVELS, LABELS = (0.8, 1.2), (1.5, 3.6)  # drawn, and where each is labelled
 WEIGHT_LABEL = r"variance of a weight × inputs, $\sigma_w^2$"
 WIDTHS, UNITS = (4, 9, 20, 40, 80), 320  # the map: how wide is infinitely wide? UNITS a layer in all
 AGREES = 0.1  # relative distance of a critical variance from the theory's, at most
@@ -85,36 +85,28 @@ def _passes(growth: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.8, 3.7, ncols=2, width_ratios=(1.1, 1))
-    ink, colour = style.ink(), style.palette()["standardized"]
-    ax, extent = axes[0], (*PLANE[0][[0, -1]], *PLANE[1][[0, -1]])
+    fig, ax = style.figure(7.2, 4.0, tall=3.6)
+    ink, colour, extent = (
+        style.ink(),
+        style.palette()["standardized"],
+        (*PLANE[0][[0, -1]], *PLANE[1][[0, -1]]),
+    )
     low, high = result["plane"].min(), result["plane"].max()
     shade = mpl.colormaps["cividis"]((result["plane"] - low) / (high - low))
     shade[..., 3] = 0.4  # the page shows through, so that its ink is legible everywhere
     ax.imshow(shade, extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
     lines = ax.contour(*PLANE, result["plane"], levels=LEVELS, colors=ink, linewidths=0.7)
-    ax.clabel(lines, fontsize=9, fmt=lambda level: f"{level:g}", manual=[(x, 0.24) for x in LABELS])
+    ax.clabel(lines, fontsize=9.5, fmt=lambda level: f"χ = {level:g}", manual=[(x, 0.24) for x in LABELS])
     bias_var = torch.linspace(*PLANE[1][[0, -1]], 80, dtype=torch.float64)
     ax.plot(critical_weight_var(torch.tanh, bias_var), bias_var, color=ink, lw=2.4)
-    ax.plot(*(t.ravel() for t in np.meshgrid(WEIGHTS, BIASES)), "o", ms=4, color=colour)
-    ax.text(0.58, 0.36, "order:\ngradients vanish", va="center")
-    ax.text(4.15, 0.17, "chaos:\ngradients\nexplode", va="center", ha="right")
-    ax.text(2.75, 0.375, "χ = 1", va="center")
-    ax.set(xlabel=WEIGHT_LABEL, ylabel=r"variance of a bias, $\sigma_b^2$", title="χ, predicted")
+    critical = _passes(result["growth"])
+    ax.plot(critical.mean(-1), BIASES, "o", ms=8, color=colour)
+    ax.text(0.56, 0.35, "order:\ngradients\nvanish", va="center")
+    ax.text(4.18, 0.06, "chaos:\ngradients\nexplode", va="center", ha="right")
+    ax.text(2.75, 0.37, "χ = 1: they\nkeep their size", va="center")
+    ax.text(critical[-1].mean() + 0.12, BIASES[-1], "measured", va="center", color=colour)
+    ax.set(xlabel=WEIGHT_LABEL, ylabel=r"variance of a bias, $\sigma_b^2$")
     ax.set(xticks=range(1, 5), yticks=(0, 0.1, 0.2, 0.3, 0.4))
-    ax = axes[1]
-    fine = np.linspace(0.9, 4.1, 80)
-    ax.axhline(1, color=style.GRID, lw=0.8)
-    for bias, line, rows in zip(BIASES, predicted(fine), result["growth"], strict=True):
-        ax.plot(fine, line, color=ink, lw=1)
-        ends = np.array([mean_interval(row) for row in rows]).T
-        ax.vlines(WEIGHTS, *ends, color=colour, lw=1.5)
-        ax.plot(WEIGHTS, rows.mean(-1), "o", ms=4.5, color=colour)
-        ax.text(0.82, line[0], f"{bias:g}", va="center", ha="right")
-    ax.text(0.82, predicted(fine)[0, 0] + 0.08, r"$\sigma_b^2$", va="center", ha="right")
-    ax.set(title="χ, a layer's growth of the squared gradient", xlabel=WEIGHT_LABEL)
-    ax.set(xlim=(0.3, 4.2), xticks=range(1, 5))
-    ax.text(2.3, 0.7, "lines: predicted\ndots: measured")
     return fig
 
 
@@ -148,20 +140,21 @@ def caption(result) -> str:
     return (
         f"**With biases of variance {BIASES[AMONG]:g}, a tanh network's gradient keeps its size where the "
         f"weights have variance {number(_theory())}/inputs by the theory, {number(_critical(result).mean())}"
-        "/inputs as measured.**\n\nLeft: χ, by which a layer multiplies the square of the gradient, over the "
-        "plane of both variances; dots mark where it was measured. Right: measured, in "
-        f"{result['growth'].shape[-1]} networks of {DEPTH} layers with {WIDTH} units at each dot, means with "
-        f"{percent(0.95)} intervals; the predictions are right to {percent(_off(result), 1)}."
+        "/inputs as measured.**\n\nχ, by which a layer multiplies the square of the gradient, as predicted "
+        "over the plane of both variances. Dots: where it is 1 as measured, interpolated between "
+        f"{len(WEIGHTS)} weight variances, means over {result['growth'].shape[-1]} networks of {DEPTH} "
+        f"layers with {WIDTH} units. At all {len(WEIGHTS) * len(BIASES)} pairs of variances the predicted χ "
+        f"is right to {percent(_off(result), 1)}."
     )
 
 
 def alt(result) -> str:
     rows = zip(WEIGHTS, result["growth"][AMONG].mean(-1), strict=True)
     return (
-        "Left, a map of the factor by which a tanh layer multiplies the squared gradient, over the variances "
-        "of weights and biases, with a critical line that rises from weight variance 1 without biases; left "
-        "of it gradients vanish, right of it they explode. Right, that factor against the weight variance: "
-        f"dots on the predicted lines. At bias variance {BIASES[AMONG]:g}: "
+        "A map of the factor by which a tanh layer multiplies the squared gradient, over the variances of "
+        "weights and biases, with a critical line that rises from weight variance 1 without biases; left of "
+        "it gradients vanish, right of it they explode; three measured dots lie on the line. Measured "
+        f"factors at bias variance {BIASES[AMONG]:g}: "
         f"{', '.join(f'{number(growth)} at {w:g}' for w, growth in rows)}."
     )
 

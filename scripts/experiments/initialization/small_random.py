@@ -27,7 +27,7 @@ NARROW, WIDE = WIDTHS.index(100), WIDTHS.index(25_600)
 
 
 def compute(*, networks=32, mapped=8, seed=0, device="cpu"):
-    """Root mean square of the weighted inputs of ReLU layers, `size_<width>` (sizes, layers, networks).
+    """Root mean square of the pre-activations of ReLU layers, `size_<width>` (sizes, layers, networks).
 
     The inputs have mean square 1. And what weights of the first size leave of them, `left` (MAP_DEPTHS,
     MAP_WIDTHS, mapped).
@@ -49,7 +49,7 @@ def compute(*, networks=32, mapped=8, seed=0, device="cpu"):
 
 
 def _left(width: int, networks: int, draw, device) -> Tensor:
-    """Root mean square of the weighted inputs (MAP_DEPTHS, networks), with weights of the first size."""
+    """Root mean square of the pre-activations (MAP_DEPTHS, networks), with weights of the first size."""
     h, found = torch.ones(networks, width, 1, dtype=torch.float64, device=device), []
     for depth in range(1, MAP_DEPTHS[-1] + 1):
         z = next(iter(SIZES)) * _distribution(h, draw)
@@ -99,9 +99,9 @@ def draw(result) -> Figure:
         left.text(DEPTH + 0.3, line[-1], f"{width:,} units", va="center", color=key)
     left.axhline(1, color=style.GRID, lw=0.8, alpha=0.6)
     left.set(
-        title="0.01 · randn, by depth",
+        title="0.01 · randn: size of the signal",
         xlabel="layer",
-        ylabel="size of the signal, 1 at the input (log scale)",
+        ylabel="size, 1 at the input (log)",
         yscale="log",
         xlim=(0.5, DEPTH + 4.2),
         ylim=(1e-15, 1e2),
@@ -113,12 +113,12 @@ def draw(result) -> Figure:
         middle, low, high = _measured(result)[:, s].T
         dots = {"fmt": "o", "ms": 4, "mew": 0, "elinewidth": 1, "color": key}
         right.errorbar(WIDTHS, middle, (middle - low, high - middle), **dots)
-        right.text(1.1e5, _predicted()[-1, s] / 2.6, title, color=key, ha="right", va="top")
+        right.text(1.1e5, _predicted()[-1, s] / 4, title, color=key, ha="right", va="top")
     right.axhline(1, color=style.GRID, lw=0.8, alpha=0.6)
     right.set(
-        title="Factor a layer, by width",
-        xlabel="units a layer (log scale)",
-        ylabel="factor a layer, 1 keeps the signal (log scale)",
+        title="Factor of one layer, by width",
+        xlabel="units a layer (log)",
+        ylabel="factor, 1 keeps the signal (log)",
         xscale="log",
         yscale="log",
         ylim=(0.02, 400),

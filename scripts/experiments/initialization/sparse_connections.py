@@ -98,49 +98,29 @@ def predicted() -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.0, 3.4, ncols=3, width_ratios=(1, 1, 1.1))
+    fig, (left, right) = style.figure(7.6, 3.4, ncols=2, tall=5.4)
     ink, colours = style.ink(), style.palette()
-    looks = [(colours["standardized"], "o"), (colours["raw"], "s"), (colours["dead"], "D")]
-    ax, edges = axes[0], np.arange(1.5, 23)
-    for k in (1, 0):
-        share = np.histogram(result["connections"][k], edges)[0] / result["connections"][k].size
-        ax.stairs(100 * share, edges, color=looks[k][0], fill=k == 1, alpha=0.5 if k == 1 else 1, lw=1.6)
-    ax.text(11, 97, "10 a unit", color=looks[0][0], va="center")
-    ax.text(11, 26, "10 an input\n(torch)", color=looks[1][0], va="center")
-    ax.set(title="Connections of a unit", xlabel="inputs connected, of 100", ylabel="units (%)")
-    ax.set(ylim=(0, 105), xticks=(2, 10, 20))
-    ax = axes[1]
-    for (colour, mark), line, rows in zip(looks, predicted(), result["variance"], strict=True):
-        ax.plot(INPUTS, line, color=ink, lw=1)
-        ax.vlines(INPUTS, *np.array([mean_interval(row) for row in rows]).T, color=colour, lw=1.5)
-        ax.plot(
-            INPUTS,
-            rows.mean(-1),
-            mark,
-            ms=9 if mark == "D" else 4.5,
-            mfc="none" if mark == "D" else colour,
-            mec=style.ink() if mark == "D" else colour,
-        )
-    ax.text(160, 0.75, "10 a unit", color=looks[0][0], va="top")
-    ax.text(100, 9, "10 an input\n(torch)", color=looks[1][0], ha="right", va="center")
-    ax.text(30, 0.2, "all: hollow", va="center")
-    ax.set(xscale="log", yscale="log", title="Variance of its signal (log)", xlabel="inputs (log)")
-    ax.set(
-        xticks=(20, 100, 1000),
-        xticklabels=("20", "100", "1000"),
-        yticks=(0.2, 1, 10),
-        yticklabels=("0.2", "1", "10"),
-    )
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax = axes[2]
+    good, bad = colours["standardized"], colours["raw"]
+    looks = ("o", 5, good, good), ("s", 4.5, bad, bad), ("D", 9, "none", ink)
+    for (mark, size, face, edge), line, rows in zip(looks, predicted(), result["variance"], strict=True):
+        left.plot(INPUTS, line, color=ink, lw=1)
+        left.plot(INPUTS, rows.mean(-1), mark, ms=size, mfc=face, mec=edge)
+    left.text(1000, 0.8, "10 inputs a unit", color=good, ha="right", va="top")
+    left.text(170, 4, "10 units an input\n(torch)", color=bad, ha="right", va="center")
+    left.text(30, 0.2, "all inputs: hollow", va="center")
+    left.set(xscale="log", yscale="log", title="Variance of a unit's signal (log)", xlabel="inputs (log)")
+    left.set(xticks=(20, 100, 1000), xticklabels=("20", "100", "1000"), ylim=(0.15, 13))
+    left.set(yticks=(0.2, 1, 10), yticklabels=("0.2", "1", "10"))
+    left.xaxis.set_minor_locator(NullLocator())
+    left.yaxis.set_minor_locator(NullLocator())
     for y, (name, row) in enumerate(zip(STARTS, 100 * result["accuracy"], strict=True)):
-        ax.plot(row, np.full(len(row), -y - 0.12), "|", ms=8, color=colours["standardized"], alpha=0.5)
-        ax.hlines(-y + 0.12, *mean_interval(row), color=colours["standardized"], lw=1.5)
-        ax.plot(row.mean(), -y + 0.12, "o", ms=5, color=colours["standardized"])
-        ax.text(3, -y + 0.42, name, va="center")
-    ax.set(title="Accuracy after training", xlabel="accuracy (%)", xlim=(0, 103), ylim=(-3.4, 0.7), yticks=())
-    ax.spines["left"].set_visible(False)
+        right.plot(row, np.full(len(row), y), "|", ms=9, color=good, alpha=0.5)
+        right.plot(row.mean(), y, "o", ms=6, color=good)
+        right.text(2, y - 0.3, name, va="center")
+    right.set(
+        title="Accuracy after training", xlabel="accuracy (%)", xlim=(0, 103), ylim=(3.4, -0.7), yticks=()
+    )
+    right.spines["left"].set_visible(False)
     return fig
 
 
@@ -179,10 +159,10 @@ def caption(result) -> str:
         f"at {INPUTS[-1]:,}; torch's `sparse_` fixes the connections of each input instead and leaves a unit "
         f"{_spread(result, 1)}.**\n\nLayers of {OUTPUTS} units; lines: predicted, the connections times the "
         f"variance of a weight, right to {percent(off, 1)}. Right: ReLU networks with {len(HIDDEN)} hidden "
-        f"layers of {HIDDEN[0]} on the digits, {STEPS} steps (rate {RATE:g}, batches of {BATCH}); sparse "
-        f"ones end {number(lag.mean(), 2)} points {between(mean_interval(lag), 2)} behind He's. With weights "
-        f"of deviation {SMALL_SD:g} the accuracy is {percent(accuracy[3])}. Means over {len(lag)} networks, "
-        f"{percent(0.95)} intervals."
+        f"layers of {HIDDEN[0]} on the digits, {STEPS} steps (learning rate {RATE:g}, batches of {BATCH}); "
+        f"sparse ones end {number(lag.mean(), 2)} points {between(mean_interval(lag), 2)} behind He's. With "
+        f"weights of deviation {SMALL_SD:g} the accuracy is {percent(accuracy[3])}. Dots: means over "
+        f"{len(lag)} networks, strokes: each of them."
     )
 
 
@@ -191,8 +171,8 @@ def alt(result) -> str:
         f"{name} {percent(value)}" for name, value in zip(STARTS, result["accuracy"].mean(-1), strict=True)
     )
     return (
-        f"Three panels. A histogram of connections: exactly {CONNECTIONS} for every unit, or "
-        f"{_spread(result, 1)} with torch. The variance of the signal against the number of inputs: level "
+        f"Two panels; a unit has exactly {CONNECTIONS} connections, or {_spread(result, 1)} with torch. "
+        "Left, the variance of the signal against the number of inputs: level "
         f"for {CONNECTIONS} a unit, proportional to the inputs for torch's rule and for full layers. "
         f"Accuracies: {', '.join(rows)}."
     )

@@ -1,4 +1,7 @@
-"""How deep may a tanh network be, at which first weights, and does theory know?  Chapter: initialization."""
+"""How deep may a tanh network be, at which initial weights, and does theory know?
+
+Chapter: initialization.
+"""
 
 import math
 from functools import partial
@@ -107,7 +110,7 @@ def _shade(accuracy: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, (ax, key) = style.figure(7.0, 4.0, ncols=2, width_ratios=(32, 1))
+    fig, (ax, key) = style.figure(7.0, 4.0, ncols=2, width_ratios=(32, 1), stacked=(1, 2), tall=3.6)
     weight_vars, depths = _axes(result)
     half, levels = (weight_vars[1] - weight_vars[0]) / 2, np.arange(len(depths))
     extent = (LOWEST - half, HIGHEST + half, -0.5, levels[-1] + 0.5)
@@ -124,12 +127,12 @@ def draw(result) -> Figure:
     if factor:
         ax.plot(fine, level(factor * scales), color=ink, lw=1.2)
     ax.plot(weight_vars, level(_reached(result)), "o", ms=6.5, mew=1.4, mfc="none", mec=ink)
-    ax.text(3.2, level(6 * _scales(np.array([3.2])))[0] + 0.12, r"6 $\xi_c$, the paper's", va="bottom")
+    ax.text(4.1, level(6 * _scales(np.array([3.2])))[0] + 0.2, r"paper: 6 $\xi_c$", ha="right", va="bottom")
     ax.text(2.55, level(np.array([23]))[0], rf"{number(factor, 2)} $\xi_c$", va="center")
-    ax.text(2.55, 0, f"circles: accuracy {percent(TRAINED)}", va="center")
+    ax.text(2.55, 0, f"circles: {percent(TRAINED)}", va="center")
     ax.set(xlim=extent[:2], ylim=extent[2:], yticks=levels, yticklabels=depths)
     ax.set(xlabel=r"variance of a weight × inputs, $\sigma_w^2$", ylabel="hidden layers (log)")
-    ax.set(title="Accuracy after training", xticks=(1, 1.5, 2, 2.5, 3, 3.5, 4))
+    ax.set(title="Accuracy after training", xticks=range(1, 5))
     ends = CHANCE, TRAINED, 1 - CHANCE
     key.imshow(_shade(np.linspace(*ends[::2], 100)[:, None]), extent=(0, 1, *ends[::2]), **options)
     key.set(xticks=[], yticks=ends, yticklabels=[percent(end) for end in ends])
@@ -158,9 +161,9 @@ def caption(result) -> str:
         "layers the correlation of two inputs comes e times closer to its limit; at the critical variance, "
         f"{number(critical)}, $\\xi_c$ is infinite. Circles: where the accuracy falls to {percent(TRAINED)}, "
         f"away from there at {_range(result)} $\\xi_c$. Each cell is one tanh network of {WIDTH} units a "
-        f"layer, biases of variance {BIAS:g}, after {STEPS} steps of plain descent on the digits (rate "
-        f"{RATE:g}, batches of {BATCH}). Schoenholz and others (2017) saw 6 $\\xi_c$, with 300 units and "
-        "thousands of steps on MNIST."
+        f"layer, biases of variance {BIAS:g}, after {STEPS} steps of plain gradient descent on the digits "
+        f"(learning rate {RATE:g}, batches of {BATCH}). Schoenholz and others (2017) saw 6 $\\xi_c$, with "
+        "300 units and thousands of steps on MNIST."
     )
 
 

@@ -80,7 +80,7 @@ def _variances(inputs: int, networks: int, draw, device) -> Tensor:
 
 
 def _left(width: int, networks: int, draw, device) -> Tensor:
-    """Sizes of ReLU layers' weighted inputs, 1 at the start, with weights of variance 2/n (DEPTHS, networks).
+    """Sizes of ReLU layers' pre-activations, 1 at the start, with weights of variance 2/n (DEPTHS, networks).
 
     W h is drawn from its distribution, given h: its components are independent and normal.
     """
@@ -133,7 +133,7 @@ def _factor(result, case: int) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, (left, right) = style.figure(8.4, 3.8, ncols=2)
+    fig, (left, right) = style.figure(8.2, 3.8, ncols=2)
     ink, key = style.ink(), style.palette()["standardized"]
     layers = np.arange(DEPTH + 1)
     for i, factor in enumerate(_layers()):
@@ -145,7 +145,7 @@ def draw(result) -> Figure:
     left.set(
         title="Signal through 20 layers",
         xlabel="layers passed",
-        ylabel="size, 1 at the start (log scale)",
+        ylabel="size, 1 at the start (log)",
         xticks=range(0, DEPTH + 1, 5),
     )
     shown = np.arange(2, len(CHANNELS) + 2)
@@ -158,8 +158,8 @@ def draw(result) -> Figure:
     right.text(4.4, 4e-4, "● 0.01 · randn", color=key, va="center")
     right.set(
         title="Gradient through He's ten convolutions",
-        xlabel="convolution, read from the right",
-        ylabel="size, 1 at the end (log scale)",
+        xlabel="convolution (read from the right)",
+        ylabel="size, 1 at the end (log)",
         xticks=shown,
         xticklabels=[*map(str, shown[:-1]), "end"],
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from experiments import style
 from experiments.initialization._shared.networks import BATCH, CLASSES, by_part, standardized_digits
 from experiments.trials import descend, generators, score
-from experiments.words import long_table, percent
+from experiments.words import long_table, number, percent
 from unitgain.activations import activation, gain
 from unitgain.datasets import Examples
 from unitgain.diagnostics import observe
@@ -35,6 +35,8 @@ NAMES = {
     "sigmoid": "sigmoid",
 }
 RULES = "torch", "Glorot", "He", "gain", "orthog.", "LSUV"
+LABELS = "PyTorch", "Glorot", "He", "g²/n", "orthog-\nonal", "LSUV"
+SPELLED = {"orthog.": "orthogonal", "gain": "g²/n", "torch": "PyTorch's default"}
 LAYERS, WIDTH = 20, 32
 RATES, MOMENTUM = (0.002, 0.006, 0.02), 0.9
 STEPS = 100
@@ -53,8 +55,8 @@ def compute(*, tables=5, networks=2, points=400, seed=0, device="cpu"):
 
     Over the hidden layers, how the size of the `signal` changes on its way forward and that of the `gradient`
     on its way back, as powers of ten, at most LIMIT; and the `accuracy` after training. LSUV, changes and
-    accuracy are taken on `points` digits. The `rate` (activations, rules) is the best of RATES for a network
-    that is not counted.
+    accuracy are taken on `points` digits. The learning `rate` (activations, rules) is the best of RATES for a
+    network that is not counted.
     """
     data = standardized_digits(device)
     some, names = Examples(data.x[:points], data.y[:points]), list(NAMES)[:tables]
@@ -113,28 +115,18 @@ def _ranked(result) -> list[tuple[str, float]]:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.2, 3.9, ncols=2, sharey=True)
-    gradient, right = result["gradient"].mean(-1), result["accuracy"].mean(-1)
-    names = [NAMES[name] for name in list(NAMES)[: len(right)]]
-    panels = (
-        ("Gradient, first layer over last, powers of ten", gradient, 1 - np.abs(gradient) / 10, "{:+.1f}"),
-        (f"Accuracy after {STEPS} steps (%)", 100 * right, right, "{:.0f}"),
-    )
-    for ax, (title, values, shade, text) in zip(axes, panels, strict=True):
-        colours = mpl.colormaps["cividis"](shade.clip(0, 1))
-        colours[..., 3] = 0.4  # the page shows through, so that its ink is legible on every cell
-        ax.imshow(colours, aspect="auto", interpolation="nearest")
-        for (f, r), value in np.ndenumerate(values):
-            ax.text(r, f, text.format(value).replace("-", "−"), ha="center", va="center", fontsize=10.5)
-        ax.set(
-            title=title,
-            xticks=range(len(RULES)),
-            xticklabels=RULES,
-            yticks=range(len(names)),
-            yticklabels=names,
-        )
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
+    fig, ax = style.figure(7.4, 3.3, tall=3.3)
+    right = result["accuracy"].mean(-1)
+    colours = mpl.colormaps["cividis"](right)
+    colours[..., 3] = 0.4  # the page shows through, so that its ink is legible on every cell
+    ax.imshow(colours, aspect="auto", interpolation="nearest")
+    for (f, r), value in np.ndenumerate(100 * right):
+        ax.text(r, f, f"{value:.0f}", ha="center", va="center", fontsize=11)
+    ax.set(xticks=range(len(RULES)), xticklabels=LABELS, yticks=range(len(right)))
+    ax.set(title=f"Accuracy after {STEPS} steps (%)")
+    ax.set_yticklabels([NAMES[name] for name in list(NAMES)[: len(right)]])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
     return fig
 
 
@@ -150,20 +142,28 @@ def table(result) -> dict:
 
 
 def caption(result) -> str:
-    (best, first), *others = _ranked(result)
+    (best, first), *others = [(SPELLED.get(rule, rule), mean) for rule, mean in _ranked(result)]
     listed = ", ".join(f"{rule} {percent(mean)}" for rule, mean in others)
     spread = 100 * np.ptp(result["accuracy"], axis=-1).max()
+    name, lost = _shrinks_most(result)
     return (
-        f"**{best if best != 'orthog.' else 'Orthogonal'} reaches {percent(first)} on average, {listed}.**\n\n"
-        f""
-        f"Over the activations that some rule gets above {percent(LEARNS)}. torch: PyTorch's default "
-        "weights; gain: normal weights of variance g²/inputs; orthog.: orthogonal ones of the same size, "
-        f"which LSUV rescales to the data; biases are 0. {LAYERS} hidden layers of {WIDTH} units, the "
-        f"digits, {STEPS} steps of descent (momentum {MOMENTUM:g}, batches of {BATCH}), each cell at the "
-        f"best of {len(RATES)} rates ({', '.join(f'{rate:g}' for rate in RATES)}), chosen with another "
+        f"**With {LAYERS} layers, {best} weights reach {percent(first)} accuracy on average, {listed}.**\n\n"
+        f"The average is over the activations that some rule gets above {percent(LEARNS)}. PyTorch: its "
+        "default weights; g²/n: normal weights of variance g²/inputs, g the activation's gain; orthogonal: "
+        "orthogonal ones of the same size, which LSUV rescales to the data; biases are 0. Accuracy follows "
+        f"the gradient: with {name}, even its best rule leaves {number(10**lost, 1)} of the last hidden "
+        f"layer's gradient in the first. {LAYERS} hidden layers of {WIDTH} units, the digits, {STEPS} steps "
+        f"of gradient descent (momentum {MOMENTUM:g}, batches of {BATCH}), each cell at the best of "
+        f"{len(RATES)} learning rates ({', '.join(f'{rate:g}' for rate in RATES)}), chosen with another "
         f"network. Means over {result['accuracy'].shape[-1]} networks, whose accuracies lie up to "
         f"{spread:.0f} points apart: small differences mean little."
     )
+
+
+def _shrinks_most(result) -> tuple[str, float]:
+    """The activation whose gradient shrinks even with its best rule, and by how many powers of ten."""
+    best = result["gradient"].mean(-1).max(-1)
+    return list(NAMES.values())[int(best.argmin())], float(best.min())
 
 
 def alt(result) -> str:
@@ -172,6 +172,6 @@ def alt(result) -> str:
         for name, values in zip(NAMES, result["accuracy"].mean(-1), strict=False)
     )
     return (
-        "Two heat maps, a row for each activation and a column for each rule for the first weights: by how "
-        f"many powers of ten the gradient changes, and the accuracy. Accuracies: {'; '.join(rows)}."
+        "A heat map of accuracies, a row for each activation and a column for each rule for the initial "
+        f"weights: {'; '.join(rows)}."
     )

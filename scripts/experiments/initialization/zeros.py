@@ -132,8 +132,8 @@ def _distinct(path: np.ndarray) -> int:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.4, 3.0, ncols=len(TITLES), sharex=True, sharey=True)
-    key, reach = style.palette()["standardized"], 1.12 * np.abs(result["path"][: len(TITLES)]).max()
+    fig, axes = style.figure(8.2, 2.9, ncols=len(TITLES), sharex=True, sharey=True, tall=5.4)
+    key, reach = style.palette()["standardized"], 1.1 * np.abs(result["path"][: len(TITLES)]).max()
     right = result["accuracy"].mean(-1)
     for i, (ax, title, path) in enumerate(zip(axes, TITLES, result["path"], strict=False)):
         ax.axhline(0, color=style.GRID, lw=0.8, alpha=0.5)
@@ -142,9 +142,8 @@ def draw(result) -> Figure:
         ax.plot(*path[-1].T, "o", color=key, ms=6, mew=0)
         ax.plot(*path[0].T, "o", mfc="none", mec=style.ink(), ms=5, mew=0.9)
         count = _distinct(path)
-        says = f"{UNITS} units, one point" if count == 1 else f"{count} of {UNITS} units differ"
-        ax.text(0.5, 0.02, says, transform=ax.transAxes, ha="center", va="bottom")
-        ax.set(title=f"{title}\naccuracy {percent(right[i])}", xlabel="weight of input 1")
+        says = f"{UNITS} units are one" if count == 1 else f"{count} of {UNITS} units differ"
+        ax.set(title=f"{title}\n{says}\naccuracy {percent(right[i])}", xlabel="weight of input 1")
         ax.set(
             xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=(-4, 0, 4), yticks=(-4, 0, 4)
         )
@@ -186,7 +185,7 @@ def claims(result) -> Iterator[Claim]:
         other,
         axes={"besides weights of 0": KINDS, "units": tuple(FUNCTIONS.values())},
         above=MOST,
-        measure="share of networks whose hidden units are the same after training",
+        measure="fraction of networks whose hidden units are the same after training",
         units="networks, each with its own data and biases",
     )
     yield Claim.of_fraction(
@@ -195,7 +194,7 @@ def claims(result) -> Iterator[Claim]:
         statement="A network whose weights all start at zero stays symmetric: its hidden units are all one",
         sources=("Stanford CS231n, course notes",),
         verdict="depends",
-        measure="share of networks with tanh, ReLU or sigmoid whose hidden units are the same after "
+        measure="fraction of networks with tanh, ReLU or sigmoid whose hidden units are the same after "
         "training, from weights and biases of 0",
         units="networks, one of each activation on the same data; all start from 0",
         map=where,

@@ -1,4 +1,4 @@
-"""Deep networks on each of five first weights, and how signal and gradient are spread in every layer."""
+"""Deep networks with each of five initial weights, and how signal and gradient are spread in every layer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -6,14 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments import style
 from experiments.trials import generators
-from experiments.words import long_table, number
+from experiments.words import long_table
 from unitgain.activations import activation
 from unitgain.initializers import glorot_uniform_, he_normal_, normal_
 from unitgain.theory import gradient_factor, variance_map
@@ -38,7 +36,7 @@ class Layer(NamedTuple):
     bias: Tensor
 
 
-def first_weights(networks: int, seed: int) -> Iterator[list[Layer]]:
+def initial_weights(networks: int, seed: int) -> Iterator[list[Layer]]:
     """The layers of the networks of each title."""
     ours, torchs = generators(seed, 2)
     shape = networks, WIDTH, WIDTH
@@ -63,7 +61,7 @@ def weighted_inputs(function, layers: Sequence[Layer], x: Tensor) -> list[Tensor
 
 
 def predicted_variances(name: str) -> np.ndarray:
-    """Variances of the weighted inputs (titles, layers) for inputs of mean square 1."""
+    """Variances of the pre-activations (titles, layers) for inputs of mean square 1."""
     weight_var = torch.from_numpy(WIDTH * VARIANCE)
     q = [weight_var + torch.from_numpy(BIAS_VARIANCE)]
     for _ in range(DEPTH - 1):
@@ -86,12 +84,10 @@ def predicted_gradient(name: str) -> np.ndarray:
 
 
 class Axis(NamedTuple):
-    """Edges of a histogram's bins, where a value goes on them, and what is said below them."""
+    """Edges of a histogram's bins, and where a value goes on them."""
 
     bins: np.ndarray
     place: Callable[[Tensor], Tensor]
-    label: str
-    ticks: dict[float, str]
 
     def counts(self, values: Tensor) -> np.ndarray:
         """How many of `values` fall into each bin, those beyond in the first and the last; zeros nowhere."""
@@ -100,9 +96,7 @@ class Axis(NamedTuple):
         return torch.histc(there, len(self.bins) - 1, low, high).numpy(force=True)
 
 
-def decades(label: str) -> Axis:
-    powers = {float(d): "1" if d == 0 else f"$10^{{{d}}}$" for d in (-10, 0, 10)}
-    return Axis(np.arange(-12, 12.01, 0.2), lambda x: x.abs().log10(), label, powers)
+DECADES = Axis(np.arange(-12, 12.01, 0.2), lambda x: x.abs().log10())
 
 
 def measure(
@@ -112,7 +106,7 @@ def measure(
     layers, bins), and each network's root mean square, `rms` (functions, titles, layers, networks).
     """
     counts, sizes = {name: [] for name in FUNCTIONS}, {name: [] for name in FUNCTIONS}
-    for layers in first_weights(networks, seed):
+    for layers in initial_weights(networks, seed):
         for name, axis in zip(FUNCTIONS, axes, strict=True):
             found = seen(activation(name), layers)
             counts[name].append([axis.counts(values) for values in found])
@@ -126,46 +120,34 @@ def _rms(values: Tensor) -> Tensor:
     return norm / values[0].numel() ** 0.5
 
 
-def draw(
-    axes_of_rows: Sequence[Axis], counts: Sequence[np.ndarray], lines: Sequence, ends: np.ndarray, says: str
-) -> Figure:
-    """A row of panels for each function, a panel for each title, a ridge for each layer.
+def draw(result, axis: Axis, predicted: np.ndarray, *, way: tuple[int, int], labels: dict) -> Figure:
+    """Left, sizes in ReLU networks along the `way` through the layers, lines `predicted` (titles, layers);
+    right, histograms on the `axis` in tanh networks where the way starts (outlined) and ends (filled).
 
-    For each row its axis, its counts (titles, layers, bins), a predicted size (titles, layers) or None; and
-    the sizes (functions, titles) that are written over the panels, after what `says` they are.
+    `labels` of the left lines and the powers of ten where they stand.
     """
-    fig, axes = style.figure(9.2, 5.4, nrows=len(FUNCTIONS), ncols=len(TITLES), sharex="row", sharey=True)
-    rows = zip(axes, FUNCTIONS.values(), axes_of_rows, counts, lines, ends, strict=True)
-    for f, (row, name, axis, count, line, end) in enumerate(rows):
-        for t, (ax, title) in enumerate(zip(row, TITLES, strict=True)):
-            _ridges(ax, axis.bins, count[t])
-            if line is not None:
-                ax.plot(
-                    axis.place(torch.from_numpy(line[t])), np.arange(1, DEPTH + 1), color=style.ink(), lw=1
-                )
-            ax.set_title("\n".join([title] * (f == 0) + [f"{says} {number(end[t], 2)}"]))
-        row[0].set(
-            ylabel=f"{name}: layer",
-            xlim=axis.bins[[0, -1]],
-            xticks=list(axis.ticks),
-            xticklabels=axis.ticks.values(),
-        )
-        row[len(row) // 2].set_xlabel(axis.label)
-    axes[0, 0].set(ylim=(DEPTH + 0.3, -0.4), yticks=(1, 5, 10))
+    fig, (left, right) = style.figure(8.2, 3.9, ncols=2, width_ratios=(1.1, 1), tall=6.6)
+    ink, key, (start, end) = style.ink(), style.palette()["standardized"], way
+    layers, names = np.arange(1, DEPTH + 1), ("randn", "He", "Glorot", "PyTorch", "0.01 · randn")
+    left.plot(layers, predicted.T, color=ink, lw=0.8)
+    left.plot(layers, np.sqrt(np.square(result["rms"][1]).mean(-1)).T, "o", color=key, ms=4, mew=0)
+    for label, power in labels.items():
+        left.text(end + 0.4 * np.sign(end - start), 10.0**power, label, color=key, va="center")
+    left.set(yscale="log", ylim=(1e-12, 1e12), yticks=(1e-10, 1e-5, 1, 1e5, 1e10), xticks=(1, 5, 10))
+    left.set(xlim=(start - 0.05 * (end - start), end + 0.45 * (end - start)), xlabel="layer")
+    left.minorticks_off()
+    middle, order = (axis.bins[1:] + axis.bins[:-1]) / 2, [1, 3, 2, 4, 0]
+    for y, layers in enumerate(result["tanh"][order]):
+        before, after = (layers[at - 1] / layers[at - 1].max() for at in way)
+        right.fill_between(middle, y, y - 0.75 * after, color=key, alpha=0.45, lw=0)
+        right.plot(middle, y - 0.75 * before, color=ink, lw=1)
+    right.set(
+        yticks=np.arange(len(order)) - 0.2, yticklabels=names, xlim=axis.bins[[0, -1]], ylim=(4.1, -0.9)
+    )
+    right.set_title(f"tanh: layer {start} outlined, layer {end} filled")
+    right.tick_params(axis="y", length=0)
+    right.spines["left"].set_visible(False)
     return fig
-
-
-def _ridges(ax: Axes, bins: np.ndarray, layers: np.ndarray) -> None:
-    """One histogram above the other; bins at the ends of the axis hold what lies beyond and stay empty."""
-    ax.axvline(0, color=style.GRID, lw=0.8, alpha=0.6)
-    middle = (bins[1:] + bins[:-1]) / 2
-    ridges = []
-    for layer, count in enumerate(layers, start=1):
-        line = np.column_stack([middle, layer - 1.25 * count / count.max()])
-        ridges.append([[middle[0], layer], *line, [middle[-1], layer]])
-    key = style.palette()["standardized"]
-    ax.add_collection(PolyCollection(ridges, fc=key, ec="none", alpha=0.35))
-    ax.add_collection(PolyCollection(ridges, fc="none", ec=key, lw=0.8))
 
 
 def table(sizes: np.ndarray, predicted: np.ndarray, of: str) -> dict:

@@ -1,4 +1,4 @@
-"""Networks of several first weights, functions and depths side by side, and the digits for them."""
+"""Networks of several initial weights, functions and depths side by side, and the digits for them."""
 
 import math
 from collections.abc import Callable, Sequence
