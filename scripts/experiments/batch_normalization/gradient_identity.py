@@ -105,7 +105,7 @@ def _layer_terms(model: MLP, x, y) -> torch.Tensor:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(6.9, 3.9, ncols=2, sharey=True)
+    fig, axes = style.figure(6.9, 3.7, ncols=2, sharey=True, tall=6.4)
     colours, ink = style.palette(), style.ink()
     rows = np.arange(len(BATCHES))
     for ax, layer, title in zip(axes, (0, -1), ("First hidden layer", "Last hidden layer"), strict=True):
@@ -119,11 +119,10 @@ def draw(result) -> Figure:
         ):
             ax.barh(rows, width.mean(-1), 0.72, left, color=colours[key], alpha=alpha, lw=0)
             left = left + width.mean(-1)
-        for row, batch in enumerate(BATCHES):
-            ax.plot([100 - 200 / batch] * 2, [row - 0.42, row + 0.42], color=ink, lw=1.2)
-            ax.plot(mean_interval(passed[row]), [row, row], color=ink, lw=1.2)
-            ax.plot(passed[row].mean(), row, "o", ms=4, mew=0, color=ink)
-        ax.set(title=title, xlim=(0, 100), xlabel="share of the squared gradient (%)")
+        ax.vlines(100 - 200 / np.array(BATCHES), rows - 0.42, rows + 0.42, color=ink, lw=1.2)
+        ax.hlines(rows, *np.transpose([mean_interval(row) for row in passed]), color=ink, lw=1.2)
+        ax.plot(passed.mean(-1), rows, "o", ms=4, mew=0, color=ink, clip_on=False)
+        ax.set(title=title, xlim=(0, 100), xlabel="% of the squared gradient")
         ax.set(yticks=rows, yticklabels=BATCHES, ylim=(len(rows) - 0.5, -0.5))
     axes[0].set_ylabel("batch size")
     axes[0].text(4, len(rows) - 1, "passes", va="center")
@@ -154,13 +153,13 @@ def caption(result) -> str:
     first, last = (100 * _share(result, 64, layer) for layer in (0, -1))
     small = 100 * _share(result, 4, -1)
     return (
-        f"**Of a batch of 64 the normalization removes {number(first.mean(), 2)} % of the squared gradient "
-        f"in the first hidden layer and {number(last.mean(), 2)} % in the last; of a batch of two, "
-        f"{percent(_share(result, 2, 0).mean())}.**\n\nOf 4 examples it removes {number(small.mean(), 2)} % "
-        f"{between(mean_interval(small), 2)} in the last. What passes is then multiplied by (γ/σ)². "
-        "Predicted for a random gradient: 2 of its m dimensions go. Dots: where the removed part begins, "
-        f"with 95 % intervals. {len(first)} networks {'-'.join(map(str, SIZES))}, ReLU, digits, after "
-        f"{EPOCHS} epochs of plain SGD; {DRAWS} batches each."
+        f"**In a batch of 64, the normalization removes {number(first.mean(), 2)} % of the squared gradient "
+        f"in the first hidden layer and {number(last.mean(), 2)} % in the last; in a batch of two, "
+        f"{percent(_share(result, 2, 0).mean())}.**\n\nWith 4 examples it removes "
+        f"{number(small.mean(), 2)} % {between(mean_interval(small), 2)} in the last. What passes "
+        "is then multiplied by (γ/σ)². Predicted for a random gradient: 2 of its m dimensions are removed. "
+        f"Dots: where the removed part begins, with 95 % intervals. {len(first)} networks "
+        f"{'-'.join(map(str, SIZES))}, ReLU, digits, after {EPOCHS} epochs of plain SGD; {DRAWS} batches each."
     )
 
 
