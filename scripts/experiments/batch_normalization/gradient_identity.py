@@ -155,11 +155,11 @@ def caption(result) -> str:
     return (
         f"**In a batch of 64, the normalization removes {number(first.mean(), 2)} % of the squared gradient "
         f"in the first hidden layer and {number(last.mean(), 2)} % in the last; in a batch of two, "
-        f"{percent(_share(result, 2, 0).mean())}.**\n\nWith 4 examples it removes "
-        f"{number(small.mean(), 2)} % {between(mean_interval(small), 2)} in the last. What passes "
-        "is then multiplied by (γ/σ)². Predicted for a random gradient: 2 of its m dimensions are removed. "
-        f"Dots: where the removed part begins, with 95 % intervals. {len(first)} networks "
-        f"{'-'.join(map(str, SIZES))}, ReLU, digits, after {EPOCHS} epochs of plain SGD; {DRAWS} batches each."
+        f"{percent(_share(result, 2, 0).mean())}.**\n\nWith 4 examples it removes {number(small.mean(), 2)} "
+        f"% {between(mean_interval(small), 2)} in the last. What passes is then multiplied by (γ/σ)². "
+        "Predicted for a random gradient: 2 of its m dimensions are removed. Dots: where the removed part "
+        f"begins, with 95 % intervals. {len(first)} networks {'-'.join(map(str, SIZES))}, ReLU, digits, "
+        f"after {EPOCHS} epochs of plain SGD; {DRAWS} batches each."
     )
 
 

@@ -184,9 +184,10 @@ def caption(result) -> str:
         f"{max(abs(gap.mean()) for gap in others):.1f} points apart, by intervals that reach to "
         f"{widest:.1f}.**\n\nWhere the ReLUs come first, {percent(extreme[AFTER])} of those of the first "
         "layer are on for all points at [10, 10] or for none, and no later normalization brings back what "
-        f"they cut off. Normalized before, {percent(extreme[BEFORE])} are. With it on the input "
-        f"the table in wild units reaches {percent(wild)}. Adam, learning rate {RATE:g}; "
-        f"small dots: {result['accuracy'].shape[-1]} networks with data of their own; large: means with {percent(0.95)} intervals."
+        f"they cut off. Normalized before, {percent(extreme[BEFORE])} are. With it on the input the table in "
+        f"wild units reaches {percent(wild)}. Adam, learning rate {RATE:g}; small dots: "
+        f"{result['accuracy'].shape[-1]} networks with data of their own; large: means with {percent(0.95)} "
+        "intervals."
     )
 
 

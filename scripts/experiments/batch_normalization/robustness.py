@@ -163,13 +163,12 @@ def caption(result) -> str:
     return (
         f"**With batch normalization, the network trains over {norm} of the four decades of the initial "
         f"weights' σ, without it over {plain}. For the learning rate it is {norm_rate} against "
-        f"{plain_rate}.**\n\nThe network trains: it gets "
-        f"more than {percent(GOOD)} of the held-out digits right after {STEPS} steps of plain SGD in batches "
-        f"of {BATCH} (dotted line; bars on top; straight lines between the values tried). The first panel: "
-        "all weights N(0, σ²), at the best of the learning rates "
-        f"{', '.join(f'{rate:g}' for rate in TRIED)} for each σ. The second: He's weights. Three "
-        f"hidden layers of {SIZES[1]} ReLUs; means over {result['rate_held'].shape[-1]} networks with {percent(0.95)} "
-        "intervals."
+        f"{plain_rate}.**\n\nThe network trains: it gets more than {percent(GOOD)} of the held-out digits "
+        f"right after {STEPS} steps of plain SGD in batches of {BATCH} (dotted line; bars on top; straight "
+        "lines between the values tried). The first panel: all weights N(0, σ²), at the best of the "
+        f"learning rates {', '.join(f'{rate:g}' for rate in TRIED)} for each σ. The second: He's weights. "
+        f"Three hidden layers of {SIZES[1]} ReLUs; means over {result['rate_held'].shape[-1]} networks with "
+        f"{percent(0.95)} intervals."
     )
 
 

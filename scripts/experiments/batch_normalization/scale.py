@@ -194,10 +194,10 @@ def caption(result) -> str:
         f"**With weight decay, the weights end up turning by {number(turned.mean(), 2)} radian a step, "
         f"whatever their initial size; predicted is {number(ANGLE, 2)}.**\n\n95 % interval "
         f"{between(mean_interval(turned), 2)}. Without decay their size only grows, and weights that start "
-        f"ten times as large still turn {less} times less at the end. The lines of the sizes follow "
-        f"from the gradients' norms and are right to {percent(_off(result), 1)}. First hidden layer (the "
-        f"numbers: both) of {'-'.join(map(str, SIZES))}, ReLU, digits, plain SGD at learning rate {RATE:g} "
-        f"in batches of {BATCH}, weight decay {DECAY:g} or none; {with_decay.shape[-1]} networks from each of "
+        f"ten times as large still turn {less} times less at the end. The lines of the sizes follow from the "
+        f"gradients' norms and are right to {percent(_off(result), 1)}. First hidden layer (the numbers: "
+        f"both) of {'-'.join(map(str, SIZES))}, ReLU, digits, plain SGD at learning rate {RATE:g} in batches "
+        f"of {BATCH}, weight decay {DECAY:g} or none; {with_decay.shape[-1]} networks from each of "
         f"{', '.join(f'{start:g}' for start in STARTS)} times He's weights: means, and bands that hold all."
     )
 

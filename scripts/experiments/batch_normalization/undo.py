@@ -77,12 +77,12 @@ def caption(result) -> str:
     low, high = middle["share"]
     return (
         f"**Training does not undo the normalization: {number(stayed.mean())} % "
-        f"{between(mean_interval(stayed))} of the units end nearer to γ = 1, β = 0 than to γ = σ, "
-        f"β = μ.**\n\nThe middle 95 % have γ in {between(middle['gamma'], 2)} and β in "
-        f"{between(middle['beta'], 2)}, and are on for {percent(low)} to {percent(high)} of the images. {len(stayed)} networks "
-        f"{'-'.join(map(str, SIZES))}, ReLU, digits, {EPOCHS} epochs of plain SGD at learning rate {RATE:g}; "
-        f"μ and σ are the running statistics; shown are all units of {SHOWN} networks; 95 % interval over "
-        "networks."
+        f"{between(mean_interval(stayed))} of the units end nearer to γ = 1, β = 0 than to γ = σ, β = "
+        f"μ.**\n\nThe middle 95 % have γ in {between(middle['gamma'], 2)} and β in "
+        f"{between(middle['beta'], 2)}, and are on for {percent(low)} to {percent(high)} of the images. "
+        f"{len(stayed)} networks {'-'.join(map(str, SIZES))}, ReLU, digits, {EPOCHS} epochs of plain SGD at "
+        f"learning rate {RATE:g}; μ and σ are the running statistics; shown are all units of {SHOWN} "
+        "networks; 95 % interval over networks."
     )
 
 

@@ -160,12 +160,11 @@ def caption(result) -> str:
     return (
         f"**Without batch normalization, {before} of {WIDTH} units of the eighth layer are on for all images "
         f"or for none, before training, and {after} after it: accuracy {learned[0]}. With it, {before_with} "
-        f"and {after_with}: accuracy {learned[1]}.**\n\n"
-        f"Each shape is the distribution of a unit's input over "
-        f"{int(result['images']):,} training images. {HIDDEN} layers of ReLUs as PyTorch makes them, "
+        f"and {after_with}: accuracy {learned[1]}.**\n\nEach shape is the distribution of a unit's input "
+        f"over {int(result['images']):,} training images. {HIDDEN} layers of ReLUs as PyTorch makes them, "
         f"standardized digits, plain SGD at learning rate {RATE:g} in batches of {BATCH}, {EPOCHS} epochs; "
-        f"shown are the networks of median accuracy out of {len(norm)}. On held-out images all {len(norm)} average "
-        f"{_with_interval(without)} without it and {_with_interval(norm)} with it."
+        f"shown are the networks of median accuracy out of {len(norm)}. On held-out images all {len(norm)} "
+        f"average {_with_interval(without)} without it and {_with_interval(norm)} with it."
     )
 
 
