@@ -198,7 +198,7 @@ def claims(result) -> Iterator[Claim]:
         axes={"examples in a batch": SMALLER, "units a layer": WIDTHS},
         above=1 - NEAR,
         below=1 + NEAR,
-        measure="factor a layer for the squared gradient, beside π/(π − 1)",
+        measure="factor a layer for the squared gradient, divided by π/(π − 1)",
         units="networks, each with its own weights; new inputs in each cell",
     )
     yield Claim.of_mean(

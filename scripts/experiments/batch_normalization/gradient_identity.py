@@ -180,14 +180,14 @@ def claims(result) -> Iterator[Claim]:
         "z = γŷ + β of a batch normalization of the m values y, for ε = 0",
         sources=("Santurkar et al. 2018, theorem 4.1",),
         verdict="confirmed",
-        measure="largest distance of the two sides, beside γ²/σ² ‖g‖², in float64; random units in batches "
-        f"of {BATCHES[1]} to {BATCHES[-1]}",
+        measure="largest distance of the two sides, relative to γ²/σ² ‖g‖², in float64; random units in "
+        f"batches of {BATCHES[1]} to {BATCHES[-1]}",
         within=WITHIN,
         units="units, each with its own y, γ and g",
         holds=lost.min() > 0.9,
-        finding="The two terms are projections: what would only shift the batch, or only stretch it, is "
-        "removed, as the normalization would undo it. Values of a batch of two can do nothing else, and lose "
-        f"{percent(lost.mean(), 1)} of their gradient; 64 examples lose "
+        finding="The two terms are projections: the part that would only shift the batch, or only stretch "
+        "it, is removed, since the normalization would undo it. In a batch of two there is no other part: it "
+        f"loses {percent(lost.mean(), 1)} of its gradient. A batch of 64 loses "
         f"{percent(_share(result, 64, 0).mean(), 1)} in the first layer of a trained network and "
         f"{percent(_share(result, 64, -1).mean(), 1)} in its last.",
     )

@@ -134,20 +134,14 @@ def draw(result) -> Figure:
     for ax, title, rows, shifts in zip(axes, NETWORKS, steps, at["shift"], strict=True):
         for key, said, *pair in arms:
             colour = style.palette()[key]
-            ends = [(np.exp(np.log(shifts[arm]).mean()), np.median(rows[arm])) for arm in pair]
+            ends = [(shifts[arm].mean(), np.median(rows[arm])) for arm in pair]
             arrow = {"arrowstyle": "->", "color": colour, "lw": 1.5, "shrinkA": 7, "shrinkB": 7}
             ax.annotate("", ends[1], ends[0], arrowprops=arrow)
             for arm, end, fill in zip(pair, ends, (colour, "none"), strict=True):
                 ax.plot(shifts[arm], rows[arm], "o", ms=3.5, mew=0, alpha=0.5, color=colour)
                 ax.plot(*end, "o", ms=9, color=colour, mfc=fill, mew=1.8)
-            ax.text(
-                0.75 * min(ends[0][0], shifts[pair[0]].min()),
-                ends[0][1],
-                said,
-                color=colour,
-                ha="right",
-                va="center",
-            )
+            left = 0.75 * min(ends[0][0], shifts[pair[0]].min())
+            ax.text(left, ends[0][1], said, color=colour, ha="right", va="center")
         ax.axhline(limit, color=style.GRID, lw=0.8)
         ax.set(title=title, xscale="log", xlim=(0.0012, 0.6), ylim=(0, 1.14 * limit))
         ax.set_xticks([0.01, 0.1], ["0.01", "0.1"])
@@ -182,13 +176,12 @@ def caption(result) -> str:
         "**Noise after the batch normalization makes the layers' inputs shift "
         f"{number(shift[NOISY_NORM] / shift[PLAIN], 2)} times as much as without normalization, and the "
         f"network of sigmoids still learns in {said[0][NOISY_NORM]} steps instead of "
-        f"{said[0][PLAIN]}.**\n\n"
-        f"Eight layers of ReLUs "
+        f"{said[0][PLAIN]}.**\n\nEight layers of ReLUs "
         f"take {said[1][NORM]} steps with batch normalization, {said[1][NOISY_NORM]} with the noise after it "
         f"and {said[1][PLAIN]} with neither; with the noise alone {said[1][NOISY_PLAIN]}. "
         f"Steps to a loss of {GOAL:g}, medians of {steps.shape[-1]} networks (small dots), each arm at the "
-        "better of two learning rates. The shift: how far the median step moves the units' means, beside "
-        f"their spread over {PROBE} images (geometric means). Digits, fully connected, {WIDTH} "
+        "better of two learning rates. The shift: how far the median step moves the units' means, relative "
+        f"to their spread over {PROBE} images (means). Digits, fully connected, {WIDTH} "
         "units a layer; Santurkar and others (2018) used a convolutional network on CIFAR-10."
     )
 

@@ -227,9 +227,9 @@ def claims(result) -> Iterator[Claim]:
             measure="accuracy on circles, normalized before the activation minus after it",
             units="networks, each with its own data and weights",
         ),
-        finding="After a ReLU is too late once the data has left what the units tell apart: at [10, 10] "
-        f"the accuracy is {percent(right[BEFORE])} before and {percent(right[AFTER])} after it. Before "
-        f"minus after at offset {OFFSETS[at]:g}, in points: {by_activation}; a ReLU bends at one "
+        finding="After a ReLU is too late once the data lies where the units cannot tell it apart: at "
+        f"[10, 10] the accuracy is {percent(right[BEFORE])} before and {percent(right[AFTER])} after it. "
+        f"Before minus after at offset {OFFSETS[at]:g}, in points: {by_activation}; a ReLU bends at one "
         "pre-activation, tanh, which the source shows, and the sigmoid over a range of them. In the other "
         f"tasks, with ReLUs: {listed}.",
     )

@@ -237,6 +237,6 @@ def claims(result) -> Iterator[Claim]:
         and np.abs(turned.mean(-1) / ANGLE - 1).max() < 0.25
         and (without[:, 0] > 3 * without[:, 2]).all(),
         finding="The gradient stands at right angles to the weights, so a step of plain SGD adds "
-        "lr² ‖∂L/∂W‖² to ‖W‖², neither more nor less. An ε spoils all this for small weights: with "
+        "lr² ‖∂L/∂W‖² to ‖W‖², neither more nor less. Only ε breaks this, for small weights: with "
         f"ε = {number(EPSILON, 1)} the gradient misses 1/a by {small}.",
     )
