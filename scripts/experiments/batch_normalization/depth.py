@@ -71,25 +71,26 @@ def _at_best(result) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.7)
+    fig, ax = style.figure(7.0, 3.7, tall=3.5)
     colours, right = style.palette(), 100 * _at_best(result)
     depths = np.array(DEPTHS[: right.shape[1]])
     looks = (
-        ("raw", "^", "--", {"mew": 0}, 0.96),
-        ("standardized", "o", "-", {"mew": 0}, 1.0),
-        ("standardized", "o", ":", {"mfc": "none"}, 1.04),
+        ("raw", "^", "--", {"mew": 0}, 0.97, (13, 34), "no normalization", "right"),
+        ("standardized", "o", "-", {"mew": 0}, 1.0, (18, 67), "batch normalization", "left"),
+        ("standardized", "o", ":", {"mfc": "none"}, 1.03, (32, 99), "with residual connections", "right"),
     )
-    for name, rows, (key, mark, line, look, aside) in zip(ARMS, right, looks, strict=True):
+    for rows, (key, mark, line, look, aside, (at, y), said, side) in zip(right, looks, strict=True):
         colour, x = colours[key], depths * aside
         ax.plot(x, rows.mean(-1), line, color=colour, lw=1.4)
         ax.plot(np.repeat(x, rows.shape[-1]), rows.ravel(), mark, ms=5, color=colour, alpha=0.8, **look)
-        ax.text(depths[-1] * 1.12, max(rows[-1].mean(), 15), name, color=colour, va="center")
+        ax.text(at, y, said, color=colour, ha=side, va="center")
     ax.axhline(10, color=style.GRID, lw=0.8)
-    ax.text(depths[0], 8.5, "guessing", va="top")
-    ax.set(xscale="log", xlabel="layers (log scale)", ylabel="accuracy on held-out images (%)", ylim=(0, 103))
+    ax.text(depths[0], 8, "guessing", va="top")
+    ax.text(depths[0], 13, "marks: networks\nlines: their means", va="bottom")
+    ax.set(xscale="log", xlabel="layers (log scale)", ylabel="held-out accuracy (%)", ylim=(0, 104))
     ax.set_xticks(depths, [str(depth) for depth in depths])
     ax.minorticks_off()
-    ax.set_xlim(depths[0] * 0.88, depths[-1] * 2.7)
+    ax.set_xlim(depths[0] * 0.88, depths[-1] * 1.3)
     return fig
 
 
@@ -105,14 +106,14 @@ def caption(result) -> str:
     deepest = DEPTHS[len(norm) - 1]
     low, high = mean_interval(100 * residual[-1])
     return (
-        f"**After {STEPS} steps {DEPTHS[0]} layers with batch normalization reach {percent(norm[0].mean())} "
+        f"**After {STEPS} steps, {DEPTHS[0]} layers with batch normalization reach {percent(norm[0].mean())} "
         f"and {deepest} layers {percent(norm[-1].mean())}; with residual connections {deepest} layers reach "
         f"{percent(residual[-1].mean())} {between((low, high), 2)}.**\n\nWithout normalization it is "
         f"{percent(plain[0].mean())} and {percent(plain[-1].mean())}. So few steps tell how fast a network "
         f"learns, not how far it gets. Layers of {WIDTH} ReLUs, He's "
         f"weights, standardized digits, plain SGD in batches of {BATCH}, at the best of "
-        f"the rates {', '.join(f'{rate:g}' for rate in RATES)} by training accuracy; the normalization has "
-        f"no γ and β and always uses the batch at hand. Every mark is one of {plain.shape[-1]} networks; "
+        f"the learning rates {', '.join(f'{rate:g}' for rate in RATES)} by training accuracy; the "
+        f"normalization has no γ and β and always uses the batch at hand. {plain.shape[-1]} networks each; "
         f"{percent(0.95)} interval over them, one split of the images."
     )
 

@@ -119,31 +119,31 @@ def _lines(layers: int) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, (left, right) = style.figure(7.8, 3.9, ncols=2, width_ratios=(1.15, 1))
+    fig, (left, right) = style.figure(8.0, 3.7, ncols=2, width_ratios=(1.15, 1), tall=6.4)
     colours, ink = style.palette(), style.ink()
     layers = result["deep"].shape[1]
     passed = np.arange(1, layers + 1)
-    full, hollow = {"mew": 0}, {"mfc": "none"}
-    looks = ("standardized", "o", full), ("raw", "^", full), ("standardized", "o", hollow)
+    looks = (
+        ("standardized", "o", {"mew": 0}),
+        ("raw", "^", {"mew": 0}),
+        ("standardized", "o", {"mfc": "none"}),
+    )
     for runs, line, (key, mark, look) in zip(result["deep"], _lines(layers), looks, strict=True):
+        left.fill_between(passed, runs.min(-1), runs.max(-1), color=colours[key], alpha=0.25, lw=0)
         left.plot(passed, line, color=ink, lw=1)
-        left.plot(passed[4::5], runs[4::5], mark, ms=3.8, color=colours[key], alpha=0.8, **look)
-    for text, x, y, (key, _, _), va in zip(
-        ("batch norm", "no normalization, He", "batch norm, residual"),
-        (27, 50, 37),
-        (1e6, 0.07, 150),
-        looks,
-        ("bottom", "top", "top"),
-        strict=True,
-    ):
-        left.text(x, y, text, color=colours[key], ha="right", va=va)
-    left.text(2, 3e8, "lines: predicted\nmarks: measured", va="top")
+        left.plot(passed[4::5], np.median(runs[4::5], -1), mark, ms=5, color=colours[key], **look)
+    factor = f"batch norm:\n× {number(result['factor'][-1].mean())} a layer"
+    left.text(23, 3e4, factor, color=colours["standardized"], ha="right", va="bottom")
+    left.text(40, 150, "with residual\nconnections", color=colours["standardized"], ha="right", va="center")
+    left.text(50, 0.05, "no normalization, He's weights", color=colours["raw"], ha="right", va="center")
     left.set(yscale="log", ylim=(0.01, 1e9), xlabel="layers passed on the way back")
-    left.set(title="How large the gradient gets", ylabel="squared gradient, 1 at the top (log scale)")
+    left.set_yticks([0.01, 1, 100, 1e4, 1e6, 1e8])
+    left.set(title="How large the gradient gets", ylabel="squared gradient, 1 at the top")
     fine = np.linspace(3.9, 150, 500)
     right.plot(fine, predicted(fine), color=ink, lw=1)
     right.axhline(LIMIT, color=style.GRID, lw=0.8)
-    right.text(4, LIMIT - 0.06, f"π/(π − 1) = {LIMIT:.3f}", va="top")
+    right.text(4, LIMIT - 0.07, f"π/(π − 1) = {LIMIT:.3f}", va="top")
+    right.text(16, 2.6, "lines: predicted\nmarks: measured", va="center")
     for batch, runs in zip(BATCHES, result["factor"], strict=True):
         low, high = mean_interval(runs)
         right.plot([batch] * 2, [low, high], color=colours["standardized"], lw=1.5)
@@ -151,6 +151,7 @@ def draw(result) -> Figure:
     right.set(xscale="log", xlabel="examples in a batch (log scale)", ylim=(1, 3.4), title="Factor a layer")
     right.set_xticks([4, 8, 16, 32, 64, 128], ["4", "8", "16", "32", "64", "128"])
     right.minorticks_off()
+    left.minorticks_off()
     return fig
 
 
@@ -168,11 +169,12 @@ def caption(result) -> str:
         f"**Every layer with batch normalization and ReLU multiplies the squared gradient by "
         f"{number(factor.mean())} {between(mean_interval(factor))}; predicted is {number(predicted(LARGE))}, "
         f"and π/(π − 1) for large batches.**\n\n"
-        f"Behind {STEPS} layers it is {number(end[0], 1)} times as large; "
+        f"After {STEPS} layers it is {number(end[0], 1)} times as large; "
         f"without normalization {number(end[1], 2)} times, with residual connections {number(end[2], 2)} "
-        "times (medians). Right: small batches are worse, though the smallest less than predicted for wide "
-        f"layers. {len(factor)} networks of width {WIDTH} before training, normal inputs, γ = 1, β = 0, left "
-        f"in batches of {LARGE}; right means with 95 % intervals."
+        "times (medians; the bands hold all networks). By batch size: small batches are worse, but the "
+        f"smallest less than predicted for wide layers. {len(factor)} networks of width {WIDTH} before "
+        f"training, normal inputs, γ = 1, β = 0. Gradients in batches of {LARGE}; factors are means with "
+        "95 % intervals."
     )
 
 
@@ -196,7 +198,7 @@ def claims(result) -> Iterator[Claim]:
         axes={"examples in a batch": SMALLER, "units a layer": WIDTHS},
         above=1 - NEAR,
         below=1 + NEAR,
-        measure="factor a layer for the squared gradient, beside π/(π − 1)",
+        measure="factor a layer for the squared gradient, divided by π/(π − 1)",
         units="networks, each with its own weights; new inputs in each cell",
     )
     yield Claim.of_mean(

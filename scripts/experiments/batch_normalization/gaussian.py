@@ -17,7 +17,7 @@ from unitgain.models import MLP
 
 WIDTH, HIDDEN = 100, 4
 POSITIONS = {"before": "weighted inputs", "after": "a ReLU's outputs"}
-PLACES = ("A pixel", "A unit's weighted input", "A unit's output")
+PLACES = ("A pixel", "A pre-activation", "A ReLU's output")
 LAYERS = (1, 2, 4, 10)  # the map: is there a layer whose shape it changes?
 FED = {  # the inputs and the place of the normalization
     "digits, before ReLU": ("digits", "before"),
@@ -110,29 +110,27 @@ def _moments(values: np.ndarray) -> tuple[float, float]:
 
 
 def _said(values: np.ndarray) -> str:
-    skew, kurtosis = _moments(values)
-    mean, sd = values.mean(), values.std()
-    first = (
-        f"mean {number(mean, 2)}, sd {number(sd, 2)}" if abs(mean) > 1e-6 else f"mean 0, sd {number(sd, 2)}"
-    )
-    return f"{first}\nskew {number(skew, 2)}, kurtosis {number(kurtosis, 2)}"
+    mean = number(values.mean(), 2) if abs(values.mean()) > 1e-6 else "0"
+    return f"mean {mean}\nsd {number(values.std(), 2)}\nskew {number(_moments(values)[0], 2)}"
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(7.4, 4.6, nrows=2, ncols=3)
+    fig, axes = style.figure(7.4, 4.0, nrows=2, ncols=3, tall=5.4)
     colours, fine = style.palette(), np.linspace(-3.4, 3.4, 200)
     for place, (title, bars, column) in enumerate(zip(PLACES, (16, 48, 48), axes.T, strict=True)):
         for ax, values, key in zip(column, result["example"][:, place], ("raw", "standardized"), strict=True):
             half = np.ptp(values) / bars / 2
             edges = np.linspace(values.min() - half, values.max() + half, bars + 2)
-            ax.hist(values, edges, density=True, color=colours[key])
-            ax.set(xlim=values.mean() + np.array([-4, 4]) * values.std(), yticks=[])
-            ax.set_title(f"{title}\n{_said(values)}" if key == "raw" else _said(values), fontsize=10)
+            ax.hist(values, edges, density=True, color=colours[key], histtype="stepfilled")
+            ax.set(xlim=values.mean() + np.array([-3, 6]) * values.std(), yticks=[])
+            ax.text(1, 0.98, _said(values), transform=ax.transAxes, ha="right", va="top")
             ax.spines["left"].set_visible(False)
+        column[0].set_title(title)
+        column[1].set_xticks([-2, 0, 2, 4])
         column[1].plot(fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), color=style.ink(), lw=1.2)
     axes[0, 0].set_ylabel("as it arrives")
     axes[1, 0].set_ylabel("normalized")
-    axes[1, 0].text(-1.1, 0.3, "line: normal", ha="right")
+    axes[1, 0].text(0.3, 0.48, "line: normal", va="bottom")
     return fig
 
 
@@ -222,5 +220,5 @@ def claims(result) -> Iterator[Claim]:
         f"to {number(_changed(result), 1)}; a normal distribution would show a |skew| of "
         f"{number(result['normal'], 1)} on as many images. Behind a ReLU, half of whose outputs are 0, the "
         f"typical skew is {number(after.mean(), 2)}. Only what arrives normal leaves as normal: on normal "
-        f"inputs the first layer's weighted inputs show {number(noise, 1)}.",
+        f"inputs the first layer's pre-activations show {number(noise, 1)}.",
     )

@@ -105,7 +105,7 @@ def _layer_terms(model: MLP, x, y) -> torch.Tensor:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(6.9, 3.9, ncols=2, sharey=True)
+    fig, axes = style.figure(6.9, 3.7, ncols=2, sharey=True, tall=6.4)
     colours, ink = style.palette(), style.ink()
     rows = np.arange(len(BATCHES))
     for ax, layer, title in zip(axes, (0, -1), ("First hidden layer", "Last hidden layer"), strict=True):
@@ -119,11 +119,10 @@ def draw(result) -> Figure:
         ):
             ax.barh(rows, width.mean(-1), 0.72, left, color=colours[key], alpha=alpha, lw=0)
             left = left + width.mean(-1)
-        for row, batch in enumerate(BATCHES):
-            ax.plot([100 - 200 / batch] * 2, [row - 0.42, row + 0.42], color=ink, lw=1.2)
-            ax.plot(mean_interval(passed[row]), [row, row], color=ink, lw=1.2)
-            ax.plot(passed[row].mean(), row, "o", ms=4, mew=0, color=ink)
-        ax.set(title=title, xlim=(0, 100), xlabel="share of the squared gradient (%)")
+        ax.vlines(100 - 200 / np.array(BATCHES), rows - 0.42, rows + 0.42, color=ink, lw=1.2)
+        ax.hlines(rows, *np.transpose([mean_interval(row) for row in passed]), color=ink, lw=1.2)
+        ax.plot(passed.mean(-1), rows, "o", ms=4, mew=0, color=ink, clip_on=False)
+        ax.set(title=title, xlim=(0, 100), xlabel="% of the squared gradient")
         ax.set(yticks=rows, yticklabels=BATCHES, ylim=(len(rows) - 0.5, -0.5))
     axes[0].set_ylabel("batch size")
     axes[0].text(4, len(rows) - 1, "passes", va="center")
@@ -154,13 +153,13 @@ def caption(result) -> str:
     first, last = (100 * _share(result, 64, layer) for layer in (0, -1))
     small = 100 * _share(result, 4, -1)
     return (
-        f"**Of a batch of 64 the normalization removes {number(first.mean(), 2)} % of the squared gradient "
-        f"in the first hidden layer and {number(last.mean(), 2)} % in the last; of a batch of two, "
-        f"{percent(_share(result, 2, 0).mean())}.**\n\nOf 4 examples it removes {number(small.mean(), 2)} % "
-        f"{between(mean_interval(small), 2)} in the last. What passes is then multiplied by (γ/σ)². "
-        "Predicted for a random gradient: 2 of its m dimensions go. Dots: where the removed part begins, "
-        f"with 95 % intervals. {len(first)} networks {'-'.join(map(str, SIZES))}, ReLU, digits, after "
-        f"{EPOCHS} epochs of plain SGD; {DRAWS} batches each."
+        f"**In a batch of 64, the normalization removes {number(first.mean(), 2)} % of the squared gradient "
+        f"in the first hidden layer and {number(last.mean(), 2)} % in the last; in a batch of two, "
+        f"{percent(_share(result, 2, 0).mean())}.**\n\nWith 4 examples it removes {number(small.mean(), 2)} "
+        f"% {between(mean_interval(small), 2)} in the last. What passes is then multiplied by (γ/σ)². "
+        "Predicted for a random gradient: 2 of its m dimensions are removed. Dots: where the removed part "
+        f"begins, with 95 % intervals. {len(first)} networks {'-'.join(map(str, SIZES))}, ReLU, digits, "
+        f"after {EPOCHS} epochs of plain SGD; {DRAWS} batches each."
     )
 
 
@@ -181,14 +180,14 @@ def claims(result) -> Iterator[Claim]:
         "z = γŷ + β of a batch normalization of the m values y, for ε = 0",
         sources=("Santurkar et al. 2018, theorem 4.1",),
         verdict="confirmed",
-        measure="largest distance of the two sides, beside γ²/σ² ‖g‖², in float64; random units in batches "
-        f"of {BATCHES[1]} to {BATCHES[-1]}",
+        measure="largest distance of the two sides, relative to γ²/σ² ‖g‖², in float64; random units in "
+        f"batches of {BATCHES[1]} to {BATCHES[-1]}",
         within=WITHIN,
         units="units, each with its own y, γ and g",
         holds=lost.min() > 0.9,
-        finding="The two terms are projections: what would only shift the batch, or only stretch it, is "
-        "removed, as the normalization would undo it. Values of a batch of two can do nothing else, and lose "
-        f"{percent(lost.mean(), 1)} of their gradient; 64 examples lose "
+        finding="The two terms are projections: the part that would only shift the batch, or only stretch "
+        "it, is removed, since the normalization would undo it. In a batch of two there is no other part: it "
+        f"loses {percent(lost.mean(), 1)} of its gradient. A batch of 64 loses "
         f"{percent(_share(result, 64, 0).mean(), 1)} in the first layer of a trained network and "
         f"{percent(_share(result, 64, -1).mean(), 1)} in its last.",
     )

@@ -16,7 +16,7 @@ from experiments.batch_normalization._shared.training import CLASSES, digit_part
 from experiments.evidence import Claim, Map
 from experiments.intervals import mean_interval, ratio
 from experiments.trials import descend, generator
-from experiments.words import between, long_table, number, percent
+from experiments.words import between, long_table, number
 
 ARMS = "without", "without, noise", "batch norm", "batch norm, noise"
 PLAIN, NOISY_PLAIN, NORM, NOISY_NORM = range(4)
@@ -127,32 +127,30 @@ def _steps(loss: np.ndarray) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.2, 5.6, nrows=2, ncols=2, width_ratios=(1.5, 1), sharex="col")
-    colours, at = style.palette(), _at_best(result)
-    dotted = (0, (1, 1.2))
-    looks = (("raw", "-"), ("raw", dotted), ("standardized", "-"), ("standardized", dotted))
-    for (left, right), title, losses, shifts in zip(axes, NETWORKS, at["loss"], at["shift"], strict=True):
-        steps = np.arange(losses.shape[-1]) + SMOOTH
-        arms = zip(losses, shifts, looks, strict=False)
-        for i, (runs, shift, (key, line)) in enumerate(arms):
-            left.plot(steps, runs.T, ls=line, lw=0.9, alpha=0.5, color=colours[key])
-            left.plot(steps, runs.mean(0), ls=line, lw=2.4, color=colours[key])
-            right.plot(mean_interval(shift), [-i] * 2, color=colours[key], lw=2)
-            hollow = {"mfc": "none"} if line == dotted else {}
-            right.plot(shift.mean(), -i, "o", ms=7, color=colours[key], mew=1.8, **hollow)
-        left.axhline(GOAL, color=style.GRID, lw=0.8, ls=(0, (1, 2)))
-        left.set(title=title, ylim=(0, 2.6), ylabel="training loss", xlim=(0, steps[-1] + 5))
-        right.set(xscale="log", xlim=(0.005, 1), ylim=(-3.5, 0.5))
-        right.set_yticks(range(0, -len(ARMS), -1), ARMS)
-        for label, (key, _) in zip(right.get_yticklabels(), looks, strict=True):
-            label.set_color(colours[key])
-        right.tick_params(axis="y", length=0)
-        right.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
-        right.minorticks_off()
-    axes[0, 0].text(0.98 * steps[-1], 2.5, "dotted: with noise", ha="right", va="top")
-    axes[0, 1].set_title("Shift of the layers' inputs")
-    axes[1, 0].set_xlabel("step")
-    axes[1, 1].set_xlabel("by one step, in spreads (log scale)")
+    fig, axes = style.figure(8.0, 3.9, ncols=2, sharex=True, sharey=True, tall=6.6)
+    at = _at_best(result)
+    steps, limit = _steps(at["loss"]), result["loss"].shape[-1]
+    arms = (("raw", "without", PLAIN, NOISY_PLAIN), ("standardized", "batch norm", NORM, NOISY_NORM))
+    for ax, title, rows, shifts in zip(axes, NETWORKS, steps, at["shift"], strict=True):
+        for key, said, *pair in arms:
+            colour = style.palette()[key]
+            ends = [(shifts[arm].mean(), np.median(rows[arm])) for arm in pair]
+            arrow = {"arrowstyle": "->", "color": colour, "lw": 1.5, "shrinkA": 7, "shrinkB": 7}
+            ax.annotate("", ends[1], ends[0], arrowprops=arrow)
+            for arm, end, fill in zip(pair, ends, (colour, "none"), strict=True):
+                ax.plot(shifts[arm], rows[arm], "o", ms=3.5, mew=0, alpha=0.5, color=colour)
+                ax.plot(*end, "o", ms=9, color=colour, mfc=fill, mew=1.8)
+            left = 0.75 * min(ends[0][0], shifts[pair[0]].min())
+            ax.text(left, ends[0][1], said, color=colour, ha="right", va="center")
+        ax.axhline(limit, color=style.GRID, lw=0.8)
+        ax.set(title=title, xscale="log", xlim=(0.0012, 0.6), ylim=(0, 1.14 * limit))
+        ax.set_xticks([0.01, 0.1], ["0.01", "0.1"])
+        ax.minorticks_off()
+        ax.set_xlabel("how far a step shifts the inputs\n(in spreads, log scale)")
+    axes[0].text(0.0014, 1.02 * limit, f"loss not reached in {limit} steps", va="bottom")
+    axes[0].text(0.05, 70, "noise added", ha="center", va="bottom")
+    axes[0].text(0.0014, 10, "small dots: networks", va="bottom")
+    axes[0].set_ylabel(f"steps to a loss of {GOAL:g}")
     return fig
 
 
@@ -177,13 +175,13 @@ def caption(result) -> str:
     return (
         "**Noise after the batch normalization makes the layers' inputs shift "
         f"{number(shift[NOISY_NORM] / shift[PLAIN], 2)} times as much as without normalization, and the "
-        f"sigmoids learn in {said[0][NOISY_NORM]} steps instead of {said[0][PLAIN]}.**\n\n"
-        f"Eight layers of ReLUs "
+        f"network of sigmoids still learns in {said[0][NOISY_NORM]} steps instead of "
+        f"{said[0][PLAIN]}.**\n\nEight layers of ReLUs "
         f"take {said[1][NORM]} steps with batch normalization, {said[1][NOISY_NORM]} with the noise after it "
         f"and {said[1][PLAIN]} with neither; with the noise alone {said[1][NOISY_PLAIN]}. "
-        f"Steps to a loss of {GOAL:g}, medians of {steps.shape[-1]} networks, each arm at the better of two "
-        "rates; left all runs and their means. Right: how far the median step moves the units' means, beside "
-        f"their spread over {PROBE} images, with {percent(0.95)} intervals. Digits, fully connected, {WIDTH} "
+        f"Steps to a loss of {GOAL:g}, medians of {steps.shape[-1]} networks (small dots), each arm at the "
+        "better of two learning rates. The shift: how far the median step moves the units' means, relative "
+        f"to their spread over {PROBE} images (means). Digits, fully connected, {WIDTH} "
         "units a layer; Santurkar and others (2018) used a convolutional network on CIFAR-10."
     )
 
@@ -199,7 +197,7 @@ def alt(result) -> str:
         )
         for title, rows, shifts in zip(NETWORKS, steps, at["shift"], strict=True)
     )
-    return f"Loss curves, and the shift of the layers' inputs, for two networks. {said}."
+    return f"Steps to learn against the shift of the layers' inputs, for two networks. {said}."
 
 
 def claims(result) -> Iterator[Claim]:

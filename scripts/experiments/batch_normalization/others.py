@@ -25,7 +25,7 @@ POINTS = 100
 def _digits(sigmas, batch: int, parts: Split, networks: int, seed: int, device) -> list[torch.Tensor]:
     """Accuracies on the training and the held-out digits, (arms, sigmas, rates, networks).
 
-    First weights N(0, σ²), or by He's rule where there are no sigmas.
+    Initial weights N(0, σ²), or by He's rule where there are no sigmas.
     """
     weight, replicas = "normal" if sigmas else "he_normal", (len(sigmas) or 1, len(RATES), networks)
     options = {"replicas": replicas, "weight": weight, "seed": seed, "device": device}
@@ -75,41 +75,27 @@ def _batches(result) -> tuple[int, ...]:
 
 
 def draw(result) -> Figure:
-    sizes = _batches(result)
-    fig, (batches, sigmas, far) = style.figure(9.0, 3.5, ncols=3, width_ratios=(1.25, 1, 0.95))
-    colours, right = style.palette(), 100 * _at_best(result)
-    looks = {"none": ("raw", "^", "--"), "batch": ("standardized", "o", "-")}
-    looks |= {"layer": ("dead", "s", "-"), "RMS": ("dead", "D", ":")}
-    for i, name in enumerate(ARMS):
-        key, mark, line = looks[name]
-        colour = colours[key]
-        sweeps = (batches, sizes, right[i, : len(sizes)]), (sigmas, SIGMAS, right[i, len(sizes) :])
-        for ax, values, rows in sweeps:
-            x = np.array(values) * (values[1] / values[0]) ** (0.06 * (i - 1.5))
-            low, high = np.array([mean_interval(row) for row in rows]).T.clip(0, 100)
-            ax.plot(x, rows.mean(-1), line, marker=mark, ms=4.5, lw=1.5, color=colour)
-            ax.vlines(x, low, high, color=colour, lw=1.2)
-        row = 100 * result["circles"][i]
-        far.plot(row, [-i + 0.16] * len(row), mark, ms=3.5, mew=0, alpha=0.55, color=colour)
-        low, high = np.clip(mean_interval(row), 0, 100)
-        far.plot([low, high], [-i] * 2, color=colour, lw=2)
-        far.plot(row.mean(), -i, mark, ms=6, color=colour)
-    batches.set(title="Small batches", xscale="log", xlabel="images a batch (log scale)")
-    batches.set_xticks(sizes, [str(size) for size in sizes])
-    sigmas.set(title="Bad first weights", xscale="log", xlabel="their σ (log scale)")
-    sigmas.set_xticks(SIGMAS, [f"{sigma:g}" for sigma in SIGMAS])
-    for ax in (batches, sigmas):
-        ax.set(ylim=(0, 104), yticks=range(0, 101, 20))
-    batches.set_ylabel("accuracy on held-out images (%)")
-    far.set(title="Circles at [10, 10]", xlim=(35, 104), xticks=(40, 60, 80, 100), xlabel="accuracy (%)")
-    far.set_yticks(range(0, -len(ARMS), -1), list(ARMS))
-    far.tick_params(axis="y", length=0)
-    for label, (key, _, _) in zip(far.get_yticklabels(), looks.values(), strict=True):
-        label.set_color(colours[key])
-    batches.text(2.6, 30, "batch", color=colours["standardized"])
-    batches.text(7, 72, "none, layer, RMS")
-    for ax in (batches, sigmas, far):
-        ax.minorticks_off()
+    small, right = len(_batches(result)), 100 * _at_best(result)
+    rows = {
+        f"Batches of {BATCHES[small - 1]}": right[:, small - 1],
+        f"Batches of {BATCHES[0]}": right[:, 0],
+        f"Initial σ = {SIGMAS[0]:g}": right[:, small],
+        "Data at [10, 10]": 100 * result["circles"],
+    }
+    fig, axes = style.figure(8.0, 2.9, ncols=len(rows), sharex=True, sharey=True, tall=5.4)
+    colours = [*(style.palette()[key] for key in ("raw", "standardized")), *[style.ink()] * 2]
+    for ax, (title, values) in zip(axes, rows.items(), strict=True):
+        for i, (row, colour) in enumerate(zip(values, colours, strict=True)):
+            ax.plot(row, [-i + 0.2] * len(row), "o", ms=3.5, mew=0, alpha=0.55, color=colour)
+            ax.plot(np.clip(mean_interval(row), 0, 100), [-i] * 2, color=colour, lw=2)
+            ax.plot(row.mean(), -i, "o", ms=7, color=colour, clip_on=False)
+            ax.text(row.mean(), -i - 0.18, f"{row.mean():.0f}", color=colour, ha="center", va="top")
+        ax.set(title=title, xlim=(0, 103), xticks=(0, 50, 100), ylim=(-3.6, 0.5))
+    axes[0].set_yticks(range(0, -len(ARMS), -1), ["none", *list(ARMS)[1:]])
+    axes[0].tick_params(axis="y", length=0)
+    for label, colour in zip(axes[0].get_yticklabels(), colours, strict=True):
+        label.set_color(colour)
+    fig.supxlabel("accuracy on fresh examples (%)", fontsize=10)
     return fig
 
 
@@ -125,14 +111,16 @@ def caption(result) -> str:
     _, batch, layer, rms = right
     _, batch_far, layer_far, _ = result["circles"].mean(-1)
     return (
-        f"**In batches of {BATCHES[0]} batch normalization reaches {percent(batch[0])}, layer normalization "
-        f"{percent(layer[0])}; on circles at [10, 10] it is {percent(batch_far)} against "
+        f"**In batches of {BATCHES[0]}, batch normalization reaches {percent(batch[0])} and layer "
+        f"normalization {percent(layer[0])}. On circles at [10, 10] it is {percent(batch_far)} against "
         f"{percent(layer_far)}.**\n\nIn batches of {BATCHES[small - 1]} all four reach "
-        f"{percent(right[:, small - 1].min())} or more. With first weights of σ = {SIGMAS[0]:g} batch "
-        f"normalization reaches {percent(batch[small])}, layer {percent(layer[small])}, RMS "
-        f"{percent(rms[small])}. Digits: three hidden layers of {SIZES[1]} ReLUs, {STEPS} steps of SGD "
-        f"whatever the batch, at the better of the rates {RATES[0]:g} and {RATES[1]:g}; "
-        f"{result['circles'].shape[-1]} networks, means with {percent(0.95)} intervals."
+        f"{percent(right[:, small - 1].min())} or more; in batches of {BATCHES[1]}, batch normalization "
+        f"{percent(batch[1])} and layer {percent(layer[1])}. With initial weights of σ = {SIGMAS[0]:g}, "
+        f"batch normalization reaches {percent(batch[small])}, layer {percent(layer[small])}, RMS "
+        f"{percent(rms[small])}. The first three: digits, three hidden layers of {SIZES[1]} ReLUs, "
+        f"{STEPS} steps of SGD whatever the batch, at the better of the learning rates {RATES[0]:g} "
+        f"and {RATES[1]:g}; {result['circles'].shape[-1]} networks, large dots: means with "
+        f"{percent(0.95)} intervals."
     )
 
 
@@ -144,4 +132,4 @@ def alt(result) -> str:
         "circles"
         for name, row, far in zip(ARMS, right, result["circles"].mean(-1), strict=True)
     )
-    return f"Accuracies by batch size, by the spread of the first weights and on circles at 10, 10. {said}."
+    return f"Accuracies by batch size, by the spread of the initial weights and on circles at 10, 10. {said}."

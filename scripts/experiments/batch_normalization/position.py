@@ -130,21 +130,25 @@ def compute(*, networks=10, mapped=10, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, axes = style.figure(8.4, 2.9, ncols=len(TASKS), sharey=True, sharex=True)
-    colours = [style.palette()[key] for key in ("raw", *["standardized"] * 3)]
-    jitter = np.random.default_rng(0)
-    for ax, title, rows in zip(axes, TASKS, 100 * result["accuracy"], strict=True):
-        for i, (row, colour) in enumerate(zip(rows, colours, strict=True)):
-            y = -i + 0.13 + jitter.uniform(0, 0.2, len(row))
-            ax.plot(row, y, "o", ms=3, mew=0, alpha=0.5, color=colour)
-            ax.plot(mean_interval(row), [-i - 0.08] * 2, color=colour, lw=2)
-            ax.plot(row.mean(), -i - 0.08, "o", ms=6, color=colour)
-            ax.text(row.mean(), -i - 0.2, f"{row.mean():.0f}", ha="center", va="top", fontsize=9.5)
-        ax.set_title(title, fontsize=10)
-        ax.set(xlim=(44, 104), xticks=(50, 75, 100), ylim=(-3.6, 0.5))
-    axes[0].set_yticks(range(0, -4, -1), ["no batch norm", "on the input", "before ReLU", "after ReLU"])
-    axes[0].tick_params(axis="y", length=0)
-    fig.supxlabel("accuracy on fresh examples (%)", fontsize=10)
+    fig, (far, gaps) = style.figure(8.0, 3.6, ncols=2, tall=6.4)
+    colours, arms = style.palette(), ["no batch norm", "on the input", "before ReLU", "after ReLU"]
+    panels = (
+        (far, 100 * result["accuracy"][SHIFTED], ["raw", *["standardized"] * 3], arms),
+        (gaps, 100 * _gap(result), ["standardized"] * len(TASKS), _names()),
+    )
+    for ax, values, keys, names in panels:
+        for i, (row, key) in enumerate(zip(values, keys, strict=True)):
+            ax.plot(row, [-i + 0.22] * len(row), "o", ms=3.5, mew=0, alpha=0.5, color=colours[key])
+            ax.plot(mean_interval(row), [-i] * 2, color=colours[key], lw=2)
+            ax.plot(row.mean(), -i, "o", ms=7, color=colours[key])
+            if ax is far:
+                ax.text(row.mean(), -i - 0.16, f"{row.mean():.0f}", color=colours[key], ha="center", va="top")
+        ax.set_yticks(range(0, -len(values), -1), names)
+        ax.set_ylim(0.6 - len(values), 0.5)
+        ax.tick_params(axis="y", length=0)
+    far.set(title="Circles at [10, 10]", xlabel="accuracy on fresh points (%)", xlim=(48, 103))
+    gaps.axvline(0, color=style.GRID, lw=0.8, zorder=0)
+    gaps.set(title="Before the ReLU minus after it", xlabel="accuracy, in points")
     return fig
 
 
@@ -175,15 +179,15 @@ def caption(result) -> str:
     widest = np.abs([mean_interval(gap) for gap in others]).max()
     wild = result["accuracy"][-1, list(ARMS).index("on the input")].mean()
     return (
-        f"**On circles at [10, 10] batch normalization before the ReLU reaches {percent(right[BEFORE])}, "
-        f"after it {percent(right[AFTER])}; on the other four tasks the two are at most "
+        f"**On circles at [10, 10], batch normalization before the ReLU reaches {percent(right[BEFORE])} and "
+        f"after it {percent(right[AFTER])}. On the other four tasks the two are at most "
         f"{max(abs(gap.mean()) for gap in others):.1f} points apart, by intervals that reach to "
-        f"{widest:.1f}.**\n\nThe ReLUs come first, and at [10, 10] "
-        f"{percent(extreme[AFTER])} of the first layer's are on for all of the points or for none: what they "
-        "cut off, no later normalization brings back. Normalized before, "
-        f"{percent(extreme[BEFORE])} are. With it on the input the table in wild units reaches "
-        f"{percent(wild)}. Adam, rate {RATE:g}; small dots: {result['accuracy'].shape[-1]} "
-        f"networks with data of their own; large: means with {percent(0.95)} intervals."
+        f"{widest:.1f}.**\n\nWhere the ReLUs come first, {percent(extreme[AFTER])} of those of the first "
+        "layer are on for all points at [10, 10] or for none, and no later normalization brings back what "
+        f"they cut off. Normalized before, {percent(extreme[BEFORE])} are. With it on the input the table in "
+        f"wild units reaches {percent(wild)}. Adam, learning rate {RATE:g}; small dots: "
+        f"{result['accuracy'].shape[-1]} networks with data of their own; large: means with {percent(0.95)} "
+        "intervals."
     )
 
 
@@ -223,9 +227,9 @@ def claims(result) -> Iterator[Claim]:
             measure="accuracy on circles, normalized before the activation minus after it",
             units="networks, each with its own data and weights",
         ),
-        finding="After a ReLU is too late once the data has left what the units tell apart: at [10, 10] "
-        f"the accuracy is {percent(right[BEFORE])} before and {percent(right[AFTER])} after it. Before "
-        f"minus after at offset {OFFSETS[at]:g}, in points: {by_activation}; a ReLU bends at one weighted "
-        "input, tanh, which the source shows, and the sigmoid over a range of them. In the other tasks, "
-        f"with ReLUs: {listed}.",
+        finding="After a ReLU is too late once the data lies where the units cannot tell it apart: at "
+        f"[10, 10] the accuracy is {percent(right[BEFORE])} before and {percent(right[AFTER])} after it. "
+        f"Before minus after at offset {OFFSETS[at]:g}, in points: {by_activation}; a ReLU bends at one "
+        "pre-activation, tanh, which the source shows, and the sigmoid over a range of them. In the other "
+        f"tasks, with ReLUs: {listed}.",
     )

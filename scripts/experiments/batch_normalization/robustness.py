@@ -1,4 +1,4 @@
-"""How far off may the first weights and the learning rate be, with batch normalization and without?
+"""How far off may the initial weights and the learning rate be, with batch normalization and without?
 
 Chapter: batch-normalization.
 """
@@ -125,17 +125,18 @@ def _panel(ax: Axes, values, right: np.ndarray, label: str) -> None:
 
 
 def draw(result) -> Figure:
-    fig, (left, right) = style.figure(8.0, 3.9, ncols=2, sharey=True)
+    fig, (left, right) = style.figure(8.0, 3.9, ncols=2, sharey=True, tall=6.4)
     colours = style.palette()
-    _panel(left, SIGMAS, _at_best(result), "σ of the first weights (log scale)")
+    _panel(left, SIGMAS, _at_best(result), "σ of the initial weights (log scale)")
     _panel(right, RATES, result["rate_held"], "learning rate (log scale)")
     left.annotate(
         "He's rule", (HE, 0), (HE, 7), ha="center", arrowprops={"arrowstyle": "-", "color": style.ink()}
     )
-    left.set(title="Bad first weights", ylabel="accuracy on held-out images (%)")
-    right.set_title("High and low rates")
-    left.text(1.1e-3, 15, "without", color=colours["raw"])
-    left.text(1.1e-3, 70, "batch\nnormalization", color=colours["standardized"])
+    left.set(title="Initial weights", ylabel="held-out accuracy (%)")
+    right.set_title("Learning rate")
+    right.text(8e-4, 82, "trains above", va="bottom")
+    left.text(1.1e-3, 17, "without", color=colours["raw"])
+    left.text(1.1e-3, 87.5, "batch normalization", color=colours["standardized"], va="center")
     return fig
 
 
@@ -160,23 +161,22 @@ def _widths(result) -> list[str]:
 def caption(result) -> str:
     plain, norm, plain_rate, norm_rate = _widths(result)
     return (
-        f"**With batch normalization the network trains over {norm} of the four decades of the first "
-        f"weights' σ, without over {plain}; of those of the learning rate over {norm_rate}, without over "
-        f"{plain_rate}.**\n\nTrains: "
-        f"more than {percent(GOOD)} of the held-out digits right after {STEPS} steps of plain SGD in batches "
-        f"of {BATCH} (dotted line; bars on top; straight lines between the values tried). Left: all "
-        f"weights N(0, σ²), at the best of the rates {', '.join(f'{rate:g}' for rate in TRIED)} for each σ. "
-        "Right: He's weights. Three hidden layers of "
-        f"{SIZES[1]} ReLUs; means over {result['rate_held'].shape[-1]} networks with {percent(0.95)} "
-        "intervals."
+        f"**With batch normalization, the network trains over {norm} of the four decades of the initial "
+        f"weights' σ, without it over {plain}. For the learning rate it is {norm_rate} against "
+        f"{plain_rate}.**\n\nThe network trains: it gets more than {percent(GOOD)} of the held-out digits "
+        f"right after {STEPS} steps of plain SGD in batches of {BATCH} (dotted line; bars on top; straight "
+        "lines between the values tried). The first panel: all weights N(0, σ²), at the best of the "
+        f"learning rates {', '.join(f'{rate:g}' for rate in TRIED)} for each σ. The second: He's weights. "
+        f"Three hidden layers of {SIZES[1]} ReLUs; means over {result['rate_held'].shape[-1]} networks with "
+        f"{percent(0.95)} intervals."
     )
 
 
 def alt(result) -> str:
     plain, norm, plain_rate, norm_rate = _widths(result)
     return (
-        "Two plots of accuracy on logarithmic axes, against the spread of the first weights and against the "
-        f"learning rate, each from 0.001 to 10. Without normalization a narrow peak: {plain} and "
+        "Two plots of accuracy on logarithmic axes, against the spread of the initial weights and against "
+        f"the learning rate, each from 0.001 to 10. Without normalization a narrow peak: {plain} and "
         f"{plain_rate} decades train. With batch normalization a plateau: {norm} and {norm_rate} decades."
     )
 
@@ -197,7 +197,7 @@ def claims(result) -> Iterator[Claim]:
         statement="Networks with batch normalization are far less sensitive to bad initialization",
         sources=("Stanford CS231n, course notes",),
         verdict="depends",
-        measure="decades of the first weights' σ over which the network trains, with batch normalization "
+        measure="decades of the initial weights' σ over which the network trains, with batch normalization "
         "minus without, each at the best of three rates",
         units=units,
         map=Map.of_means(

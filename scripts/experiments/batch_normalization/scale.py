@@ -130,32 +130,35 @@ def _angles(result) -> np.ndarray:
 
 
 def draw(result) -> Figure:
-    fig, (left, right) = style.figure(7.6, 3.8, ncols=2)
+    fig, (left, right) = style.figure(8.0, 3.9, ncols=2, tall=6.6)
     colours, ink = style.palette(), style.ink()
     norm, line = result["norm"][:, 0], predicted(result["norm"], result["gradient"])[:, 0]
     angles = _angles(result)[:, 0]
     step = np.arange(len(norm))
-    some = step[:: max(1, len(step) // 12)]
+    some = step[:: max(1, len(step) // 9)]
     middle = (np.arange(len(angles)) + 0.5) * len(result["gradient"]) / len(angles)
-    for decay, (key, mark) in enumerate((("raw", "^"), ("standardized", "o"))):
+    for decay, (key, mark, stroke) in enumerate((("raw", "^", "--"), ("standardized", "o", "-"))):
         for start in range(len(STARTS)):
-            left.plot(step, line[:, decay, start], color=ink, lw=0.8)
-            left.plot(some, norm[some, decay, start], mark, ms=4, mew=0, color=colours[key])
-            right.plot(
-                middle, angles[:, decay, start], "--" if key == "raw" else "-", lw=1, color=colours[key]
-            )
-    right.axhline(ANGLE, color=ink, lw=1)
+            left.plot(step, line[:, decay, start].mean(-1), color=ink, lw=0.8)
+            left.plot(some, norm[some, decay, start].mean(-1), mark, ms=5, mew=0, color=colours[key])
+            runs = angles[:, decay, start]
+            right.fill_between(middle, runs.min(-1), runs.max(-1), color=colours[key], alpha=0.3, lw=0)
+            right.plot(middle, runs.mean(-1), stroke, lw=1.3, color=colours[key])
     end = step[-1]
-    right.text(end, 0.16, f"line: predicted, {ANGLE:g}", ha="right", va="bottom")
-    right.text(0.62 * end, 0.0058, "no decay", color=colours["raw"], va="center")
-    right.text(0.15 * end, 0.05, "decay", color=colours["standardized"], ha="center", va="center")
-    left.text(end, 430, "no decay", color=colours["raw"], ha="right", va="top")
-    left.text(0.44 * end, 27, "decay", color=colours["standardized"], va="center")
-    left.text(end, 1050, "lines: predicted; dots: measured", ha="right", va="center")
-    left.set(title="Size of the weights", ylabel="‖w‖² (log scale)", ylim=(1.2, 1700))
-    right.set(title="How far a step turns them", ylabel="radian a step (log scale)", ylim=(6e-4, 0.4))
+    for factor, size in zip(STARTS, norm[-1, 0].mean(-1), strict=True):
+        left.text(end, 1.2 * size, f"start: {factor:g} × He", color=colours["raw"], ha="right", va="bottom")
+    left.text(end, 0.75 * norm[-1, 0, -1].mean(), "no decay", color=colours["raw"], ha="right", va="top")
+    left.text(0.42 * end, 27, "decay", color=colours["standardized"], va="center")
+    left.text(0, 1.25, "lines: predicted; marks: measured", va="bottom")
+    left.set(title="Size of the weights", ylabel="‖w‖² (log scale)", ylim=(1, 2000))
+    right.axhline(ANGLE, color=ink, lw=1)
+    right.text(end, 0.17, f"line: predicted, {ANGLE:g}", ha="right", va="bottom")
+    right.text(end, 0.0017, "no decay", color=colours["raw"], ha="right", va="center")
+    right.text(0.58 * end, 0.033, "decay", color=colours["standardized"], va="center")
+    right.set(title="How far a step turns them", ylabel="radian a step (log scale)", ylim=(5e-4, 0.5))
     for ax in (left, right):
         ax.set(xlabel="step", yscale="log")
+        ax.minorticks_off()
     return fig
 
 
@@ -188,14 +191,14 @@ def caption(result) -> str:
     turned = with_decay.mean((0, 1))
     less = number((without[:, 0] / without[:, 2]).mean(), 2)
     return (
-        f"**With weight decay the weights end up turning by {number(turned.mean(), 2)} radian a step, "
-        f"whatever their first size; predicted is {number(ANGLE, 2)}.**\n\n95 % interval "
+        f"**With weight decay, the weights end up turning by {number(turned.mean(), 2)} radian a step, "
+        f"whatever their initial size; predicted is {number(ANGLE, 2)}.**\n\n95 % interval "
         f"{between(mean_interval(turned), 2)}. Without decay their size only grows, and weights that start "
-        f"ten times as large still turn {less} times less at the end. Left: the lines follow from the "
-        f"gradients' norms, and are right to {percent(_off(result), 1)}. First hidden layer (the numbers: "
-        f"both) of {'-'.join(map(str, SIZES))}, ReLU, digits, plain SGD at rate {RATE:g} in batches of "
-        f"{BATCH}, weight decay {DECAY:g} or none; {with_decay.shape[-1]} networks from each of "
-        f"{', '.join(f'{start:g}' for start in STARTS)} times He's weights."
+        f"ten times as large still turn {less} times less at the end. The lines of the sizes follow from the "
+        f"gradients' norms and are right to {percent(_off(result), 1)}. First hidden layer (the numbers: "
+        f"both) of {'-'.join(map(str, SIZES))}, ReLU, digits, plain SGD at learning rate {RATE:g} in batches "
+        f"of {BATCH}, weight decay {DECAY:g} or none; {with_decay.shape[-1]} networks from each of "
+        f"{', '.join(f'{start:g}' for start in STARTS)} times He's weights: means, and bands that hold all."
     )
 
 
@@ -234,6 +237,6 @@ def claims(result) -> Iterator[Claim]:
         and np.abs(turned.mean(-1) / ANGLE - 1).max() < 0.25
         and (without[:, 0] > 3 * without[:, 2]).all(),
         finding="The gradient stands at right angles to the weights, so a step of plain SGD adds "
-        "lr² ‖∂L/∂W‖² to ‖W‖², neither more nor less. An ε spoils all this for small weights: with "
+        "lr² ‖∂L/∂W‖² to ‖W‖², neither more nor less. Only ε breaks this, for small weights: with "
         f"ε = {number(EPSILON, 1)} the gradient misses 1/a by {small}.",
     )

@@ -13,7 +13,7 @@ from unitgain.diagnostics import activity
 
 SIZES = (64, 40, 40, 40, 10)
 RATE, BATCH, EPOCHS = 0.1, 64, 20
-SHOWN = 3  # networks
+SHOWN = 2  # networks
 
 
 def compute(*, networks=6, seed=0, device="cpu"):
@@ -39,22 +39,18 @@ def compute(*, networks=6, seed=0, device="cpu"):
 
 
 def draw(result) -> Figure:
-    fig, ax = style.figure(7.0, 3.9)
+    fig, ax = style.figure(7.0, 3.7, tall=3.7)
     colours, ink = style.palette(), style.ink()
     common = {"ls": "", "ms": 3.6, "mew": 0, "alpha": 0.5}
     for shift, scale, key, mark in (("mu", "sigma", "raw", "^"), ("beta", "gamma", "standardized", "o")):
         x, y = (result[value][:, :SHOWN].ravel() for value in (shift, scale))
         ax.plot(x, y, mark, color=colours[key], **common)
     ax.plot(0, 1, "+", ms=15, mew=1.6, color=ink)
-    ax.text(-0.12, 2.45, "would undo the\nnormalization:\nγ = σ, β = μ", color=colours["raw"], ha="right")
-    ax.text(0.42, 1.5, "after training", color=colours["standardized"], va="center")
-    ax.annotate(
-        "before training",
-        (0.03, 0.97),
-        (0.6, 0.42),
-        va="center",
-        arrowprops={"arrowstyle": "-", "color": ink, "lw": 0.8},
-    )
+    ax.text(-2.1, 2.05, "would undo it:\nγ = σ, β = μ", color=colours["raw"], va="center")
+    ax.text(0.5, 1.55, "after training", color=colours["standardized"], va="center")
+    thin = {"arrowstyle": "-", "color": ink, "lw": 0.8}
+    ax.annotate("before training", (0.03, 0.97), (0.6, 0.35), va="center", arrowprops=thin)
+    ax.text(-2.1, 0.2, "a mark: one unit", va="center")
     ax.set(xlim=(-2.2, 2.2), ylim=(0, 3), xlabel="shift β", ylabel="scale γ")
     return fig
 
@@ -81,12 +77,12 @@ def caption(result) -> str:
     low, high = middle["share"]
     return (
         f"**Training does not undo the normalization: {number(stayed.mean())} % "
-        f"{between(mean_interval(stayed))} of the units end nearer to γ = 1, β = 0 than to γ = σ, β = μ.**\n\n"
-        f""
-        f"The middle 95 % have γ in {between(middle['gamma'], 2)} and β in {between(middle['beta'], 2)}, and "
-        f"are on for {percent(low)} to {percent(high)} of the images. {len(stayed)} networks "
-        f"{'-'.join(map(str, SIZES))}, ReLU, digits, {EPOCHS} epochs of plain SGD at rate {RATE:g}; μ and σ "
-        f"are the running statistics; shown are all units of {SHOWN} networks; 95 % interval over networks."
+        f"{between(mean_interval(stayed))} of the units end nearer to γ = 1, β = 0 than to γ = σ, β = "
+        f"μ.**\n\nThe middle 95 % have γ in {between(middle['gamma'], 2)} and β in "
+        f"{between(middle['beta'], 2)}, and are on for {percent(low)} to {percent(high)} of the images. "
+        f"{len(stayed)} networks {'-'.join(map(str, SIZES))}, ReLU, digits, {EPOCHS} epochs of plain SGD at "
+        f"learning rate {RATE:g}; μ and σ are the running statistics; shown are all units of {SHOWN} "
+        "networks; 95 % interval over networks."
     )
 
 

@@ -34,7 +34,7 @@ MIDDLES = (EDGES[1:] + EDGES[:-1]) / 2
 
 
 def _model(normalization: str | None, generators: list, device) -> MLP:
-    """Networks with PyTorch's first weights and biases, U(±1/√inputs)."""
+    """Networks with PyTorch's initial weights and biases, U(±1/√inputs)."""
     model = MLP(SIZES, "relu", normalization=normalization, replicas=len(generators), weight="zeros")
     for layer in model.layers:
         bound = layer.in_features**-0.5
@@ -103,7 +103,7 @@ def _all_or_nothing(result) -> np.ndarray:
 
 
 def animate(result) -> Iterator[Figure]:
-    fig, axes = style.figure(7.0, 4.7, ncols=2, sharey=True)
+    fig, axes = style.figure(7.0, 4.7, ncols=2, sharey=True, tall=6.8)
     colours, ink = style.palette(), style.ink()
     at = np.concatenate([EDGES[:1], MIDDLES, EDGES[-1:]])
     height = np.pad(_shapes(result["counts"]), [(0, 0)] * 3 + [(1, 1)])
@@ -112,10 +112,10 @@ def animate(result) -> Iterator[Figure]:
     for ax, title in zip(axes, ARMS.values(), strict=True):
         ax.set_title(title[0].upper() + title[1:], fontsize=12, pad=44)
         ax.axvline(0, color=ink, lw=0.8)
-        ax.set(xlim=(-4, 4), ylim=(-SHOWN + 0.9, 1.7), yticks=[], xlabel="what a unit receives")
+        ax.set(xlim=(-4, 4), ylim=(-SHOWN + 0.9, 2.0), yticks=[], xlabel="what a unit receives")
         ax.spines["left"].set_visible(False)
         for x, side, word in ((-0.15, "right", "off"), (0.15, "left", "on")):
-            ax.text(x, 1.65, word, ha=side, va="top")
+            ax.text(x, 1.95, word, ha=side, va="top")
         shapes = PolyCollection([], linewidths=1.2, animated=True, zorder=2)
         ax.add_collection(shapes)
         text = ax.text(0, 1.02, "", transform=ax.transAxes, va="bottom", fontsize=11, animated=True)
@@ -160,12 +160,11 @@ def caption(result) -> str:
     return (
         f"**Without batch normalization, {before} of {WIDTH} units of the eighth layer are on for all images "
         f"or for none, before training, and {after} after it: accuracy {learned[0]}. With it, {before_with} "
-        f"and {after_with}: accuracy {learned[1]}.**\n\n"
-        f"Each shape is the distribution of a unit's input over "
-        f"{int(result['images']):,} training images. {HIDDEN} layers of ReLUs as PyTorch makes them, "
-        f"standardized digits, plain SGD at rate {RATE:g} in batches of {BATCH}, {EPOCHS} epochs; shown are "
-        f"the networks of median accuracy out of {len(norm)}. On held-out images all {len(norm)} average "
-        f"{_with_interval(without)} without it and {_with_interval(norm)} with it."
+        f"and {after_with}: accuracy {learned[1]}.**\n\nEach shape is the distribution of a unit's input "
+        f"over {int(result['images']):,} training images. {HIDDEN} layers of ReLUs as PyTorch makes them, "
+        f"standardized digits, plain SGD at learning rate {RATE:g} in batches of {BATCH}, {EPOCHS} epochs; "
+        f"shown are the networks of median accuracy out of {len(norm)}. On held-out images all {len(norm)} "
+        f"average {_with_interval(without)} without it and {_with_interval(norm)} with it."
     )
 
 
