@@ -72,6 +72,7 @@ def test_only_the_fonts_of_a_page_s_formulas_are_asked_for():
     fonts = re.findall(r"\.\./assets/katex/fonts/KaTeX_([\w-]+)\.woff2", katex.preloads(page, ".."))
     assert fonts == ["Main-Regular", "Math-Italic"]
     assert katex.preloads("<p>no formula</p>", "..") == ""
+    assert katex.preloads(f"<h2>below the first screen</h2>{page}", "..") == ""
 
 
 def test_known_formulas_start_no_process_and_unused_ones_are_forgotten(tmp_path, monkeypatch):
@@ -185,6 +186,7 @@ def test_a_page_asks_for_the_fonts_that_it_shows():
 
     assert asked("<p>a</p>") == ["inter"]
     assert asked("<p><em>a</em> <code>b</code></p>") == ["inter", "inter-italic", "mono"]
+    assert asked("<p><em>a</em></p><h2>b</h2><code>c</code>") == ["inter", "inter-italic"]
 
 
 def test_a_cut_font_draws_what_it_was_cut_for(root):

@@ -10,12 +10,17 @@ const watch = v => {
   const pair = v.closest(".ug-pair");
   v.onplaying = v.onseeked = () => { // a new round of the loop is a seek too
     for (const o of pair ? all(pair) : [])
-      if (o.offsetParent && Math.abs(o.currentTime - v.currentTime) > .1) o.currentTime = v.currentTime;
+      if (o.checkVisibility() && Math.abs(o.currentTime - v.currentTime) > .1) o.currentTime = v.currentTime;
   };
   view.observe(v);
 };
 still.onchange = () => still.matches && all().forEach(v => v.pause());
 (window.document$ ?? { subscribe: f => f() }).subscribe(() => all().forEach(watch));
+
+// On a touch screen Material takes the keyboard's focus from listings, which scroll there all the more.
+new MutationObserver(list => list.forEach(({ target: code }) => {
+  if (code.matches("pre > code") && code.tabIndex < 0) code.tabIndex = 0;
+})).observe(document.body, { subtree: true, attributeFilter: ["tabindex"] });
 
 // A click on a figure shows its file as large as the window, or larger: the scheme that is shown, drawn wide.
 const large = Object.assign(document.createElement("dialog"), { className: "ug-large" });

@@ -63,7 +63,8 @@ def cut(font: Path, signs: set[str]) -> bytes:
 
 
 def preloads(output: str, to_root: str) -> str:
-    """Links that ask for the text fonts of a page together with the page."""
+    """Links that ask with the page for the fonts of the text before its first section."""
+    output = output.partition("<h2")[0]
     wanted = [name for name in FONTS if name not in PLACES or PLACES[name].search(output)]
     link = f'<link rel="preload" href="{to_root}/assets/fonts/{{}}" as="font" type="font/woff2" crossorigin>'
     return "".join(map(link.format, wanted))

@@ -91,7 +91,11 @@ def woff2_only(css: str) -> str:
 
 
 def preloads(output: str, to_root: str) -> str:
-    """Links that ask for a page's formula fonts with the page, so that no text moves when they arrive."""
+    """Links that ask with the page for the fonts of the formulas before its first section.
+
+    No text moves when those arrive; the others come when their formulas are near.
+    """
+    output = output.partition("<h2")[0]
     if 'class="katex"' not in output:
         return ""
     fonts = [

@@ -155,8 +155,8 @@ def _moved(d: str, x: float, y: float) -> str:
 
 
 def _short(d: str) -> str:
-    """Coordinates to a hundredth of a point: the rest cannot be seen and is half of the file."""
-    d = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), d)
+    """Coordinates to a tenth of a point: the rest cannot be seen and is half of the file."""
+    d = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), d)
     return re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(d.split()))
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Result = Mapping[str, np.ndarray]
 
-INLINE = 40_000  # bytes: a larger drawing is a file
+INLINE = 16_000  # bytes: a larger drawing is a file
 WIDTHS, SCHEMES = ("wide", "narrow"), ("light", "dark")
 VIDEO_DPI = 144  # half as fine again as the 96 pixels of a CSS inch
 FPS = 15
