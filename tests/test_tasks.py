@@ -573,7 +573,7 @@ def test_a_wrong_verdict_a_broken_compute_and_a_failing_cell_stop_the_build(proj
     assert code == 1
     assert 'claim half: the measurement does not support the written verdict "confirmed"' in output
     assert "0.500 [0.404, 0.596], n = 100 · share above 0.5" in output
-    assert "scripts/experiments/one/share.py:33" in output
+    assert "scripts/experiments/one/share.py:34" in output
     assert "count.py:5 in compute:" in output
     assert "ZeroDivisionError: division by zero" in output
     assert "docs/labs/first.py:9: ZeroDivisionError" in output
@@ -593,7 +593,7 @@ def test_a_map_that_says_otherwise_stops_the_build(project):
     assert code == 1
     assert 'claim half: the measurement gives "depends", not the written verdict "confirmed"' in output
     assert "  map        Along bound: holds up to 0.2, fails from 0.4.\n" in output
-    assert "scripts/experiments/one/share.py:33" in output
+    assert "scripts/experiments/one/share.py:34" in output
 
 
 def wait_until(true) -> None:
