@@ -337,7 +337,7 @@ def test_caption_answers_first(one, result):
     caption = module(one).caption(result)
     assert re.match(r"\*\*[A-Z].+?[.!]\*\*", caption), "the first sentence is the answer, in bold"
     assert caption.count("**") == 2
-    finding, method = caption.split("\n\n")  # what stands below the picture, and what folds
+    finding, method = caption.split("\n\n", 1)  # what stands below the picture, and what folds
     assert len(finding.split()) <= 40
     assert method
     assert re.search(r"\d", caption)

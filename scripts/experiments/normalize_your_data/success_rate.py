@@ -147,9 +147,9 @@ def caption(result) -> str:
     wide_raw = (result["raw"][:, 1, -1] > LEARNED).mean(-1)
     wide_standardized = (result["standardized"][:, 1] > LEARNED).mean(-1)
     return (
-        f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 learn the circles, and "
-        f"{percent(standardized, 1)} on the same data standardized; of the networks with 8 units, ReLU, tanh "
-        f"or sigmoid, {_range(wide_raw)} raw and {_range(wide_standardized)} standardized.**\n\nLearned: "
+        f"**At [10, 10] {percent(raw, 1)} of the ReLU networks 2-2-1 learn the circles, standardized "
+        f"{percent(standardized, 1)}; with 8 units (ReLU, tanh or sigmoid) {_range(wide_raw)} do, "
+        f"standardized {_range(wide_standardized)}.**\n\nLearned: "
         f"accuracy above {percent(LEARNED)} on fresh points after {STEPS} steps of Adam; of as many logistic "
         f"regressions the best reaches {percent(result['logistic'].max())}. {result['logistic'].size:,} "
         "networks a point, each with data and initial weights of its own; bars: 95 % intervals "

@@ -148,10 +148,10 @@ def caption(result) -> str:
     _, averaging, torchs, *_ = np.median(result["travel"], axis=-1)
     least, most = (number(value, 2) for value in ((torchs / averaging).min(), (torchs / averaging).max()))
     return (
-        "**Momentum 0.9 calms the steep direction only close to the stability edge: at "
-        f"a learning rate of {HIGH}/λ it shortens the way across the ravine from {high} to {fast}, at "
-        f"{LOW}/λ it lengthens it from {low} to {slow} (straight way = 1).**\n\n"
-        "λ is the largest curvature. Plain gradient descent does not turn back at all below 1/λ. In torch's "
+        "**Momentum 0.9 calms the steep direction only near the stability edge: at a learning rate of "
+        f"{HIGH}/λ it shortens the way across from {high} to {fast}, at {LOW}/λ it lengthens it from {low} "
+        f"to {slow}.**\n\nλ is the largest curvature; the straight way has length 1. Plain gradient descent "
+        "does not turn back at all below 1/λ. In torch's "
         f"form, at the same learning rate, the way is {least} to {most} times that of the averaging form. "
         f"{result['travel'].shape[-1]} logistic regressions with two weights, each with its own data and "
         f"its own start near the minimum, {STEPS} steps. Marks are medians with 95 % intervals."
