@@ -646,6 +646,8 @@ def test_panels_are_stacked_on_a_phone_and_returned_as_elsewhere(rows, columns, 
             assert np.shape(axes) == wide
             shapes.append(figure.axes[0].get_gridspec().get_geometry())
     assert shapes == [(rows, columns), there]
+    if rows == 2 and there == (3, 2):  # what was a row is a column
+        assert {ax.get_subplotspec().colspan.start for ax in axes[1]} == {1}
     assert figure.get_figwidth() == style.NARROW
     assert figure.get_figheight() <= max(style.TALL, 3 * rows)
     assert not style.narrow()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from tasks import drawings, legible, pictures
+from tasks import drawings, films, legible, pictures
+from tasks.reporting import TaskFailed
 
 COLOURS = {"#2f6db5": "var(--ug-class0)", "#010203": "currentColor"}
 
@@ -182,6 +184,20 @@ def test_words_that_can_be_read_pass():
     [
         (lambda figure: figure.text(0.5, 0.5, "small", fontsize=8), '"small" is 10.7 px high as shown'),
         (lambda figure: figure.text(0.95, 0.5, "at the edge"), '"at the edge" is cut off'),
+        (lambda figure: figure.text(-0.05, 0.5, "left"), '"left" is cut off'),
+        (lambda figure: figure.text(0.5, -0.02, "below"), '"below" is cut off'),
+        (lambda figure: figure.text(0.5, 0.9, "a turned label", rotation=90), '"a turned label" is cut off'),
+        (
+            lambda figure: figure.text(0.8, 0.5, "two\nlong lines of words"),
+            '"long lines of words" is cut off',
+        ),
+        (
+            lambda figure: (
+                figure.text(0.1, 0.5, "$x_0^2$"),
+                figure.text(0.11, 0.5, "word"),
+            ),
+            '"$x_0^2$" and "word" lie over one another',
+        ),
         (
             lambda figure: (figure.text(0.1, 0.5, "one"), figure.text(0.12, 0.51, "two")),
             '"one" and "two" lie over one another',
@@ -206,29 +222,47 @@ def test_what_is_not_drawn_is_not_read():
     assert not faults(write)
 
 
+def test_a_drawing_that_nobody_can_read_is_refused(tmp_path):
+    def draw(result):
+        figure = plt.figure(figsize=(3, 2))
+        figure.text(1, 0.5, "step")
+        return figure
+
+    with pytest.raises(TaskFailed, match='the wide figure: "step" is cut off at the edge'):
+        pictures.make(SimpleNamespace(draw=draw), {}, tmp_path, "experiments/c/e", "alt")
+    assert not list(tmp_path.iterdir())
+
+
 # --- films
 
 
 def moving_dot(animated: bool):
-    figure, ax = plt.subplots(figsize=(2.003, 1.5))
+    figure, ax = plt.subplots(figsize=(2.003, 1.5), layout="constrained")
     (dot,) = ax.plot([0], [0], "o", animated=animated)
-    ax.set(xlim=(-1, 3), ylim=(-1, 1))
+    ax.set(xlim=(-1, 3), ylim=(-1, 1), xticks=[0, 2], yticks=[0])
     for x in range(3):
         dot.set_xdata([x])
         yield figure
 
 
 def test_frames_drawn_over_a_kept_background_are_those_drawn_anew():
-    blitted, anew = list(pictures._frames(moving_dot(True))), list(pictures._frames(moving_dot(False)))
+    blitted, anew = list(films.frames_of(moving_dot(True))), list(films.frames_of(moving_dot(False)))
     assert blitted[0].shape == (216, 290, 4)
     for one, other in zip(blitted, anew, strict=True):
         np.testing.assert_array_equal(one, other)
     assert (blitted[0] != blitted[1]).any()
 
 
+def test_a_film_that_nobody_can_read_is_refused():
+    figure = plt.figure(figsize=(3, 2))
+    figure.text(1, 0.5, "step")
+    with pytest.raises(TaskFailed, match='the film: "step" is cut off at the edge'):
+        next(films.frames_of(iter([figure])))
+
+
 def test_the_same_frames_make_the_same_video(tmp_path):
     for name in ("a", "b"):
-        size = pictures.save_video(moving_dot(True), tmp_path / f"{name}.mp4", fps=10, poster=-1)
+        size = films.save_video(moving_dot(True), tmp_path / f"{name}.mp4", fps=10, poster=-1)
         assert size == (193, 144)
     for kind in ("mp4", "webp"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from experiments.style import PAPER
 from tasks import __main__, cards, digests, discovery, files, labs, maps, moved, site
 from tasks.reporting import TaskFailed
 
@@ -454,6 +455,7 @@ def notebook(*outputs, source="# Two lines\nplt.plot()", **metadata) -> dict:
 
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="480pt" height="360pt">'
+    '<path d="M 0 0 L 9 0 L 9 9 z" style="fill: #ffffff"/>'
     '<path d="M 0 0 L 1 1" style="fill: none; stroke: #000000"/></svg>'
 )
 PICTURE = {"data": {"image/svg+xml": SVG, "image/png": "", "text/plain": "<Figure>"}}
@@ -466,6 +468,7 @@ def test_a_lab_becomes_markdown(tmp_path):
     assert list(pictures) == [f"picture-{n}-{scheme}.svg" for n in (1, 2) for scheme in ("light", "dark")]
     assert pictures["picture-1-light.svg"] != pictures["picture-1-dark.svg"] == pictures["picture-2-dark.svg"]
     assert "stroke:currentColor" in pictures["picture-1-light.svg"]
+    assert f'style="fill:{PAPER["dark"]}"' in pictures["picture-1-dark.svg"]
     assert text.startswith(
         "---\ntitle: T\n---\n\n# A lab\n\nDownload this lab: [notebook](first/first.ipynb)"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tasks.files import forget_if_changed
 
+WIDTHS, SCHEMES = ("wide", "narrow"), ("light", "dark")  # of each picture: files, and classes in the page
 LISTED = "made.json"  # what was made beside it: the names come with the claims, and with a lab's pictures
 
 
@@ -49,7 +50,7 @@ class Experiment:
         """The files that rendering makes in `folder`."""
         kinds = {"draw": ("svg",), "animate": ("mp4", "webp")}
         kind = next((kind for kind in kinds if kind in self.defines), None)
-        variants = [f"{width}-{scheme}" for width in ("wide", "narrow") for scheme in ("light", "dark")]
+        variants = [f"{width}-{scheme}" for width in WIDTHS for scheme in SCHEMES]
         names = tuple(f"{name}.{end}" for name in variants for end in kinds[kind]) if kind else ()
         names = (*names, "picture.html", "figure.md") if kind else ()
         names = (*names, *(("data.csv",) if "table" in self.defines else ()), "claims.json")

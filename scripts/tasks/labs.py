@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks import drawings
-from tasks.discovery import Lab
+from tasks.discovery import SCHEMES, Lab
 from tasks.files import write, write_list
-from tasks.pictures import SCHEMES, in_pixels, svg_file
+from tasks.pictures import in_pixels, svg_file
 from tasks.reporting import TaskFailed, reporting
 
 if TYPE_CHECKING:

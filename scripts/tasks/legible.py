@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.backends.backend_agg import RendererAgg
 
+from tasks.reporting import TaskFailed
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
 
 LEAST = 11  # px, as shown
 COLUMN = 686  # px: the narrowest page that shows the wide figure
@@ -18,17 +20,35 @@ SLACK = 1  # px over the edge: the last bit of a letter's box holds no ink
 TOUCH = 2, 4  # px across and down that two boxes may share: letters do not fill their boxes
 
 
+class Line(NamedTuple):
+    """A line of words, its size in points, and the corners of its box in px from the lower left."""
+
+    said: str
+    size: float
+    left: float
+    low: float
+    right: float
+    high: float
+
+
 class Words(RendererAgg):
-    """Draws nothing, and keeps the texts that would be drawn."""
+    """Draws nothing, and keeps the lines of words that would be drawn."""
 
     def __init__(self, figure: Figure):
         width, height = figure.get_size_inches() * figure.dpi
         super().__init__(width, height, figure.dpi)
-        self.seen: list[Text] = []
+        self.seen: list[Line] = []
 
     def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None) -> None:
-        if mtext is not None and s.strip():
-            self.seen.append(mtext)
+        if not s.strip():
+            return
+        width, height, descent = self.get_text_width_height_descent(s, prop, ismath)
+        cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        corners = [(a, b) for a in (0, width) for b in (-descent, height - descent)]
+        across = [x + a * cos - b * sin for a, b in corners]
+        up = [self.height - y + a * sin + b * cos for a, b in corners]
+        size = prop.get_size_in_points()
+        self.seen.append(Line(" ".join(s.split()), size, min(across), min(up), max(across), max(up)))
 
     def _nothing(self, *args, **options) -> None:
         pass
@@ -36,22 +56,26 @@ class Words(RendererAgg):
     draw_path = draw_markers = draw_path_collection = draw_quad_mesh = draw_image = _nothing
 
 
+def check(figure: Figure, name: str) -> None:
+    """Stop where there are faults."""
+    if found := list(faults(figure)):
+        raise TaskFailed("\n".join(f"{name}: {fault}" for fault in found))
+
+
 def faults(figure: Figure) -> Iterator[str]:
     """Each of them in words; drawing settles the layout."""
     words = Words(figure)
     figure.draw(words)
-    width, height = figure.get_size_inches() * figure.dpi
     shown = min(1.0, COLUMN / (96 * figure.get_figwidth())) * 96 / 72  # px of a point
-    boxes = {}
-    for text in dict.fromkeys(words.seen):
-        said, size = " ".join(text.get_text().split()), text.get_fontsize() * shown
-        if size < LEAST - 0.05:
-            yield f'"{said}" is {size:.1f} px high as shown, {LEAST} are needed'
-        box = text.get_window_extent(words)
-        if box.x0 < -SLACK or box.y0 < -SLACK or box.x1 > width + SLACK or box.y1 > height + SLACK:
-            yield f'"{said}" is cut off at the edge'
-        boxes[text] = said, box
-    for (one, a), (other, b) in combinations(boxes.values(), 2):
-        across, down = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+    lines = list(dict.fromkeys(words.seen))
+    for line in lines:
+        if line.size * shown < LEAST - 0.05:
+            yield f'"{line.said}" is {line.size * shown:.1f} px high as shown, {LEAST} are needed'
+        beside = max(-line.left, line.right - words.width)
+        if max(beside, -line.low, line.high - words.height) > SLACK:
+            yield f'"{line.said}" is cut off at the edge'
+    for one, other in combinations(lines, 2):
+        across = min(one.right, other.right) - max(one.left, other.left)
+        down = min(one.high, other.high) - max(one.low, other.low)
         if across > TOUCH[0] and down > TOUCH[1]:
-            yield f'"{one}" and "{other}" lie over one another'
+            yield f'"{one.said}" and "{other.said}" lie over one another'

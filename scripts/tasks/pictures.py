@@ -1,4 +1,4 @@
-"""Pictures for the page, wide and narrow: SVGs that follow its colours and type, or films and their posters.
+"""Pictures for the page, wide and narrow, light and dark: drawings and films, and the HTML that shows them.
 
 A small drawing stands in the page itself, everything else in files that are fetched when they are near.
 """
@@ -8,18 +8,16 @@ from __future__ import annotations
 import html
 import io
 import re
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks import drawings, legible
-from tasks.files import replacing, write
-from tasks.reporting import TaskFailed
+from tasks import drawings, films, legible
+from tasks.discovery import SCHEMES, WIDTHS
+from tasks.files import write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
 Result = Mapping[str, np.ndarray]
 
 INLINE = 16_000  # bytes: a larger drawing is a file
-WIDTHS, SCHEMES = ("wide", "narrow"), ("light", "dark")
-VIDEO_DPI = 144  # half as fine again as the 96 pixels of a CSS inch
-FPS = 15
-STILL_SECONDS = 1  # how long the first and the last frame stand
 
 
 def drawn(figure: Figure, name: str, *, outlined: bool) -> tuple[tuple[float, float], str]:
@@ -76,85 +70,6 @@ def recoloured(svg: str, colours: Mapping[str, str]) -> str:
         return match[1] + colours.get(match[2].lower(), match[2])
 
     return re.sub(r"(\b(?:fill|stroke|stop-color)(?:: ?|=\"))(#[0-9a-fA-F]{6})\b", one, svg)
-
-
-def save_video(figures: Iterator[Figure], path: Path, *, fps: int, poster: int) -> tuple[int, int]:
-    """Write `figures` as `path` (mp4), frame `poster` beside it (webp); returns width, height in CSS px."""
-    from PIL import Image
-
-    frames = _frames(figures)
-    still = first = next(frames)
-    size = first.shape[1], first.shape[0]
-    with replacing(path) as beside, _encoder(beside, size, fps) as encode:
-        for _ in range(STILL_SECONDS * fps):
-            encode(first)
-        last = first
-        for index, last in enumerate(frames, start=1):
-            encode(last)
-            still = last if index == poster else still
-        for _ in range(STILL_SECONDS * fps):
-            encode(last)
-    with replacing(path.with_suffix(".webp")) as beside:
-        image = Image.fromarray(last if poster == -1 else still).convert("RGB")
-        image.save(beside, format="webp", quality=85, method=6)
-    return round(size[0] * 96 / VIDEO_DPI), round(size[1] * 96 / VIDEO_DPI)
-
-
-def _frames(figures: Iterator[Figure]) -> Iterator[np.ndarray]:
-    """RGBA images, (height, width, 4). What is not animated is drawn once and kept: five times faster."""
-    import matplotlib.pyplot as plt
-    from experiments import style
-    from matplotlib.artist import Artist
-
-    figure = next(figures)
-    style.finish(figure)
-    figure.set_dpi(VIDEO_DPI)
-    even = np.ceil(figure.get_size_inches() * VIDEO_DPI / 2 - 1e-6) * 2  # yuv420p halves both sides
-    figure.set_size_inches(even / VIDEO_DPI)
-    canvas = figure.canvas
-    canvas.draw()
-    background = canvas.copy_from_bbox(figure.bbox)
-    animated = sorted(figure.findobj(Artist.get_animated), key=Artist.get_zorder)
-    while figure is not None:
-        if animated:
-            canvas.restore_region(background)
-            for artist in animated:
-                figure.draw_artist(artist)
-        else:
-            canvas.draw()
-        yield np.array(canvas.buffer_rgba())
-        figure = next(figures, None)
-    plt.close("all")
-
-
-@contextmanager
-def _encoder(path: Path, size: tuple[int, int], fps: int) -> Iterator[Callable[[np.ndarray], None]]:
-    """A function that appends an image to the H.264 video `path`; the same images make the same bytes."""
-    import imageio_ffmpeg
-
-    reads = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{size[0]}x{size[1]}", "-r", str(fps), "-i", "-"]
-    # Named in full, or players guess a matrix by the size and the video's background differs from the page's.
-    colours = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-color_range", "tv"]
-    colours += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1"]
-    codes = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "26", "-preset", "veryfast"]
-    codes += ["-tune", "animation"]
-    exact = ["-threads", "1", "-map_metadata", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"]
-    writes = ["-movflags", "+faststart", "-f", "mp4", "-y", str(path)]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *reads, *colours, *codes, *exact, *writes]
-    ffmpeg = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        yield lambda image: ffmpeg.stdin.write(np.ascontiguousarray(image).data)
-        _, errors = ffmpeg.communicate()
-    except BrokenPipeError:
-        errors = ffmpeg.stderr.read()
-        ffmpeg.wait()
-    except BaseException:
-        ffmpeg.kill()
-        ffmpeg.wait()
-        raise
-    if ffmpeg.returncode:
-        said = errors.decode(errors="replace").strip()
-        raise RuntimeError(f"{path.name}: ffmpeg ended with {ffmpeg.returncode}: {said}")
 
 
 def image_html(address: str, css: str, size: tuple[int, int]) -> str:
@@ -223,8 +138,7 @@ def _drawn_twice(draw: Callable[[Result], Figure], result: Result, name: str, wi
     with style.scheme(None, narrow=width == "narrow"):
         figure = draw(result)
         style.finish(figure)
-        if found := list(legible.faults(figure)):
-            raise TaskFailed("\n".join(f"the {width} figure: {fault}" for fault in found))
+        legible.check(figure, f"the {width} figure")
         figure.set_layout_engine("none")  # it is settled, and what is saved is the same each time
         (size, inline), (_, outlined) = (drawn(figure, name, outlined=outlined) for outlined in (False, True))
         plt.close(figure)
@@ -248,11 +162,13 @@ def _in_scheme(size: tuple[float, float], elements: str, scheme: str) -> str:
 def _films(module: ModuleType, result: Result, folder: Path, uri: str, alt: str) -> str:
     from experiments import style
 
-    fps, poster, parts = getattr(module, "FPS", FPS), getattr(module, "POSTER", -1), []
+    fps, poster, parts = getattr(module, "FPS", films.FPS), getattr(module, "POSTER", -1), []
     for width in WIDTHS:
         for scheme in SCHEMES:
             name = f"{width}-{scheme}"
             with style.scheme(scheme, narrow=width == "narrow"):
-                size = save_video(module.animate(result), folder / f"{name}.mp4", fps=fps, poster=poster)
+                size = films.save_video(
+                    module.animate(result), folder / f"{name}.mp4", fps=fps, poster=poster
+                )
             parts.append(film_html(f"{uri}/{name}", f"ug-{width} only-{scheme}", size, html.escape(alt)))
     return "\n".join(parts) + "\n"
