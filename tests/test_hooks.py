@@ -14,6 +14,7 @@ import katex
 import labs
 import locations
 import pytest
+import styles
 from fontTools.ttLib import TTFont
 
 # ---- locations ----
@@ -241,3 +242,45 @@ def test_a_notebook_installs_what_its_lab_needs(site, requirement):
 def test_a_notebook_that_needs_nothing_stays():
     notebook = json.dumps({"cells": [{"cell_type": "markdown", "source": "# Lab"}]})
     assert json.loads(labs.with_install_cell(notebook, WHEEL, "")) == json.loads(notebook)
+
+
+# ---- styles
+
+HEAD = (
+    '<head><link rel="stylesheet" href="../assets/stylesheets/main.1.css">\n'
+    '<link rel="stylesheet" href="../assets/site.css"></head><body class="md-on">md-prose</body>'
+)
+
+
+def test_a_page_has_one_sheet_in_the_place_of_its_first():
+    assert styles.sheets(HEAD) == ["assets/stylesheets/main.1.css", "assets/site.css"]
+    made = styles.with_one(HEAD)
+    assert re.findall(r'href="([^"]+)"', made) == ["../assets/styles.css"]
+    assert styles.sheets(made) == ["assets/styles.css"]
+    assert styles.with_one("<head></head>") == "<head></head>"
+
+
+def test_a_selector_is_met_by_what_tags_and_scripts_say_and_not_by_prose():
+    found = styles.words(f'{HEAD}<img alt="quote" data-md-kept="on"><script>go("md-later")</script>')
+    assert {"link", "md-on", "img", "data-md-kept", "on", "md-later"} <= found
+    assert not {"md-prose", "quote"} & found
+
+
+def test_a_moved_sheet_finds_its_files():
+    css = "a{b:url(fonts/x.woff2)} c{d:url('e.png')} f{g:url(data:x) url(\"#h\")}"
+    assert styles.moved(css, "assets/site.css") == css
+    assert styles.moved(css, "assets/katex/katex.css") == css.replace("fonts/x", "katex/fonts/x").replace(
+        "'e", "'katex/e"
+    )
+
+
+def test_rules_that_nothing_meets_are_cut(root):
+    css = (
+        ":root{--used:1;--drawn:2;--idle:3} .md-on{color:var(--used)} .gone,.md-on b{x:y} .gone:hover{x:y}"
+        "[data-md-later]{x:y} @media print{.gone{x:y}.md-on{p:q}} @font-face{font-family:F}"
+    )
+    made = styles.cut(css, {"md-on", "b", "drawn"}, root / "build/npm/node_modules/purgecss")
+    for rule in ("--used:1", "--drawn:2", ".md-on b{x:y}", "[data-md-later]", ".md-on{p:q}", "@font-face"):
+        assert rule in made
+    assert "gone" not in made
+    assert "--idle" not in made

@@ -129,7 +129,8 @@ class Visitor:
             self.wrong.append(f"console: {message.text}")
 
     def open(self, address: str) -> Page:
-        self.page.goto("about:blank")  # what the page before still asks for is not this one's
+        self.page.goto("about:blank")  # what the page before still asks for is not this one's, …
+        self.page.request_gc()  # … and a picture that it left in memory is asked for at once, hidden or not
         self.page.set_viewport_size(self.options["viewport"])
         self.page.emulate_media(color_scheme=self.options["color_scheme"])
         self.wrong.clear()

@@ -42,6 +42,8 @@ SIDEWAYS = """() => [...document.querySelectorAll(".ug-figure :is(div, img, vide
   .filter(part => part.getBoundingClientRect().right > innerWidth + 1
     || (part.tagName === "DIV" && part.scrollWidth > part.clientWidth + 1))
   .map(part => `${part.tagName}.${part.getAttribute("class")} in ${part.closest("[id]")?.id}`)"""
+SHOWN = """() => ["ug-wide", "ug-narrow"].filter(
+  width => [...document.getElementsByClassName(width)].some(part => part.checkVisibility()))"""
 SCROLLS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Brings each video into view and waits until whoever watches for that, as the page does, has been told.
 SHOW_VIDEOS = """async () => {
@@ -130,6 +132,8 @@ def test_a_page_is_sound_in_both_schemes_and_sizes(visitor, address):
         page.set_viewport_size(size)
         page.wait_for_selector(f"body[data-md-color-scheme={shown}]")
         assert page.evaluate(SCROLLS) <= 0, f"the page scrolls sideways at {size['width']} px"
+        other = "ug-wide" if size is NARROW else "ug-narrow"
+        assert other not in page.evaluate(SHOWN), "a figure is shown twice"
         if size is NARROW:
             page.set_viewport_size(WIDE)
             assert page.evaluate(SCROLLS) <= 0, f"the page scrolls sideways at {WIDE['width']} px"
