@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Result = Mapping[str, np.ndarray]
 
 INLINE = 16_000  # bytes: a larger drawing is a file
+NOTHING = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"
 
 
 def drawn(figure: Figure, name: str, *, outlined: bool) -> tuple[tuple[float, float], str]:
@@ -79,11 +80,14 @@ def image_html(address: str, css: str, size: tuple[int, int]) -> str:
 
 
 def film_html(address: str, css: str, size: tuple[int, int], label: str) -> str:
-    """A film over its poster, which is a picture like any other: a video's own would be fetched at once."""
+    """A film over its poster, which is a picture like any other: a video's own would be fetched at once.
+
+    A video without one of its own hides what lies below it in Chromium, so it has an empty one.
+    """
     width, height = size
     return (
         f'<div class="ug-film {css}">{image_html(f"{address}.webp", "ug-poster", size)}'
-        '<video class="anim" controls loop muted playsinline preload="none" '
+        f'<video class="anim" controls loop muted playsinline preload="none" poster="{NOTHING}" '
         f'width="{width}" height="{height}" aria-label="{label}">'
         f'<source src="{address}.mp4" type="video/mp4"></video></div>'
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import gzip
+import io
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import AXE, PATIENCE, Visitor, served
 
@@ -175,6 +177,17 @@ def scroll_to_video(page):
     video = page.locator("video.anim >> visible=true").first
     video.scroll_into_view_if_needed()
     return video
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_film_that_does_not_play_shows_its_poster(visitor, scripts):
+    size = {"reduced_motion": "reduce", "viewport": WIDE}
+    page = visitor(color_scheme="light", java_script_enabled=scripts, **size).open("")
+    film = page.locator(".ug-film >> visible=true")
+    film.locator("img").evaluate("image => image.decode()")
+    image = Image.open(io.BytesIO(film.screenshot())).convert("RGB")
+    assert image.getpixel((5, 5)) == (255, 255, 255)  # the paper of the figure
+    assert len(image.getcolors(1 << 20)) > 100
 
 
 @pytest.mark.parametrize("address", PLAYED)
