@@ -3,6 +3,7 @@
 # make serve  the site while you write        make bench  speed, beside its targets
 # make claim ID=<id>                     one claim's experiment from nothing, and its card
 # make experiment NAME=<chapter>/<name>  one experiment from nothing, and what it found
+# make verify SEED=<n>                   every claim at another seed, and every replication: a table
 # make diff   which numbers and figures have moved since the last site
 # make clean  forget everything that was built
 #
@@ -13,6 +14,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 SETUP := scripts/setup
+SEED ?= 1
 PINS := --constraint $(SETUP)/constraints.txt
 PACKAGES := $(VENV)/.installed
 NPM := build/npm/.installed
@@ -25,7 +27,7 @@ export DISABLE_MKDOCS_2_WARNING := true# … under either of its names
 
 unexport PYTHONDONTWRITEBYTECODE# pytest compiles each test once, not in every process
 
-.PHONY: site test serve bench claim experiment diff clean chromium
+.PHONY: site test serve bench claim experiment verify diff clean chromium
 
 site: $(PACKAGES) $(NPM)
 	@PYTHONPATH=scripts python -m tasks site
@@ -45,8 +47,8 @@ serve: $(PACKAGES) $(NPM)
 bench: $(PACKAGES)
 	python -m benchmarks
 
-claim experiment diff: $(PACKAGES) $(NPM)
-	@PYTHONPATH=scripts python -m tasks $@ $(if $(filter claim,$@),$(ID)) $(if $(filter experiment,$@),$(NAME))
+claim experiment verify diff: $(PACKAGES) $(NPM)
+	@PYTHONPATH=scripts python -m tasks $@ $(if $(filter claim,$@),$(ID)) $(if $(filter experiment,$@),$(NAME)) $(if $(filter verify,$@),$(SEED))
 
 bench serve: export PYTHONPATH := scripts
 

@@ -5,6 +5,7 @@ python -m tasks experiment CHAPTER/NAME   compute one experiment from nothing an
 python -m tasks claim ID                  the same for the experiment behind a claim
 python -m tasks diff                      bring everything up to date; what moved since the last site?
 python -m tasks site                      the site, or nothing where nothing has changed
+python -m tasks verify SEED               bring everything up to date; is each claim the same at another seed?
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from tasks import discovery, files, moved, pools, show, site
+from tasks import discovery, files, moved, pools, show, site, verify
 from tasks.reporting import TaskFailed, describe
 from tasks.stamp import Stamp
 
@@ -54,9 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tasks", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "do", nargs="?", default="all", choices=["all", "experiment", "claim", "diff", "site"]
+        "do", nargs="?", default="all", choices=["all", "experiment", "claim", "diff", "site", "verify"]
     )
-    parser.add_argument("name", nargs="?", help="of the experiment, or the claim's id")
+    parser.add_argument("name", nargs="?", help="of the experiment, the claim's id, or the seed")
     parser.add_argument(
         "--dask", nargs="?", const="", metavar="ADDRESS",
         help="the address of a Dask scheduler to run on; without one, a cluster on this machine",
@@ -68,7 +69,7 @@ def _run(root: Path, asked: argparse.Namespace) -> int:
     if full := files.no_room(root):
         raise TaskFailed(full)
     stamp = Stamp(root, "tasks", SOURCES, MADE)
-    now, all_of_them = stamp.now(), asked.do in ("all", "diff")
+    now, all_of_them = stamp.now(), asked.do in ("all", "diff", "verify")
     if all_of_them and stamp.holds(now):
         print("The tasks are up to date.", flush=True)
         code = 0
@@ -79,6 +80,8 @@ def _run(root: Path, asked: argparse.Namespace) -> int:
             stamp.write(now)
     if asked.do == "diff" and not code:
         print(moved.report(root), flush=True)
+    if asked.do == "verify" and not code:
+        code = verify.report(root, asked.name)
     return code
 
 

@@ -64,6 +64,11 @@ def for_render(sources: Sources, experiment: Experiment) -> str:
     return sources.digest(Import(experiment.module), Import("tasks.stages"), data=fonts)
 
 
+def for_repeat(sources: Sources, experiment: Experiment) -> str:
+    """What an experiment's claims at another seed depend on."""
+    return sources.digest(Import(experiment.module), Import("tasks.verify"))
+
+
 def for_lab(sources: Sources, lab: Lab) -> str:
     """What an executed lab depends on: its whole text, since the text is shown too."""
     statements = sources.parsed.statements(lab.script.read_text(encoding="utf-8"), "", lab.uri)

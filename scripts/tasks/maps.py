@@ -92,9 +92,9 @@ def _cell(state: str, estimate: float, low: float, high: float, places: int | No
     return f'<td class="ug-{state}" title="{title}">{mark} {short}</td>'
 
 
-def flat(made: Mapping) -> list[str]:
-    """The states of all cells, row by row."""
-    return [state for row in _rows(made, "cells") for state in row]
+def flat(made: Mapping, key: str = "cells") -> list:
+    """The states of all cells, or their numbers under `key`, row by row."""
+    return [value for row in _rows(made, key) for value in row]
 
 
 def states(made: Mapping) -> list[str]:

@@ -21,7 +21,7 @@ def register(dask: str | None) -> None:
     """Make the pool pytask-parallel's custom backend; `dask` is an address, "" a cluster of this machine."""
     from pytask_parallel import ParallelBackend, registry
 
-    builder = _processes if dask is None else partial(_dask, dask)
+    builder = processes if dask is None else partial(_dask, dask)
     registry.register_parallel_backend(ParallelBackend.CUSTOM, builder)
 
 
@@ -37,7 +37,8 @@ def _call(pickled: bytes) -> object:
     return fn(*args, **kwargs)
 
 
-def _processes(n_workers: int) -> Executor:
+def processes(n_workers: int = CORES) -> Executor:
+    """A process a core; whatever is asked for, no more would help."""
     fresh = get_context("spawn")  # a forked worker would have the plan's memory and locks
     return Processes(CORES, mp_context=fresh, initializer=end_with_parent, initargs=(os.getpid(),))
 

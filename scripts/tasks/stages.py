@@ -22,8 +22,8 @@ from tasks.reporting import TaskFailed, reporting
 def compute(experiment: Experiment) -> None:
     """Run the experiment and keep its arrays."""
     with reporting(experiment.root, f"compute {experiment.id}"):
-        module = _load(experiment)
-        arrays = {key: _array(value) for key, value in module.compute().items()}
+        module = load(experiment)
+        arrays = {key: array(value) for key, value in module.compute().items()}
         _write_arrays(experiment.result, arrays)
 
 
@@ -32,7 +32,7 @@ def render(experiment: Experiment) -> None:
     import numpy as np
 
     with reporting(experiment.root, f"render {experiment.id}"):
-        module = _load(experiment)
+        module = load(experiment)
         with np.load(experiment.result, allow_pickle=False) as file:
             result = dict(file)
         folder = experiment.folder
@@ -50,7 +50,7 @@ def render(experiment: Experiment) -> None:
         write(folder / "claims.json", json.dumps(claims, indent=1, ensure_ascii=False) + "\n")
 
 
-def _load(experiment: Experiment) -> ModuleType:
+def load(experiment: Experiment) -> ModuleType:
     """The experiment's module, in a process with one thread and fresh global generators."""
     module = importlib.import_module(experiment.module)
     if torch := sys.modules.get("torch"):
@@ -61,7 +61,8 @@ def _load(experiment: Experiment) -> ModuleType:
     return module
 
 
-def _array(value: object) -> object:
+def array(value: object) -> object:
+    """What `compute` returned under one name, as numpy keeps it."""
     import numpy as np
 
     array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)

@@ -28,7 +28,7 @@ TAKEN = 0.5  # of the skew
 SMALLEST = 1e-6  # variance of a unit that is not taken for constant
 
 
-def compute(*, networks=20, mapped=6, seed=0, device="cpu"):
+def compute(*, networks=60, mapped=6, seed=0, device="cpu"):
     """`skew` and excess `kurtosis` (positions, in and out, networks, units) of the last hidden layer's
     normalization over all images, before training; `mean` and `var` of what comes out (positions, networks,
     units); what varies at all is `alive` (positions, networks, units).
