@@ -119,8 +119,9 @@ def test_a_card_cites_by_key_and_place(known):
     assert (
         sources.cite("lee-2001, parts 1, 2", known) == "[Lee & Li (2001)](https://half.example/1), parts 1, 2"
     )
-    assert sources.cite("lee-2001, part 1", known, links=False) == "Lee & Li (2001), part 1"
-    assert sources.cite("roe", known) == "Roe"
+    assert sources.cite("lee-2001, part 1", known, None) == "Lee & Li (2001), part 1"
+    assert sources.cite("roe", known) == sources.cite("roe", known, None) == "Roe"
+    assert sources.cite("roe, part 1", known, "a.md#sources") == "[Roe](a.md#sources), part 1"
     assert sources.cite("Unit Gain", known) == "Unit Gain"
     with pytest.raises(
         TaskFailed, match=r"no source 'lee-2010' in docs/sources.toml; did you mean lee-2001\?"

@@ -152,11 +152,15 @@ def _meaning(claim: Mapping) -> str:
 
 
 def cited(claim: Mapping, known: Mapping[str, sources.Source], *, links: bool = True) -> str:
-    """The sources of a claim. Raises TaskFailed where there is none, or one that is not known."""
+    """The sources of a claim. Raises TaskFailed where there is none, or one that is not known.
+
+    One without an address leads to the sources of the claim's chapter, which say how it is found.
+    """
+    otherwise = f"/learn/{claim['chapter']}.md#sources" if links else None
     try:
         if not claim["sources"]:
             raise TaskFailed("a card must name a source")
-        return "; ".join(sources.cite(text, known, links=links) for text in claim["sources"])
+        return "; ".join(sources.cite(text, known, otherwise) for text in claim["sources"])
     except TaskFailed as error:
         raise TaskFailed(f"{claim['script']}: claim {claim['id']}: {error}") from None
 

@@ -85,10 +85,10 @@ def find(key: str, known: Mapping[str, Source]) -> Source:
     return known[key]
 
 
-def cite(text: str, known: Mapping[str, Source], *, links: bool = True) -> str:
-    """What a card shows of "he-2015, section 2.2": the authors, as a link or in words, and the place."""
+def cite(text: str, known: Mapping[str, Source], otherwise: str | None = "") -> str:
+    """What a card shows of "he-2015, section 2.2": the authors, as a `link` but for None, and the place."""
     key, comma, place = text.partition(", ")
     if key == OURS:
         return text
     source = find(key, known)
-    return f"{source.link(source.name) if links else source.name}{comma}{place}"
+    return f"{source.name if otherwise is None else source.link(source.name, otherwise)}{comma}{place}"
