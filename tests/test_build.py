@@ -18,14 +18,24 @@ FIGURE = f"""<figure class="ug-figure" id="figure-e" markdown="1">
 </figcaption>
 </figure>
 """
+SOURCES = """[lee-2001]
+title = "Halves"
+authors = ["Lee", "Li"]
+year = 2001
+address = "https://half.example/1"
+says = "Half of them."
+"""
 PROJECT = {
-    "docs/index.md": '---\ntitle: Home\n---\n# Home\n\nText, $x$.\n\n--8<-- "experiments/c/e/figure.md"\n',
+    "docs/sources.toml": SOURCES,
+    "docs/index.md": "---\ntitle: Home\n---\n# Home\n\n$x$ [by Lee][@lee-2001].\n\n"
+    '--8<-- "experiments/c/e/figure.md"\n',
     "docs/labs/lab.py": LAB,
     "build/labs/lab.ipynb": "{}",
     "build/labs/lab.md": "---\ntitle: A lab\n---\n\n# A lab\n\nSee [home](../index.md), $x$.\n",
     "build/experiments/c/e/figure.md": FIGURE,
     "build/experiments/c/e/picture.html": '<svg aria-label="A dot"><image href="{root}/x.png"/></svg>',
     "build/experiments/c/e/data.csv": "x\n1\n",
+    "build/claims/claims.json": "[]",
 }  # fmt: skip
 
 
@@ -40,7 +50,15 @@ def build(tree, root):
         (folder / "build/npm").symlink_to(root / "build/npm")
         (folder / "scripts").symlink_to(root / "scripts")
         (folder / "src").symlink_to(root / "src")
-        hooks = ["locations", "labs", "figures", "katex", "frames", "fonts"]  # all but those that start tasks
+        hooks = [
+            "locations",
+            "sources",
+            "labs",
+            "figures",
+            "katex",
+            "frames",
+            "fonts",
+        ]  # none that starts tasks
         (folder / "mkdocs.yml").write_text(
             f"INHERIT: {root / 'mkdocs.yml'}\n"
             f"hooks: [{', '.join(f'scripts/hooks/{hook}.py' for hook in hooks)}]\n"
@@ -61,6 +79,7 @@ def test_a_right_project_builds(build):
     home = (folder / "site/index.html").read_text()
     assert '<image href="./x.png"/>' in home
     assert 'href="experiments/c/e/data.csv"' in home
+    assert '<a href="https://half.example/1">by Lee</a>' in home
     assert home.count('class="katex-html"') == 2
     lab = (folder / "site/labs/lab/index.html").read_text()
     assert '<a href="../../">home</a>' in lab
@@ -100,6 +119,19 @@ HOME = PROJECT["docs/index.md"]
         ),
         ({"docs/index.md": HOME + "\n[x](gone.md)\n"}, r"docs/index\.md:10: .*gone\.md"),
         ({"docs/index.md": HOME + "\n[x](#gone)\n"}, r"docs/index\.md:10: .*#gone"),
+        (
+            {"docs/index.md": HOME + "\n[@lee-2010]\n"},
+            r"docs/index\.md:10: there is no source 'lee-2010' .*; did you mean lee-2001\?",
+        ),
+        (lab("# A lab\n\nSee [x][@li]."), r"docs/labs/lab\.py:4: there is no source 'li'"),
+        (
+            {"docs/index.md": HOME.replace("[by Lee][@lee-2001]", "x")},
+            r"docs/sources\.toml: no page and no card names lee-2001",
+        ),
+        (
+            {"docs/sources.toml": SOURCES.replace("address", "where").replace("https://half.example/1", "")},
+            r"docs/sources\.toml: lee-2001: address is missing",
+        ),
         (
             {"build/experiments/c/e/data.csv": None},
             r"docs/index\.md:8 \(in build/experiments/c/e/figure\.md:4\): .*data\.csv",

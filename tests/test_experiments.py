@@ -25,7 +25,7 @@ from matplotlib import pyplot as plt
 from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
-from tasks import discovery
+from tasks import discovery, sources
 
 from unitgain.plots import DARK, LIGHT
 
@@ -445,6 +445,9 @@ def test_claims_are_written_for_readers(one, result):
         for text in (claim.statement, claim.measure, *claim.sources):
             assert text.strip()
             assert not text.endswith(".")
+        for key in {text.partition(", ")[0] for text in claim.sources} - {sources.OURS}:
+            listed = [line for line in page(EXPERIMENTS[one].chapter) if line.startswith(f"- [@@{key}]")]
+            assert len(listed) == 1, f"{claim.id}: the chapter's list of sources must hold {key}"
         assert re.match(r"[A-Z0-9].*\.$", claim.finding)
         assert re.search(r"\d", claim.finding), "the finding has a number"
 

@@ -122,11 +122,26 @@ def test_the_comparison_names_what_exists(root, column, package):
         resolve_name(f"{package}.{name}")
 
 
+LISTED = re.compile(r"\[@@([^\]]+)\]")  # in the list of sources of a chapter
+NAMED = re.compile(r"\[@@?([^\]]+)\]")
+CHAPTERS = [page for page in PAGES if page.parent.name == "learn"]
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=relative)
+def test_a_chapter_lists_the_sources_that_it_names_and_types_no_address(page):
+    text = page.read_text(encoding="utf-8")
+    listed = LISTED.findall(text)
+    assert set(listed) == set(NAMED.findall(text))
+    assert len(listed) == len(set(listed))
+    typed = re.findall(r"(?:\]\(|<)https?://[^)>\s]+", re.sub(r"```.*?```", "", text, flags=re.S))
+    assert not typed, "an address belongs into docs/sources.toml"
+
+
 # ---- The built pages ----
 
 BUILT = sorted((ROOT / "site").rglob("*.html"))
 built_pages = pytest.mark.parametrize("page", BUILT, ids=relative)
-UNRENDERED = re.compile(r'class="arithmatex"|data-picture=|markdown="1"|\{root\}|--8<--|\$\$')
+UNRENDERED = re.compile(r'class="arithmatex"|data-picture=|markdown="1"|\{root\}|--8<--|\$\$|\[@')
 LOADED = re.compile(
     r'<(?:script|img|video|source|iframe|audio|embed|object)\b[^>]*\b(?:src|data|poster)="(?P<file>[^"]+)"'
     r'|<link\b(?=[^>]*\brel="(?:stylesheet|preload|preconnect|icon)")[^>]*\bhref="(?P<link>[^"]+)"'
@@ -157,6 +172,13 @@ def test_a_page_asks_nobody_else_for_anything(page):
     loaded = [m["file"] or m["link"] for m in LOADED.finditer(page.read_text(encoding="utf-8"))]
     assert loaded
     assert not [address for address in loaded if OUTSIDE.match(address)]
+
+
+def test_the_chapters_link_their_sources_where_they_use_them(site):
+    """60 links at least, beside the lists of sources."""
+    texts = [path.read_text(encoding="utf-8") for path in (site / "learn").glob("*/index.html")]
+    above = [text.partition('id="sources"')[0] for text in texts]
+    assert sum(len(re.findall(r'<a [^>]*href="https?://', text)) for text in above) >= 60
 
 
 def test_style_sheets_ask_nobody_else_for_anything(site):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from experiments.style import PAPER
-from tasks import __main__, cards, digests, discovery, files, labs, maps, moved, site
+from tasks import __main__, cards, digests, discovery, files, labs, maps, moved, site, sources
 from tasks.reporting import TaskFailed
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -71,8 +71,9 @@ def table(result):
 def claims(result):
     hits = result["x"] >= 0.5
     yield Claim(
-        id="half", statement="half | of $x$", sources=("S0",), verdict="confirmed", measure="share above 0.5",
-        estimate=hits.mean(), interval=wilson(hits), n=hits.size, holds=True, finding="It is half.",
+        id="half", statement="half | of $x$", sources=("lee-2001, part 1",), verdict="confirmed",
+        measure="share above 0.5", estimate=hits.mean(), interval=wilson(hits), n=hits.size, holds=True,
+        finding="It is half.",
         map=Map.of_fractions([result["x"] >= bound for bound in BOUNDS], axes={"bound": BOUNDS}, above=0.3,
                              measure="share above the bound"),
     )
@@ -117,7 +118,17 @@ from unitgain.counts import count
 count() / 1
 """
 
+SOURCES = """
+[lee-2001]
+title = "Halves"
+authors = ["Lee", "Li"]
+year = 2001
+address = "https://half.example/1"
+says = "Half of them."
+"""
+
 FILES = {
+    "docs/sources.toml": SOURCES,
     "scripts/experiments/__init__.py": "",
     "scripts/experiments/style.py": STYLE,
     "scripts/experiments/one/__init__.py": "",
@@ -298,7 +309,7 @@ def claim(**changes) -> dict:
     values = {
         "id": "half",
         "statement": "half | of $x$",
-        "sources": ["S0"],
+        "sources": ["lee-2001, part 1"],
         "verdict": "depends",
         "measure": "share",
     }
@@ -320,27 +331,44 @@ def claim(**changes) -> dict:
     return {**values, "chapter": "one-two", "script": "scripts/experiments/one_two/a.py", **changes}
 
 
+KNOWN = {"lee-2001": sources.Source("Lee & Li (2001)", "Halves", "Half.", "https://half.example/1", "")}
+
+
 def test_a_card_and_its_row():
-    card = cards.card(claim())
+    card = cards.card(claim(), KNOWN)
     assert card.startswith('<div class="ug-claim ug-depends" id="claim-half" markdown="1">')
     for part in (
-        "“half | of $x$” (S0)",
+        "“half | of $x$” · [Lee & Li (2001)](https://half.example/1), part 1\n",
         "−0.500 [−0.600, −0.400], n = 12,345 · share",
         "</svg> Depends</p>",
     ):
         assert part in card
-    row = cards.ledger([claim()]).splitlines()[2]
-    assert row.startswith("| [half &#124; of $x$](/learn/one-two.md#claim-half) (S0) | <span class=")
+    row = cards.ledger([claim()], KNOWN).splitlines()[2]
+    cited = "[Lee & Li (2001)](https://half.example/1), part 1"
+    assert row.startswith(f"| [half &#124; of $x$](/learn/one-two.md#claim-half) · {cited} | <span class=")
     assert '<span class="ug-number">−0.500</span> [−0.600, −0.400], n = 12,345 | share | one set-up |' in row
     assert row.count("|") == 7
     made = mapped([ON, OFF, OPEN], {"offset": [1, 2, 3]})
-    assert "0.00 [−0.380, 0.380]" in cards.card(claim(estimate=-2e-7, interval=[-0.38, 0.38]))
+    assert "0.00 [−0.380, 0.380]" in cards.card(claim(estimate=-2e-7, interval=[-0.38, 0.38]), KNOWN)
     summary = cards.summary([claim(), claim(), claim(map=made), claim(interval=None)])
     assert summary.startswith(
         "4 claims measured: 0 confirmed, 4 depend on a condition, 0 refuted. Tried on a map"
     )
     assert "Tried on a map: 1, 3 cells in all; 1 of them say where they turn. 3 of the numbers" in summary
     assert summary.endswith("expect some 0.1 of these to miss.\n")
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ([], "a.py: claim half: a card must name a source"),
+        (["lee-2010, part 1"], "there is no source 'lee-2010' in docs/sources.toml; did you mean lee-2001?"),
+    ],
+)
+def test_a_card_without_a_source_or_with_an_unknown_one_is_refused(named, says):
+    for page in (cards.card, lambda claim, known: cards.ledger([claim], known)):
+        with pytest.raises(TaskFailed, match=re.escape(says)):
+            page(claim(sources=named), KNOWN)
 
 
 def mapped(states, axes, **changes) -> dict:
@@ -404,12 +432,12 @@ def test_a_map_is_a_table_in_marks_and_words():
     ]
     assert [[state for state, _, _ in row] for row in seen] == np.transpose(states).tolist()
     assert all((mark, word) == (maps.MARKS[state], state) for row in seen for state, mark, word in row)
-    card = cards.card(claim(map=made, unrepeated="a larger network"))
+    card = cards.card(claim(map=made, unrepeated="a larger network"), KNOWN)
     key = "✓ holds, ✗ fails, ? open. In a cell: gain; it holds above 0; n = 5 networks.\n"
     for part in (maps.words(made), "Not repeated here: a larger network.", key):
         assert part in card
-    assert maps.words(made).replace("|", "&#124;") in cards.ledger([claim(map=made)])
-    assert "| exact |" in cards.ledger([claim(exact=True, interval=None, within=1e-12)])
+    assert maps.words(made).replace("|", "&#124;") in cards.ledger([claim(map=made)], KNOWN)
+    assert "| exact |" in cards.ledger([claim(exact=True, interval=None, within=1e-12)], KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -441,6 +469,7 @@ def test_an_id_used_twice_is_refused_with_both_scripts(tmp_path):
 
     for name in ("a", "b"):
         files.write(tmp_path / f"{name}.json", json.dumps([claim(script=f"{name}.py")]))
+    files.write(tmp_path / "docs/sources.toml", SOURCES)
     with pytest.raises(TaskFailed, match=r"claim half: an id must be used once, got a\.py and b\.py"):
         cards.collect(tmp_path, [tmp_path / "a.json", tmp_path / "b.json"])
     assert not (tmp_path / "build").exists()
@@ -702,7 +731,8 @@ def test_one_experiment_or_claim_is_computed_from_nothing_and_shown(project):
         assert ran(output) == {"compute one/share", "render one/share"}
         card = output[output.index("half: Confirmed") :]
         assert (
-            "“half | of $x$” (S0)\n  0.500 [0.404, 0.596], n = 100 · share above 0.5\n  It is half.\n" in card
+            "“half | of $x$” · Lee & Li (2001), part 1\n  0.500 [0.404, 0.596], n = 100 · share above 0.5\n"
+            "  It is half.\n" in card
         )
         assert card.rstrip().endswith("Files: build/experiments/one/share/")
         assert ("**Half of them.**" in output) == (arguments[0] == "experiment")
@@ -732,14 +762,14 @@ def test_diff_says_what_has_moved(project):
 def test_a_parse_that_is_kept_is_the_one_made_anew(tmp_path):
     root = write_project(tmp_path)
     fresh = both(root)
-    sources = digests.project_sources(root)
-    digests.for_render(sources, discovery.experiments(root)[1])
-    sources.parsed.save()
+    code = digests.project_sources(root)
+    digests.for_render(code, discovery.experiments(root)[1])
+    code.parsed.save()
     assert both(root) == fresh
     edit(root / "src/unitgain/bounds.py", "1", "2")
     assert both(root) != fresh
     for half in ("{", "[]", '{"key": 1}'):
-        sources.parsed.path.write_text(half)
+        code.parsed.path.write_text(half)
         assert both(root) != fresh
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import maps
+from tasks import maps, sources
 from tasks.discovery import LISTED, Experiment
 from tasks.files import write, write_list
 from tasks.reporting import TaskFailed, reporting
@@ -108,8 +108,8 @@ def counted(claim: Mapping) -> str:
     return f"n = {count(claim['n'])}{' ' * bool(claim['units'])}{claim['units']}"
 
 
-def card(claim: Mapping) -> str:
-    """A claim as a block of Markdown."""
+def card(claim: Mapping, known: Mapping[str, sources.Source]) -> str:
+    """A claim as a block of Markdown, its sources linked."""
     verdict = claim["verdict"]
     kind = verdict.replace(" ", "-")
     word = f"{WORDS[verdict]}{', exactly' * (claim['exact'] and verdict == 'confirmed')}"
@@ -117,7 +117,7 @@ def card(claim: Mapping) -> str:
     return (
         f'<div class="ug-claim ug-{kind}" id="claim-{claim["id"]}" markdown="1">\n'
         f'<p class="ug-claim-verdict">{_icon(verdict)} {word}</p>\n\n'
-        f"“{claim['statement']}” {_sources(claim)}\n{{ .ug-claim-statement }}\n\n"
+        f"“{claim['statement']}” · {cited(claim, known)}\n{{ .ug-claim-statement }}\n\n"
         f"{measured(claim)}, {counted(claim)} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
         f"{inspect.cleandoc(claim['finding'])}\n\n{_where(claim)}"
         f'<details markdown="1"><summary>{"Map, script" if claim["map"] else "Script"} and data</summary>\n\n'
@@ -151,12 +151,22 @@ def _meaning(claim: Mapping) -> str:
     return f"The number {'is the largest error seen' if identity else 'stands with its 95 % interval'}."
 
 
-def _sources(claim: Mapping) -> str:
-    return f"({'; '.join(claim['sources'])})" if claim["sources"] else ""
+def cited(claim: Mapping, known: Mapping[str, sources.Source], *, links: bool = True) -> str:
+    """The sources of a claim. Raises TaskFailed where there is none, or one that is not known.
+
+    One without an address leads to the sources of the claim's chapter, which say how it is found.
+    """
+    otherwise = f"/learn/{claim['chapter']}.md#sources" if links else None
+    try:
+        if not claim["sources"]:
+            raise TaskFailed("a card must name a source")
+        return "; ".join(sources.cite(text, known, otherwise) for text in claim["sources"])
+    except TaskFailed as error:
+        raise TaskFailed(f"{claim['script']}: claim {claim['id']}: {error}") from None
 
 
-def ledger(claims: Iterable[Mapping]) -> str:
-    """All claims as a Markdown table that links each to its card."""
+def ledger(claims: Iterable[Mapping], known: Mapping[str, sources.Source]) -> str:
+    """All claims as a Markdown table that links each to its card, and its sources."""
     names = ("Claim", "Verdict", "Number [95 % interval]", "What the number is", "Where it holds", "Script")
     rows = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for claim in claims:
@@ -165,7 +175,7 @@ def ledger(claims: Iterable[Mapping]) -> str:
         estimate, bracket, interval = measured(claim).partition(" [")
         number = f'<span class="ug-number">{estimate}</span>{bracket}{interval}'
         script = f"[{Path(claim['script']).stem}](/{claim['script']})"
-        statement = f"{_link(claim)} {_sources(claim)}"
+        statement = f"{_link(claim)} · {cited(claim, known)}"
         number += f", n = {count(claim['n'])}"
         where = "exact" if claim["exact"] else maps.words(claim["map"]) if claim["map"] else "one set-up"
         cells = (statement, verdict, number, claim["measure"], where, script)
@@ -209,10 +219,10 @@ def summary(claims: Iterable[Mapping]) -> str:
 def collect(root: Path, files: Iterable[Path]) -> None:
     """Make the cards and the ledger from every experiment's claims."""
     with reporting(root, "ledger of claims"):
-        _collect(files, root / "build/claims")
+        _collect(files, root / "build/claims", sources.load(root))
 
 
-def _collect(files: Iterable[Path], folder: Path) -> None:
+def _collect(files: Iterable[Path], folder: Path, known: Mapping[str, sources.Source]) -> None:
     claims = [claim for file in files for claim in json.loads(file.read_text(encoding="utf-8"))]
     owner: dict[str, str] = {}
     for claim in claims:
@@ -222,8 +232,8 @@ def _collect(files: Iterable[Path], folder: Path) -> None:
         if name in owner:
             raise TaskFailed(f"claim {name}: an id must be used once, got {owner[name]} and {script}")
         owner[name] = script
-    texts = {f"{claim['id']}.md": card(claim) for claim in claims}
-    texts |= {"ledger.md": ledger(claims), "summary.md": summary(claims)}
+    texts = {f"{claim['id']}.md": card(claim, known) for claim in claims}
+    texts |= {"ledger.md": ledger(claims, known), "summary.md": summary(claims)}
     for name, text in texts.items():
         write(folder / name, text)
     write(folder / "claims.json", json.dumps(claims, indent=1, ensure_ascii=False) + "\n")

@@ -78,9 +78,9 @@ def for_lab(sources: Sources, lab: Lab) -> str:
 
 def for_ledger(sources: Sources, experiments: Iterable[Experiment]) -> str:
     """What the ledger depends on, besides the claims: an experiment that goes takes its claims along."""
-    return digest_of(
-        " ".join([sources.digest(Import("tasks.cards")), *(experiment.id for experiment in experiments)])
-    )
+    named = (sources.folders[0].parent / "docs").glob("sources.toml")
+    code = sources.digest(Import("tasks.cards"), data=named)
+    return digest_of(" ".join([code, *(experiment.id for experiment in experiments)]))
 
 
 @dataclass

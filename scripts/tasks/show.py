@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from textwrap import fill, indent
 
-from tasks import cards, discovery, maps
+from tasks import cards, discovery, maps, sources
 from tasks.discovery import Experiment
 from tasks.reporting import TaskFailed
 
@@ -34,7 +34,8 @@ def report(one: Experiment, claim: str) -> str:
     """The caption and the claims of an experiment; of a claim, its card alone."""
     claims = json.loads((one.folder / "claims.json").read_text(encoding="utf-8"))
     chosen = [made for made in claims if made["id"] == claim]
-    parts = [card(made) for made in chosen or claims]
+    known = sources.load(one.root)
+    parts = [card(made, known) for made in chosen or claims]
     caption = one.folder / "figure.md"
     if not chosen and caption.exists():
         text = caption.read_text(encoding="utf-8").partition('<figcaption markdown="1">\n')[2]
@@ -44,10 +45,10 @@ def report(one: Experiment, claim: str) -> str:
     return "\n\n".join([*parts, f"Files: {one.folder.relative_to(one.root)}/"])
 
 
-def card(claim: dict) -> str:
+def card(claim: dict, known: dict[str, sources.Source]) -> str:
     """A claim as plain text."""
     lines = [
-        f"“{claim['statement']}” ({'; '.join(claim['sources'])})",
+        f"“{claim['statement']}” · {cards.cited(claim, known, links=False)}",
         f"{cards.measured(claim)}, {cards.counted(claim)} · {claim['measure']}",
         claim["finding"],
     ]

@@ -201,7 +201,7 @@ def claims(result) -> Iterator[Claim]:
         id="dead-forty",
         statement="As much as 40 % of a network's ReLUs can be dead if the learning rate is too high; "
         "with a proper rate this is less often an issue",
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-1, activation functions",),
         verdict="depends",
         measure=f"fraction of dead ReLUs after training at learning rate {RATES[TOO_HIGH]:g}, pixels from 0 "
         "to 1: active on none of the training data",

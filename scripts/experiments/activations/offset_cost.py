@@ -210,7 +210,7 @@ def claims(result) -> Iterator[Claim]:
             "All-positive inputs force the gradients of a neuron's weights to one sign, so that their path "
             "zig-zags; batches soften this"
         ),
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-1, activation functions",),
         verdict="depends",
         measure=(
             "steps on all-positive inputs by steps on the same inputs centred, one example a step, each at "

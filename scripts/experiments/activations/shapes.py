@@ -135,7 +135,7 @@ def claims(result) -> Iterator[Claim]:
         statement=(
             "The derivatives of all activations peak at g′(0) = 1, but for the sigmoid's, which peaks at ¼"
         ),
-        sources=("Tuning Neural Networks with Normalization",),
+        sources=("tuning-lesson, vanishing gradient problem",),
         verdict="refuted",
         measure="largest distance of a peak from the claimed one: SELU's",
         units="activations",

@@ -266,7 +266,7 @@ def claims(result) -> Iterator[Claim]:
         id="relu-six-times",
         statement="ReLU greatly accelerates the convergence of stochastic gradient descent, e.g. by a factor "
         "of 6 over tanh in a convolutional network",
-        sources=("Stanford CS231n, course notes", "Krizhevsky, Sutskever & Hinton 2012, figure 1"),
+        sources=("cs231n-1, activation functions", "krizhevsky-2012, figure 1"),
         verdict="not reproduced",
         measure=f"steps of tanh / steps of ReLU to {percent(TARGETS[SHOWN])} validation accuracy on "
         "digits, three hidden layers, each at its best learning rate; geometric mean",

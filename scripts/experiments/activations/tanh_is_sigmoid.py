@@ -172,7 +172,7 @@ def claims(result) -> Iterator[Claim]:
         within=ROUNDING,
         id="tanh-is-sigmoid",
         statement="The tanh neuron is a scaled sigmoid neuron: tanh(x) = 2σ(2x) − 1",
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-1, activation functions",),
         verdict="confirmed",
         measure="largest difference of both sides in float64",
         units="random x on [−20, 20]",

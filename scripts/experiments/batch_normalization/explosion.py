@@ -206,7 +206,7 @@ def claims(result) -> Iterator[Claim]:
         id="bn-explodes",
         statement="Batch normalization makes gradients explode at initialization in very deep ReLU networks: "
         "each layer multiplies the squared gradient by π/(π − 1)",
-        sources=("Yang et al. 2019",),
+        sources=("yang-2019",),
         verdict="depends",
         measure=f"factor a layer for the squared gradient, geometric mean over {STEPS} layers of width "
         f"{WIDTH} in batches of {LARGE}; mean over networks",

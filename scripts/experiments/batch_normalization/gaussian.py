@@ -199,7 +199,7 @@ def claims(result) -> Iterator[Claim]:
         id="bn-gaussian",
         statement="Batch normalization forces the activations throughout a network to take on a unit "
         "Gaussian distribution at the beginning of the training",
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-2, batch normalization",),
         verdict="refuted",
         measure="median |skewness| of a layer's units behind batch normalization, before training; mean over "
         "networks",

@@ -178,7 +178,7 @@ def claims(result) -> Iterator[Claim]:
         id="bn-gradient-identity",
         statement="‖∂L/∂y‖² = γ²/σ² (‖g‖² − (1ᵀg)²/m − (gᵀŷ)²/m), where g = ∂L/∂z arrives at the output "
         "z = γŷ + β of a batch normalization of the m values y, for ε = 0",
-        sources=("Santurkar et al. 2018, theorem 4.1",),
+        sources=("santurkar-2018, theorem 4.1",),
         verdict="confirmed",
         measure="largest distance of the two sides, relative to γ²/σ² ‖g‖², in float64; random units in "
         f"batches of {BATCHES[1]} to {BATCHES[-1]}",

@@ -215,7 +215,7 @@ def claims(result) -> Iterator[Claim]:
         id="bn-not-covariate-shift",
         statement="Batch normalization does not help by reducing covariate shift: with noise that brings the "
         "shift back, a network still learns faster than without normalization",
-        sources=("Santurkar, Tsipras, Ilyas & Madry (2018)", "Ekman, Learning Deep Learning, chapter 5"),
+        sources=("santurkar-2018", "ekman-2021, chapter 5"),
         verdict="depends",
         measure="steps to the same loss without normalization over those with batch normalization and noise "
         "after it; three layers of sigmoids, geometric mean",

@@ -216,7 +216,7 @@ def claims(result) -> Iterator[Claim]:
         _gap(result)[SHIFTED],
         id="bn-before-after",
         statement="Batch normalization works before the activation, and also works well after it",
-        sources=("Ekman, Learning Deep Learning, chapter 5",),
+        sources=("ekman-2021, chapter 5",),
         verdict="depends",
         measure="accuracy on circles at [10, 10] with batch normalization before the ReLU minus after it",
         units="networks, each with its own data and weights",

@@ -195,7 +195,7 @@ def claims(result) -> Iterator[Claim]:
         plain,
         id="bn-robust",
         statement="Networks with batch normalization are far less sensitive to bad initialization",
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-2, batch normalization",),
         verdict="depends",
         measure="decades of the initial weights' σ over which the network trains, with batch normalization "
         "minus without, each at the best of three rates",

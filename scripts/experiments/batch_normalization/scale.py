@@ -226,7 +226,7 @@ def claims(result) -> Iterator[Claim]:
         id="bn-scale-invariant",
         statement="Batch normalization makes a layer invariant to the scale of its weights, BN((aW)x) = "
         "BN(Wx), and larger weights lead to smaller gradients, by 1/a (for ε = 0)",
-        sources=("Ioffe & Szegedy 2015, section 3.3",),
+        sources=("ioffe-szegedy-2015, section 3.3",),
         verdict="confirmed",
         measure="largest of the relative distances of BN((aW)x) from BN(Wx) and of a · ∂L/∂(aW) from ∂L/∂W, "
         f"and of the cosines between W and ∂L/∂(aW), for a from {FACTORS[0]:g} to {FACTORS[-1]:g}, with "

@@ -150,7 +150,7 @@ def claims(result) -> Iterator[Claim]:
         share,
         id="bias-01",
         statement="A bias of 0.01 ensures that all ReLU units fire in the beginning",
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-2, weight initialization",),
         verdict="depends",
         measure="fraction of pairs of unit and example that are active in the first layer with biases of "
         "0.01 and He's weights",

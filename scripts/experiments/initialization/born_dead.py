@@ -150,7 +150,7 @@ def claims(result) -> Iterator[Claim]:
         id="born-dead",
         statement="A fresh ReLU network with L layers of n units is dead on a given input with probability "
         "1 − (1 − 2⁻ⁿ)ᴸ",
-        sources=("Lu, Shin, Su & Karniadakis 2019, theorem 3.3, for biases of 0",),
+        sources=("lu-2019, theorem 3.3, for biases of 0",),
         verdict="depends",
         measure=f"fraction of networks dead on one input, {width} units and {depth} layers",
         units="networks, each with its own weights and input",

@@ -234,7 +234,7 @@ def claims(result) -> Iterator[Claim]:
         other[-1, deep],
         id="glorot-tanh-sigmoid",
         statement="Glorot initialization is recommended for tanh- and sigmoid-based neurons",
-        sources=("Ekman, Learning Deep Learning, chapter 5",),
+        sources=("ekman-2021, chapter 5",),
         verdict="depends",
         measure=f"accuracy on test digits of {DEPTHS[deep]} hidden layers of {UNITS} sigmoids after {STEPS} "
         "steps, from Glorot's weights minus from four times them with biases that centre, each at its best "

@@ -123,7 +123,7 @@ def claims(result) -> Iterator[Claim]:
     yield Claim(
         id="default-torch",
         statement="PyTorch's default weights shrink the gradient of a ReLU network by 1/√6 in every layer",
-        sources=("Glorot & Bengio 2010, equation 1", "torch.nn.Linear"),
+        sources=("glorot-bengio-2010, equation 1", "torch-linear, torch.nn.Linear"),
         verdict="depends",
         measure="factor by which one layer multiplies the gradient's root mean square over the networks, "
         f"through {ladder.DEPTH - 1} layers of nn.Linear({ladder.WIDTH}, {ladder.WIDTH}) and ReLU",

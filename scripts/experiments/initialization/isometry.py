@@ -196,7 +196,7 @@ def claims(result) -> Iterator[Claim]:
         id="orthogonal",
         statement="A deep linear network with orthogonal weights keeps all lengths and angles; with Gaussian "
         "weights it does not",
-        sources=("Saxe, McClelland & Ganguli 2014, section 3",),
+        sources=("saxe-2014, section 3",),
         verdict="depends",
         measure=f"powers of ten between the largest and the smallest singular value, {DEPTHS[-1]} Gaussian "
         f"layers of {WIDTH} units, variance 1/inputs",

@@ -141,7 +141,7 @@ def claims(result) -> Iterator[Claim]:
         id="jacobian-sv",
         statement="With Glorot's weights the mean singular value of a tanh layer's Jacobian is about 0.8, "
         "with the older heuristic 0.5",
-        sources=("Glorot & Bengio 2010, section 4.2.2",),
+        sources=("glorot-bengio-2010, section 4.2.2",),
         verdict="depends",
         measure=f"mean singular value of the Jacobian of layer {LAYERS} with Glorot's weights, at one input",
         units="networks, each with its own weights and input",

@@ -199,7 +199,7 @@ def claims(result) -> Iterator[Claim]:
         id="lsuv",
         statement="One to five rescalings a layer bring the variance of its outputs to 1, if each is "
         "measured on a batch of its own",
-        sources=("Mishkin & Matas 2016, section 3",),
+        sources=("mishkin-matas-2016, section 3",),
         verdict="depends",
         measure=f"rescalings of the layer that needs most, of {DEPTH} layers of {WIDTH} units; {rows[row]} "
         f"digits, variance within {TOLERANCES[tolerance]:g} of 1",

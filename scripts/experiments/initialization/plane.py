@@ -172,7 +172,7 @@ def claims(result) -> Iterator[Claim]:
         id="mean-field",
         statement="From two variances, of weights and of biases, theory says where a deep tanh network's "
         "gradients vanish and where they explode",
-        sources=("Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, section 3",),
+        sources=("schoenholz-2017, section 3",),
         verdict="depends",
         measure="weight variance × inputs at which the gradient neither grows nor shrinks, for biases of "
         f"variance {BIASES[AMONG]:g}",

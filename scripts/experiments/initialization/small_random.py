@@ -177,7 +177,7 @@ def claims(result) -> Iterator[Claim]:
     yield Claim(
         id="small-random",
         statement="Small random numbers, 0.01 · randn, kill the signal of a deep network",
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-2, weight initialization",),
         verdict="depends",
         measure="factor by which one layer of 100 ReLUs with weights 0.01 · randn multiplies the signal's "
         f"root mean square over the networks, through {DEPTH} layers",

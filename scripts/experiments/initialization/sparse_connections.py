@@ -189,7 +189,7 @@ def claims(result) -> Iterator[Claim]:
         id="sparse",
         statement="Connecting every unit to about ten inputs makes its signal independent of the number of "
         "inputs",
-        sources=("Stanford CS231n, course notes", "Martens 2010, section 5"),
+        sources=("cs231n-2, weight initialization", "martens-2010, section 5"),
         verdict="depends",
         measure=f"variance of a layer's outputs with {INPUTS[-1]:,} inputs over that with {INPUTS[0]}, "
         f"{CONNECTIONS} connections a unit",

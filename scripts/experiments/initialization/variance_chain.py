@@ -234,7 +234,7 @@ def claims(result) -> Iterator[Claim]:
         id="inv-sqrt-n",
         statement="Weights randn(n) / √n, of variance 1/n, give a unit's weighted sum the variance of its "
         "inputs",
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-2, weight initialization",),
         verdict="depends",
         measure=f"factor by which a linear layer multiplies the size of the signal{how}",
         estimate=linear,
@@ -266,9 +266,9 @@ def claims(result) -> Iterator[Claim]:
         statement="Weights of variance 2/n keep the signal of a ReLU network; fixed weights of size 0.01 "
         "shrink the gradient of a ten-layer convolutional network 17,000-fold",
         sources=(
-            "He, Zhang, Ren & Sun 2015, section 2.2",
-            "Stanford CS231n, course notes",
-            "Ekman, Learning Deep Learning, chapter 5",
+            "he-2015, section 2.2",
+            "cs231n-2, weight initialization",
+            "ekman-2021, chapter 5",
         ),
         verdict="depends",
         measure="factor by which a ReLU layer with weights of variance 2/n multiplies the size of the "

@@ -192,7 +192,7 @@ def claims(result) -> Iterator[Claim]:
         same,
         id="zeros",
         statement="A network whose weights all start at zero stays symmetric: its hidden units are all one",
-        sources=("Stanford CS231n, course notes",),
+        sources=("cs231n-2, weight initialization",),
         verdict="depends",
         measure="fraction of networks with tanh, ReLU or sigmoid whose hidden units are the same after "
         "training, from weights and biases of 0",

@@ -171,7 +171,7 @@ def claims(result) -> Iterator[Claim]:
         loss,
         id="chance-loss",
         statement="The loss of a fresh classifier of C classes is ln C",
-        sources=("Stanford CS231n, course notes, Learning",),
+        sources=("cs231n-3, sanity checks",),
         verdict="depends",
         measure=(
             "mean loss on the ten digits of networks with PyTorch's weights, before training; ln 10 = 2.303"

@@ -190,8 +190,8 @@ def claims(result) -> Iterator[Claim]:
             "Learning stalls on a saturated output neuron with the squared error, not with the cross-entropy"
         ),
         sources=(
-            "Ekman, Learning Deep Learning, chapter 5",
-            "Nielsen, Neural Networks and Deep Learning, chapter 3",
+            "ekman-2021, chapter 5",
+            "nielsen-2015-3, chapter 3",
         ),
         verdict="depends",
         measure=(

@@ -110,7 +110,7 @@ def claims(result) -> Iterator[Claim]:
         share["shifted"],
         id="count-stays-half",
         statement="Even far from 0, about half of the neurons are active for a point",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure="mean fraction of active units for a point of U(8, 10)², fresh network",
         units="networks, all on the same points",

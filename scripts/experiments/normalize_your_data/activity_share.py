@@ -120,7 +120,7 @@ def claims(result) -> Iterator[Claim]:
         np.abs(zero - 0.5) < 0.1,
         id="half-active",
         statement="A neuron of a fresh network is active on about half of centred data",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure="fraction of neurons active on 40 to 60 % of U(−1, 1)², weights U(−1, 1), bias 0",
         units="neurons, all on the same points",

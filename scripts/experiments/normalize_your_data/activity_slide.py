@@ -132,7 +132,7 @@ def claims(result) -> Iterator[Claim]:
         extreme[-1],
         id="all-or-none",
         statement="As the data shifts away from 0, each neuron is active on nearly all or nearly none of it",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure="fraction of neurons active on < 1 % or > 99 % of U(8, 10)², weights and biases U(−1, 1)",
         units="neurons, all on the same points",

@@ -125,7 +125,7 @@ def claims(result) -> Iterator[Claim]:
         incoming,
         id="gradient-share",
         statement="The gradient that nudges a neuron's weights is proportional to its activation",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure="correlation, over a fresh layer's active units, of activation and size of the incoming "
         "weights' gradient, one example (proportional: 1)",

@@ -122,7 +122,7 @@ def claims(result) -> Iterator[Claim]:
         result["distance"][0, 0],
         id="overlap-uniform",
         statement="How much of centred data activates both of any two neurons is random: U(0, ½)",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure="Kolmogorov–Smirnov distance of the pairs' overlaps from U(0, ½), 2 inputs, data U(−1, 1)², "
         f"weights U(−1, 1), no bias; below {SAME} counts as the same",

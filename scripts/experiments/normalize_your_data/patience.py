@@ -144,7 +144,7 @@ def claims(result) -> Iterator[Claim]:
         sigmoid[0, -1],
         id="sigmoid-too",
         statement="Sigmoid hidden units suffer the same on shifted data",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure=f"fraction of sigmoid networks 2-{WIDTH}-1 that learn at [10, 10] in {MOMENTS[-1]:,} steps",
         units=units,

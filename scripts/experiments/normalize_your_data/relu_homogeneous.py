@@ -128,7 +128,7 @@ def claims(result) -> Iterator[Claim]:
         hits[1, 2, 0],
         id="relu-homogeneous",
         statement="ReLU assumes that its input is centred around zero",
-        sources=("Why normalizing inputs matters for dense neural networks (post)",),
+        sources=("inputs-post",),
         verdict="depends",
         measure="fraction of all-or-none neurons on U(8, 10)² minus that on U(−1, 1)², weights and biases "
         "U(−1, 1)",

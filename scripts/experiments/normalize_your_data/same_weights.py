@@ -177,7 +177,7 @@ def claims(result) -> Iterator[Claim]:
         pairs["apart"],
         id="same-weights",
         statement="Neurons that are active on all the data end up with the same set of weights",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure="distance of two always-on units' weights by their mean size (0: equal) after gradient "
         f"descent on circles at [10, 10], {WIDTH} units",

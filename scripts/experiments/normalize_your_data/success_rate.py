@@ -176,7 +176,7 @@ def claims(result) -> Iterator[Claim]:
         logistic,
         id="shifted-is-logistic",
         statement="On shifted data a ReLU network 2-2-1 does no better than logistic regression",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure=f"accuracy on raw data at [10, 10] after {STEPS} steps minus that of logistic regression on "
         "the same data standardized",

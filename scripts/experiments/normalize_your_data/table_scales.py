@@ -182,7 +182,7 @@ def alt(result) -> str:
 
 
 def claims(result) -> Iterator[Claim]:
-    source = "Why normalizing inputs matters for dense neural networks (post)"
+    source = "inputs-post"
     plain, wild = _difference(result, 0), _difference(result, 1)
     rises = (np.diff(result["loss"], axis=2) > 0).mean(axis=(2, 3))  # fraction of the steps: (kinds, arms)
     sd_ratio, offset = np.median(result["sd_ratio"], 1), np.median(result["offset"], 1)

@@ -137,7 +137,7 @@ def claims(result) -> Iterator[Claim]:
         shifted[0],
         id="width-does-not-help",
         statement="On shifted data, adding more layers and neurons does not help",
-        sources=("Galletti, Tuning neural networks, part I",),
+        sources=("galletti-part-1, part I",),
         verdict="depends",
         measure="mean accuracy on fresh points of 2-32-1 minus that of 2-2-1, both on raw data at [10, 10]",
         units=units,

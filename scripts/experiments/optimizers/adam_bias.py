@@ -178,7 +178,7 @@ def claims(result) -> Iterator[Claim]:
         id="adam-bias",
         statement="Adam can do without a bias correction: it divides the running mean of the gradient by the "
         "root of that of its square as it is",
-        sources=("Tuning neural networks with normalization, Optimizers",),
+        sources=("tuning-lesson, optimizers",),
         verdict="depends",
         measure=(
             "loss on the digits without bias correction by loss with it, after "

@@ -178,7 +178,7 @@ def claims(result) -> Iterator[Claim]:
         ratio,
         id="oscillates",
         statement="Gradient descent oscillates along the steep direction, and momentum damps the oscillation",
-        sources=("Tuning neural networks with normalization, Optimizers",),
+        sources=("tuning-lesson, optimizers",),
         verdict="depends",
         measure="way across the ravine with momentum 0.9 (averaging form) by that of plain descent, both at "
         f"the learning rate {HIGH}/λ, median",

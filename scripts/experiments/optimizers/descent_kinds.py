@@ -292,7 +292,7 @@ def claims(result) -> Iterator[Claim]:
         id="sgd-slower",
         statement="Stochastic descent takes longer to converge than batch descent, since it makes so many "
         "more updates",
-        sources=("Tuning neural networks with normalization, Optimizers",),
+        sources=("tuning-lesson, optimizers",),
         verdict="depends",
         measure=(
             f"examples that stochastic descent processes to a loss of {TARGET:g} on the digits, by those "
@@ -327,7 +327,7 @@ def claims(result) -> Iterator[Claim]:
         result["gradient"],
         id="batch-memory",
         statement="Batch descent must hold the whole set of examples in memory",
-        sources=("Tuning neural networks with normalization, Optimizers",),
+        sources=("tuning-lesson, optimizers",),
         verdict="depends",
         measure=(
             f"relative distance of the gradient of all {EXAMPLES:,} examples, added up over pieces of "

@@ -200,7 +200,7 @@ def claims(result) -> Iterator[Claim]:
         id="gd-edge",
         statement="Gradient descent is stable up to a learning rate of 2/λ, where λ is the largest "
         "eigenvalue of the Hessian",
-        sources=("LeCun, Bottou, Orr and Müller (1998)", "Goh (2017), with momentum"),
+        sources=("lecun-1998, section 5", "goh-2017, with momentum"),
         verdict="depends",
         measure=f"fraction of linear regressions, all rows a step, that come nearer at {BELOW:g} and go away "
         f"at {ABOVE:g} of the limit 2(1 + β)/λ, with every β of "

@@ -181,7 +181,7 @@ def claims(result) -> Iterator[Claim]:
         id="eps-inside",
         statement="The ε of RMSprop and Adam may stand under the root, beside the mean of the squared "
         "gradients",
-        sources=("Tuning neural networks with normalization, Optimizers",),
+        sources=("tuning-lesson, optimizers",),
         verdict="depends",
         measure=f"fraction of the weights whose step of RMSprop is more than {percent(OTHER - 1)} longer "
         f"with ε = 10⁻⁸ outside the root than with it inside, after {DRAWN} steps, mean over networks",

@@ -139,7 +139,7 @@ def claims(result) -> Iterator[Claim]:
         result["step"] / expected - 1,
         id="momentum-form",
         statement="With V := βV + (1 − β)g, the steps of momentum are 1 − β times as long as PyTorch's",
-        sources=("Tuning neural networks with normalization, Gradient descent with momentum",),
+        sources=("tuning-lesson, gradient descent with momentum",),
         verdict="confirmed",
         measure="length of a step of torch.optim.SGD by that of the article's momentum, same rate and random "
         f"gradients, for every β of {', '.join(f'{momentum:g}' for momentum in MOMENTA)}: largest relative "

@@ -175,7 +175,7 @@ def claims(result) -> Iterator[Claim]:
         id="momentum-rate",
         statement="The best momentum turns the factor a step from (κ − 1)/(κ + 1) into (√κ − 1)/(√κ + 1), "
         "with κ the condition number",
-        sources=("Polyak (1964)", "Goh (2017)"),
+        sources=("polyak-1964", "goh-2017"),
         verdict="depends",
         measure=f"steps with the best momentum, from rest to {10.0 ** -POWERS[DRAWN]:g} of the distance at "
         f"κ = {CONDITIONS[AT]}, by those that the factor alone predicts, mean",

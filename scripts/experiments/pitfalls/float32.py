@@ -191,7 +191,7 @@ def claims(result) -> Iterator[Claim]:
         wrong[FAR],
         id="float32-offset",
         statement="Far from 0, the variance of float32 data by E[x²] − E[x]² is wrong",
-        sources=("Unit Gain", "Chan, Golub and LeVeque, Algorithms for computing the sample variance, 1983"),
+        sources=("Unit Gain", "chan-1983"),
         verdict="depends",
         measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong "
         "at a mean of 10⁴ standard deviations",

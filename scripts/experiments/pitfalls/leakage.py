@@ -273,7 +273,7 @@ def claims(result) -> Iterator[Claim]:
         scaled["standardize", AT, NEAREST],
         id="train-only-stats",
         statement="Computing preprocessing statistics on all data before the split is a mistake",
-        sources=("Stanford CS231n, course notes", "Moscovich & Rosset 2022"),
+        sources=("cs231n-2, common pitfall", "moscovich-rosset-2022"),
         verdict="depends",
         measure=f"bias of the reported score on {AT} digits, in points: all of them standardized before the "
         "split, nearest neighbour",

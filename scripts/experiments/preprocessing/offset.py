@@ -191,7 +191,7 @@ def claims(result) -> Iterator[Claim]:
         held[-1],
         id="offset-condition",
         statement="An offset of the inputs ruins the conditioning of the first layer",
-        sources=("LeCun, Bottou, Orr & Müller, Efficient BackProp (1998), section 4.3",),
+        sources=("lecun-1998, section 4.3",),
         verdict="depends",
         measure="condition number of the Hessian of a linear unit's two weights on U(8, 10)², bias held",
         units=f"tables of {result['points']:,} rows",

@@ -175,7 +175,7 @@ def claims(result) -> Iterator[Claim]:
         share[0, RAW],
         id="raw-pixels-saturate",
         statement="Raw pixels from 0 to 255 saturate tanh and sigmoid units",
-        sources=("Ekman, Learning Deep Learning, chapter 5",),
+        sources=("ekman-2021, chapter 5",),
         verdict="depends",
         measure="fraction of tanh units × training images, before training, at which the derivative is "
         "below 5 % of its peak, MNIST, weights by Glorot's rule",

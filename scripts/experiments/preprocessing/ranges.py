@@ -166,10 +166,7 @@ def claims(result) -> Iterator[Claim]:
         learned[2, two],
         id="range-01",
         statement="A range from 0 to 1 serves training as well as mean 0 and standard deviation 1",
-        sources=(
-            "Unit Gain, after Tuning neural networks with normalization, which names both and prefers "
-            "neither",
-        ),
+        sources=("Unit Gain", "tuning-lesson, which names both and prefers neither"),
         verdict="refuted",
         measure="condition number of a linear unit with a bias and two uniform features in [0, 1], by that "
         "of "

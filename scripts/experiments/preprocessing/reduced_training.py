@@ -191,7 +191,7 @@ def claims(result) -> Iterator[Claim]:
         lag[-1, ENOUGH],
         id="pca-ok-for-nets",
         statement="Networks trained on data reduced by PCA do about as well, and are cheaper to train",
-        sources=("Stanford CS231n, course notes, setting up the data and the model",),
+        sources=("cs231n-2, data preprocessing",),
         verdict="depends",
         measure=f"test accuracy on {COUNTS[ENOUGH]} components minus that on {PIXELS} pixels of {ROWS[-1]} "
         "MNIST digits, percentage points, paired",

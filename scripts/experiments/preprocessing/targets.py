@@ -270,7 +270,7 @@ def claims(result) -> Iterator[Claim]:
         **SPLIT,
         id="targets-too",
         statement="Regression targets need scaling too",
-        sources=("Tuning neural networks with normalization, Normalization in deep learning",),
+        sources=("tuning-lesson, normalization in deep learning",),
         verdict="depends",
         measure="test error by variance with targets as measured minus with standardized ones, diabetes "
         "data, "

@@ -196,7 +196,7 @@ def claims(result) -> Iterator[Claim]:
         share[1],
         id="whiten-noise",
         statement="Whitening exaggerates noise in directions of little variance; a larger epsilon tames it",
-        sources=("Stanford CS231n, course notes, setting up the data and the model",),
+        sources=("cs231n-2, data preprocessing",),
         verdict="depends",
         measure="fraction of the variance of whitened patches that is noise, epsilon 0",
         units="draws of patches and of noise; the two photographs are the same",

@@ -139,7 +139,7 @@ def claims(result) -> Iterator[Claim]:
         id="whiten-sqrt",
         statement="Whitening divides the data along each principal axis by the root of the covariance's "
         "eigenvalue",
-        sources=("Stanford CS231n, course notes, setting up the data and the model",),
+        sources=("cs231n-2, data preprocessing",),
         verdict="confirmed",
         within=WITHIN,
         measure="largest distance of the covariance of whitened data from the identity, over the condition "

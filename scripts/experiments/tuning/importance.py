@@ -306,7 +306,7 @@ def claims(result) -> Iterator[Claim]:
         id="tuning-importance",
         statement="The learning rate matters most; momentum, width and batch size less; depth and decay "
         "little; β₁, β₂ and ε are almost never tuned",
-        sources=("Tuning neural networks with normalization, Hyperparameter tuning",),
+        sources=("tuning-lesson, hyperparameter tuning",),
         verdict="depends",
         measure="fraction of the variance between random runs of SGD with momentum in which the rate takes "
         "part, rates over four powers of ten",

@@ -246,7 +246,7 @@ def claims(result) -> Iterator[Claim]:
         many[at],
         id="random-search",
         statement="Sixty random trials find one of the best 5 % of all settings with probability .954",
-        sources=("quoted with Bergstra & Bengio, Random search for hyper-parameter optimization (2012)",),
+        sources=("bergstra-bengio-2012, with whom the number is often quoted",),
         verdict="depends",
         measure=f"probability that the best validated of {TRIALS} random networks is among the best "
         f"{percent(TOP)} on fresh examples; {result['examples']} validation examples",

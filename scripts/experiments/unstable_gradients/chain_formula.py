@@ -110,7 +110,7 @@ def claims(result) -> Iterator[Claim]:
         id="chain-formula",
         statement="The gradient of a weight in a chain is the activation before it, times w g′(z) of its "
         "own and of every later layer, times ∂J/∂ŷ",
-        sources=("Tuning neural networks with normalization, Vanishing gradient problem",),
+        sources=("tuning-lesson, vanishing gradient problem",),
         verdict="refuted",
         measure="largest relative error of the formula",
         units="random weights in chains of several depths and activations",

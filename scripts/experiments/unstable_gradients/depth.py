@@ -182,7 +182,7 @@ def claims(result) -> Iterator[Claim]:
         tanh,
         id="vanish-more-common",
         statement="With weights from N(0, 1), vanishing gradients are much more common than exploding ones",
-        sources=("Tuning neural networks with normalization, Prevalence of the vanishing gradient problem",),
+        sources=("tuning-lesson, prevalence of the vanishing gradient problem",),
         verdict="depends",
         measure=f"fraction of tanh networks of width 100 whose gradient is smaller after {LAYERS} layers "
         "than at the output",

@@ -170,8 +170,8 @@ def claims(result) -> Iterator[Claim]:
         statement="With w = 100 and biases b = −100a, which hold every weighted input at 0, the gradient "
         "explodes",
         sources=(
-            "Tuning neural networks with normalization, Exploding gradient problem",
-            "Nielsen, Neural Networks and Deep Learning, chapter 5",
+            "tuning-lesson, exploding gradient problem",
+            "nielsen-2015-5, chapter 5",
         ),
         verdict="confirmed",
         measure=f"largest relative distance of a layer's factor from {WEIGHT / 4:g}",

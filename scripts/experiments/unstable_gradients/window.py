@@ -154,8 +154,8 @@ def claims(result) -> Iterator[Claim]:
         statement="|w σ′(wa + b)| ≥ 1 holds for a narrow window of inputs only, at most about 0.45 wide, "
         "at |w| ≈ 6.9",
         sources=(
-            "Tuning neural networks with normalization, Prevalence of the vanishing gradient problem",
-            "Nielsen, Neural Networks and Deep Learning, chapter 5",
+            "tuning-lesson, prevalence of the vanishing gradient problem",
+            "nielsen-2015-5, chapter 5",
         ),
         verdict="confirmed",
         measure="largest distance of |w σ′(wa + b)| from 1 at the ends of a window of the width "
