@@ -26,8 +26,9 @@ def site_files(root: Path) -> Iterator[tuple[str, Path]]:
     for pattern in SERVED:
         for path in sorted((root / "build").glob(pattern)):
             yield path.relative_to(root / "build").as_posix(), path
-    for path in sorted((root / "scripts/experiments").rglob("*.py")):
-        yield path.relative_to(root).as_posix(), path
+    for folder in ("scripts/experiments", "tests/replications"):
+        for path in sorted((root / folder).rglob("*.py")):
+            yield path.relative_to(root).as_posix(), path
 
 
 def insert(output: str, build: Path, to_root: str) -> str:

@@ -24,7 +24,15 @@ from tasks.reporting import TaskFailed, describe
 from tasks.stamp import Stamp
 
 ENGINE = Path(__file__).resolve().parent
-SOURCES = ("scripts", "src", "docs/labs", "build/fonts")
+SOURCES = (
+    "scripts",
+    "src",
+    "docs/labs",
+    "docs/sources.toml",
+    "mkdocs.yml",
+    "tests/replications",
+    "build/fonts",
+)
 MADE = ("build/experiments", "build/labs", "build/claims")
 ENVIRONMENT = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")},

@@ -1,4 +1,4 @@
-"""What a page embeds as text: figures with their captions, claim cards, and the ledger of all claims."""
+"""What a page embeds as text: figures with their captions, and claim cards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import maps, sources
+from tasks import maps, replications, sources, unstable
 from tasks.discovery import LISTED, Experiment
 from tasks.files import write, write_list
 from tasks.reporting import TaskFailed, reporting
@@ -96,7 +96,8 @@ def measured(claim: Mapping) -> str:
     return f"{number(estimate, digits)} {between((low, high), digits)}"
 
 
-def _icon(verdict: str) -> str:
+def icon(verdict: str) -> str:
+    """A verdict as a picture: shape, not colour, tells them apart."""
     return (
         '<svg viewBox="0 0 24 24" width="20" height="20" fill="none" stroke="currentColor" stroke-width="2" '
         f'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{ICONS[verdict]}</svg>'
@@ -113,16 +114,28 @@ def card(claim: Mapping, known: Mapping[str, sources.Source]) -> str:
     verdict = claim["verdict"]
     kind = verdict.replace(" ", "-")
     word = f"{WORDS[verdict]}{', exactly' * (claim['exact'] and verdict == 'confirmed')}"
-    links = f"[Script](/{claim['script']})" + (f" · [Data](/{claim['data']})" if "data" in claim else "")
     return (
         f'<div class="ug-claim ug-{kind}" id="claim-{claim["id"]}" markdown="1">\n'
-        f'<p class="ug-claim-verdict">{_icon(verdict)} {word}</p>\n\n'
+        f'<p class="ug-claim-verdict">{icon(verdict)} {word}</p>\n\n'
         f"“{claim['statement']}” · {cited(claim, known)}\n{{ .ug-claim-statement }}\n\n"
         f"{measured(claim)}, {counted(claim)} · {claim['measure']}\n{{ .ug-claim-number }}\n\n"
-        f"{inspect.cleandoc(claim['finding'])}\n\n{_where(claim)}"
+        f"{inspect.cleandoc(claim['finding'])}\n\n{_where(claim)}{_unstable(claim)}"
         f'<details markdown="1"><summary>{"Map, script" if claim["map"] else "Script"} and data</summary>\n\n'
-        f"{_map(claim)}{_meaning(claim)} {links}\n\n</details>\n</div>\n"
+        f"{_map(claim)}{_meaning(claim)} {links(claim)}\n\n</details>\n</div>\n"
     )
+
+
+def links(claim: Mapping) -> str:
+    """Where a claim comes from: its command, script, data and replication, as far as there are any."""
+    files = {name: claim[name] for name in ("script", "data", "replication") if name in claim}
+    listed = (f"[{name.capitalize()}](/{path})" for name, path in files.items())
+    return " · ".join([f"`make claim ID={claim['id']}`", *listed])
+
+
+def _unstable(claim: Mapping) -> str:
+    if not claim["unstable"]:
+        return ""
+    return f"**Unstable.** {unstable.words(claim['unstable'])}\n{{ .ug-unstable }}\n\n"
 
 
 def _where(claim: Mapping) -> str:
@@ -165,64 +178,16 @@ def cited(claim: Mapping, known: Mapping[str, sources.Source], *, links: bool = 
         raise TaskFailed(f"{claim['script']}: claim {claim['id']}: {error}") from None
 
 
-def ledger(claims: Iterable[Mapping], known: Mapping[str, sources.Source]) -> str:
-    """All claims as a Markdown table that links each to its card, and its sources."""
-    names = ("Claim", "Verdict", "Number [95 % interval]", "What the number is", "Where it holds", "Script")
-    rows = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
-    for claim in claims:
-        kind = claim["verdict"]
-        verdict = f'<span class="ug-verdict ug-{kind.replace(" ", "-")}">{_icon(kind)} {WORDS[kind]}</span>'
-        estimate, bracket, interval = measured(claim).partition(" [")
-        number = f'<span class="ug-number">{estimate}</span>{bracket}{interval}'
-        script = f"[{Path(claim['script']).stem}](/{claim['script']})"
-        statement = f"{_link(claim)} · {cited(claim, known)}"
-        number += f", n = {count(claim['n'])}"
-        where = "exact" if claim["exact"] else maps.words(claim["map"]) if claim["map"] else "one set-up"
-        cells = (statement, verdict, number, claim["measure"], where, script)
-        rows.append("| " + " | ".join(cell.replace("|", "&#124;") for cell in cells) + " |")
-    return "\n".join(rows) + "\n"
-
-
-def _link(claim: Mapping) -> str:
-    statement = claim["statement"].replace("[", "\\[").replace("]", "\\]")
-    return f"[{statement}](/learn/{claim['chapter']}.md#claim-{claim['id']})"
-
-
-def summary(claims: Iterable[Mapping]) -> str:
-    """How many came out how, and how many intervals will miss."""
-    claims = list(claims)
-    verdicts = [claim["verdict"] for claim in claims]
-    intervals = sum(claim["interval"] is not None for claim in claims)
-    words = {
-        "confirmed": "confirmed",
-        "depends": "depend on a condition",
-        "refuted": "refuted",
-        "open": "open",
-        "not reproduced": "not reproduced",
-    }
-    counts = [
-        f"{verdicts.count(verdict)} {word}"
-        for verdict, word in words.items()
-        if verdict in verdicts or verdict in ("confirmed", "depends", "refuted")
-    ]
-    noun = "claim" if len(verdicts) == 1 else "claims"
-    mapped = [maps.flat(claim["map"]) for claim in claims if claim["map"]]
-    cells = count(sum(map(len, mapped)))
-    turning = sum({"holds", "fails"} <= set(states) for states in mapped)
-    return (
-        f"{len(verdicts)} {noun} measured: {', '.join(counts)}. Tried on a map: {len(mapped)}, {cells} cells "
-        f"in all; {turning} of them say where they turn. {intervals} of the numbers have a 95 % interval. "
-        f"One in twenty of those misses the true value: expect some {intervals / 20:.1f} of these to miss.\n"
-    )
-
-
 def collect(root: Path, files: Iterable[Path]) -> None:
     """Make the cards and the ledger from every experiment's claims."""
     with reporting(root, "ledger of claims"):
-        _collect(files, root / "build/claims", sources.load(root))
+        _collect(root, files, sources.load(root))
 
 
-def _collect(files: Iterable[Path], folder: Path, known: Mapping[str, sources.Source]) -> None:
+def _collect(root: Path, files: Iterable[Path], known: Mapping[str, sources.Source]) -> None:
+    from tasks import ledger
+
+    folder = root / "build/claims"
     claims = [claim for file in files for claim in json.loads(file.read_text(encoding="utf-8"))]
     owner: dict[str, str] = {}
     for claim in claims:
@@ -232,8 +197,15 @@ def _collect(files: Iterable[Path], folder: Path, known: Mapping[str, sources.So
         if name in owner:
             raise TaskFailed(f"claim {name}: an id must be used once, got {owner[name]} and {script}")
         owner[name] = script
+    listed = unstable.known(root, owner)
+    claims = [
+        {**claim, **replications.of(root, claim["id"]), "unstable": _plain(listed, claim)} for claim in claims
+    ]
     texts = {f"{claim['id']}.md": card(claim, known) for claim in claims}
-    texts |= {"ledger.md": ledger(claims, known), "summary.md": summary(claims)}
+    texts |= {
+        "ledger.md": ledger.ledger(claims, known, ledger.chapters(root)),
+        "summary.md": ledger.summary(claims),
+    }
     for name, text in texts.items():
         write(folder / name, text)
     write(folder / "claims.json", json.dumps(claims, indent=1, ensure_ascii=False) + "\n")
@@ -241,3 +213,7 @@ def _collect(files: Iterable[Path], folder: Path, known: Mapping[str, sources.So
         if path.name not in texts:
             path.unlink()
     write_list(folder / LISTED, [folder / name for name in texts])
+
+
+def _plain(listed: Mapping[str, Mapping], claim: Mapping) -> dict[str, str]:
+    return {key: str(value) for key, value in listed.get(claim["id"], {}).items()}

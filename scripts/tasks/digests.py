@@ -78,9 +78,13 @@ def for_lab(sources: Sources, lab: Lab) -> str:
 
 def for_ledger(sources: Sources, experiments: Iterable[Experiment]) -> str:
     """What the ledger depends on, besides the claims: an experiment that goes takes its claims along."""
-    named = (sources.folders[0].parent / "docs").glob("sources.toml")
-    code = sources.digest(Import("tasks.cards"), data=named)
-    return digest_of(" ".join([code, *(experiment.id for experiment in experiments)]))
+    root = sources.folders[0].parent
+    read = ("docs/sources.toml", "scripts/experiments/unstable.toml", "mkdocs.yml")
+    code = sources.digest(
+        Import("tasks.cards"), data=[root / name for name in read if (root / name).exists()]
+    )
+    again = sorted(path.name for path in (root / "tests/replications").glob("*.py"))
+    return digest_of(" ".join([code, *again, *(experiment.id for experiment in experiments)]))
 
 
 @dataclass

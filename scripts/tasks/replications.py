@@ -55,6 +55,12 @@ def _problems(one: Script, claims: Container[str]) -> Iterable[str]:
             yield f"{name}:{node.lineno}: a replication leans on nothing of ours, got {', '.join(ours)}"
 
 
+def of(root: Path, claim: str) -> dict[str, str]:
+    """The replication of a claim, as it stands in the claim's record."""
+    name = f"{FOLDER}/{claim.replace('-', '_')}.py"
+    return {"replication": name} if (root / name).is_file() else {}
+
+
 def run(script: Script, seed: int) -> list[dict]:
     """For each set-up: what was said, the number, and what came."""
     spec = importlib.util.spec_from_file_location(f"replication_{script.path.stem}", script.path)

@@ -10,7 +10,7 @@ from tasks.stamp import Stamp
 
 SOURCES = (
     *("docs", "scripts", "src", "mkdocs.yml", "pyproject.toml", "README.md", "LICENSE"),
-    *("build/npm/node_modules", "build/fonts"),
+    *("tests/replications", "build/npm/node_modules", "build/fonts"),
 )
 MADE = ("build/experiments", "build/labs", "build/claims", *downloads.MADE, "site")
 COMMAND = ["mkdocs", "build", "--strict"]  # never -q: it turns strictness off
