@@ -11,7 +11,7 @@ CASES = {
 
 
 def measured(seed, *, scale, optimizer):
-    """The median distance of two such neurons by their mean size, in 20 networks after 50 steps; a line parts the classes, 1 to 3."""
+    """The median distance of two such neurons by their mean size; classes of 1 to 3 across a line."""
     torch.manual_seed(seed)
     x = 10 + torch.randn(20, 200, 2)
     side = (x - 10) @ torch.nn.functional.normalize(torch.randn(20, 2, 1), dim=1)
