@@ -1,6 +1,7 @@
 """The task engine, on a tiny project of its own."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from experiments.style import PAPER
-from tasks import __main__, cards, digests, discovery, files, labs, maps, moved, site, sources
+from tasks import __main__, cards, digests, discovery, files, labs, ledger, maps, moved, site, sources
 from tasks.reporting import TaskFailed
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -141,6 +142,7 @@ FILES = {
     "src/unitgain/counts.py": "def count():\n    return 3\n",
     "src/unitgain/unused.py": "X = 1\n",
     "docs/labs/first.py": LAB,
+    "mkdocs.yml": "nav:\n  - One: learn/one.md\n",
 }
 
 
@@ -327,6 +329,7 @@ def claim(**changes) -> dict:
         "units": "",
         "unrepeated": "",
         "derived": "depends",
+        "unstable": {},
     }
     return {**values, "chapter": "one-two", "script": "scripts/experiments/one_two/a.py", **changes}
 
@@ -343,19 +346,55 @@ def test_a_card_and_its_row():
         "</svg> Depends</p>",
     ):
         assert part in card
-    row = cards.ledger([claim()], KNOWN).splitlines()[2]
-    cited = "[Lee & Li (2001)](https://half.example/1), part 1"
-    assert row.startswith(f"| [half &#124; of $x$](/learn/one-two.md#claim-half) · {cited} | <span class=")
-    assert '<span class="ug-number">−0.500</span> [−0.600, −0.400], n = 12,345 | share | one set-up |' in row
-    assert row.count("|") == 7
     made = mapped([ON, OFF, OPEN], {"offset": [1, 2, 3]})
     assert "0.00 [−0.380, 0.380]" in cards.card(claim(estimate=-2e-7, interval=[-0.38, 0.38]), KNOWN)
-    summary = cards.summary([claim(), claim(), claim(map=made), claim(interval=None)])
+    summary = ledger.summary([claim(), claim(replication="a.py"), claim(map=made), claim(interval=None)])
     assert summary.startswith(
         "4 claims measured: 0 confirmed, 4 depend on a condition, 0 refuted. Tried on a map"
     )
     assert "Tried on a map: 1, 3 cells in all; 1 of them say where they turn. 3 of the numbers" in summary
-    assert summary.endswith("expect some 0.1 of these to miss.\n")
+    assert "expect some 0.1 of these to miss." in summary
+    assert summary.endswith("unstable there: 0. Measured once more by a second, independent program: 1.\n")
+
+
+def test_a_card_says_that_its_claim_is_unstable_and_how_to_repeat_it():
+    entry = {"seed": "7", "date": "2026-01-02", "why": "It moved."}
+    card = cards.card(claim(unstable=entry, replication="tests/replications/half.py"), KNOWN)
+    assert "**Unstable.** It failed at seed 7 on 2026-01-02. It moved.\n" in card
+    assert (
+        "`make claim ID=half` · [Script](/scripts/experiments/one_two/a.py) · [Replication](/tests/" in card
+    )
+    assert "Unstable" not in cards.card(claim(), KNOWN)
+
+
+TITLES = {"three": "Three", "one-two": "One, two"}
+
+
+def test_the_ledger_is_by_chapter_in_the_book_s_order_and_what_surprises_comes_first():
+    half = mapped([ON, OFF, OPEN], {"steps": [1, 2, 3]})
+    claims = [
+        claim(id="a", map=mapped([ON, ON, OFF], {"offset": [1, 2, 3]})),
+        claim(id="b", map=mapped([ON, OFF, OFF], {"offset": [1, 2, 3]}), sources=["Unit Gain"]),
+        claim(id="c", verdict="refuted"),
+        claim(id="d", chapter="three", verdict="confirmed", map=half, unstable={"seed": "7"}),
+    ]
+    made = ledger.ledger(claims, KNOWN, TITLES)
+    assert re.findall(r"^## (.+?) {", made, re.M) == ["Three", "One, two"]
+    assert re.findall(r"#claim-(\w)\)", made) == ["d", "c", "b", "a"]
+    classes = dict(zip("dcba", re.findall(r'class="ug-entry (.+?)"', made), strict=True))
+    assert classes["d"] == "is-confirmed is-unstable by-training-time from-lee-2001"
+    assert classes["b"] == "is-depends by-offset from-unit-gain"
+    (three, rest) = re.findall(r'<section class="ug-ledger (.+?)"', made)
+    assert three == " ".join(sorted(classes["d"].split()))
+    assert rest == "by-offset from-lee-2001 from-unit-gain is-depends is-refuted"
+    assert "[depends](#is-depends) 2 · [confirmed](#is-confirmed) 1" in made
+    assert '<p class="ug-only" id="by-offset">Only: tried with other offset, 2 of 4. <a href="#all">' in made
+    assert "#by-offset:target~section .ug-entry:not(.by-offset){display:none}" in made
+
+
+def test_each_map_of_the_book_varies_a_known_condition(root):
+    claims = json.loads((root / "build/claims/claims.json").read_text(encoding="utf-8"))
+    assert not [one["id"] for one in claims if one["map"] and not ledger.conditions(one)]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +405,7 @@ def test_a_card_and_its_row():
     ],
 )
 def test_a_card_without_a_source_or_with_an_unknown_one_is_refused(named, says):
-    for page in (cards.card, lambda claim, known: cards.ledger([claim], known)):
+    for page in (cards.card, lambda claim, known: ledger.ledger([claim], known, TITLES)):
         with pytest.raises(TaskFailed, match=re.escape(says)):
             page(claim(sources=named), KNOWN)
 
@@ -436,8 +475,8 @@ def test_a_map_is_a_table_in_marks_and_words():
     key = "✓ holds, ✗ fails, ? open. In a cell: gain; it holds above 0; n = 5 networks.\n"
     for part in (maps.words(made), "Not repeated here: a larger network.", key):
         assert part in card
-    assert maps.words(made).replace("|", "&#124;") in cards.ledger([claim(map=made)], KNOWN)
-    assert "| exact |" in cards.ledger([claim(exact=True, interval=None, within=1e-12)], KNOWN)
+    assert maps.words(made) in ledger.ledger([claim(map=made)], KNOWN, TITLES)
+    assert "Exact." in ledger.ledger([claim(exact=True, interval=None, within=1e-12)], KNOWN, TITLES)
 
 
 @pytest.mark.parametrize(

@@ -203,20 +203,21 @@ def claims(result) -> Iterator[Claim]:
         verdict="refuted",
         measure="median |skewness| of a layer's units behind batch normalization, before training; mean over "
         "networks",
-        units="networks, each with its own weights; all images",
+        units="networks, each with its own weights; all images in one batch",
         map=Map.of_ratios(
             leaving,
             arriving,
             axes={"hidden layer": LAYERS, "inputs, and where it stands": tuple(FED)},
             below=TAKEN,
             measure="median |skewness| behind batch normalization over that before it",
-            units="networks, each with its own weights; the same inputs",
+            units="networks, each with its own weights; the same inputs, in one batch",
         ),
         holds=mean_interval(before)[0] > 5 * result["normal"]
         and _changed(result) < 1e-3
         and mean < 1e-3
         and var < 0.05,
-        finding="Mean and variance become 0 and 1; the shape stays. Every unit keeps its skew and kurtosis, "
+        finding="Mean and variance become 0 and 1; the shape of a batch stays. Every unit keeps its skew and "
+        "kurtosis, "
         f"to {number(_changed(result), 1)}; a normal distribution would show a |skew| of "
         f"{number(result['normal'], 1)} on as many images. Behind a ReLU, half of whose outputs are 0, the "
         f"typical skew is {number(after.mean(), 2)}. Only what arrives normal leaves as normal: on normal "

@@ -195,14 +195,14 @@ def claims(result) -> Iterator[Claim]:
         verdict="depends",
         measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} wrong "
         "at a mean of 10⁴ standard deviations",
-        units="columns of normal numbers",
+        units="columns of normal numbers, summed by torch",
         map=Map.of_fractions(
             _relative(*result["mapped"]) > WRONG,
             axes={"mean, in standard deviations": MEANS, "rows": LENGTHS},
             above=OFTEN,
             measure=f"fraction of columns whose standard deviation is NaN or more than {percent(WRONG)} "
             "wrong",
-            units="columns",
+            units="columns, summed by torch",
         ),
         holds=wilson(wrong[FAR])[0] > 0.8
         and wilson(wrong[CLOSE])[1] < 0.2
