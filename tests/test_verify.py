@@ -25,6 +25,7 @@ AXES = {"offset": [1, 2, 3]}
         ({"estimate": -0.3585}, ["the number moved too far"]),
         ({"estimate": -0.57}, []),
         ({"estimate": -0.58}, ["the number moved too far"]),
+        ({"estimate": math.nan}, ["the number moved too far"]),
         ({"holds": False}, ["the finding no longer holds"]),
         ({"derived": "confirmed"}, ["confirmed, not depends"]),
         ({"map": mapped([ON, OPEN, OFF], AXES)}, []),
@@ -118,6 +119,9 @@ def test_each_set_up_of_a_replication_is_compared_with_what_was_said(tmp_path):
         ("fails", 0.0, True),
     ]
     assert "| half | five of ten | holds | 0.5 | agrees |" in replications.table(made)
+    replication(tmp_path, RIGHT.replace(".mean()", ".mean() / 0 * 0"))
+    with pytest.raises(TaskFailed, match="'five of ten' gave nan"):
+        replications.run(script, 1)
     replication(tmp_path, RIGHT.replace('"fails"', '"open"'))
     with pytest.raises(TaskFailed, match="'one alone' must say one of"):
         replications.run(script, 1)
@@ -182,6 +186,11 @@ def test_what_fails_is_named_until_it_is_listed_and_what_was_kept_is_not_made_ag
     assert "1 of 1 claims stand at once" in output
     assert "| half | one alone | fails | 1 | DISAGREES: holds |" in output
     assert "FAILS: half" in output
+
+    replication(root, RIGHT.replace("n / 2", "m"))  # broken: it holds up no other
+    output, code = build(root, "verify", "3")
+    assert code == 1
+    assert "verify half, seed 3: tests/replications/half.py:8 in measured" in output
 
     replication(root, RIGHT)
     moved = "np.linspace(0, HIGH, n) + 0.3 * bool(seed)"

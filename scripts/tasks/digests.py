@@ -24,6 +24,7 @@ from tasks.files import digest_of, write
 
 if TYPE_CHECKING:
     from tasks.discovery import Experiment, Lab
+    from tasks.replications import Script
 
 
 RENAMED = {"PIL": "pillow", "sklearn": "scikit-learn"}  # others are found as well, in half a second
@@ -69,11 +70,20 @@ def for_repeat(sources: Sources, experiment: Experiment) -> str:
     return sources.digest(Import(experiment.module), Import("tasks.verify"))
 
 
+def for_replication(sources: Sources, script: Script) -> str:
+    """What a replication's numbers depend on, the packages that it imports included."""
+    return _of_script(sources, script.path, script.root, Import("tasks.replications"))
+
+
 def for_lab(sources: Sources, lab: Lab) -> str:
     """What an executed lab depends on: its whole text, since the text is shown too."""
-    statements = sources.parsed.statements(lab.script.read_text(encoding="utf-8"), "", lab.uri)
+    return _of_script(sources, lab.script, lab.root, Import("tasks.labs"), Import("ipykernel"))
+
+
+def _of_script(sources: Sources, path: Path, root: Path, *engine: Import) -> str:
+    statements = sources.parsed.statements(path.read_text(encoding="utf-8"), "", str(path.relative_to(root)))
     imports = [item for statement in statements for item in statement.imports]
-    return sources.digest(Import("tasks.labs"), Import("ipykernel"), *imports, data=[lab.script])
+    return sources.digest(*engine, *imports, data=[path])
 
 
 def for_ledger(sources: Sources, experiments: Iterable[Experiment]) -> str:

@@ -152,6 +152,6 @@ def summary(claims: Iterable[Mapping]) -> str:
         f"{len(verdicts)} {noun} measured: {', '.join(counts)}. Tried on a map: {len(mapped)}, {cells} cells "
         f"in all; {turning} of them say where they turn. {intervals} of the numbers have a 95 % interval. "
         f"One in twenty of those misses the true value: expect some {intervals / 20:.1f} of these to miss. "
-        f"All are repeated at other seeds every week; unstable there: {unstable}. Measured once more by a "
+        f"`make verify` repeats all of them at another seed; unstable there: {unstable}. Measured again by a "
         f"second, independent program: {again}.\n"
     )

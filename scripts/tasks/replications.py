@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import math
 import time
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ def run(script: Script, seed: int) -> list[dict]:
             raise TaskFailed(f"{script.path.name}: {setup!r} must say one of {STATES}, got {said!r}")
         before = time.process_time()
         number = float(module.measured(seed, **settings))
+        if not math.isfinite(number):  # it would "fail", and agree where that was said
+            raise TaskFailed(f"{script.path.name}: {setup!r} gave {number}")
         came = STATES[not module.holds(number)]
         made.append(
             {

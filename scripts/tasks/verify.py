@@ -33,7 +33,7 @@ def report(root: Path, seed: str | None) -> int:
     known = unstable.known(root, before)
     scripts = replications.scripts(root, before)
     done = _run(
-        folder, [(_repeat, one, shift) for one in claiming] + [(_replicate, s, shift) for s in scripts]
+        folder, [(_repeat, one, shift) for one in claiming] + [(replications.run, s, shift) for s in scripts]
     )
     made = {one["id"]: one for one in _flat(done[one] for one in claiming)}
     missed = {key for key in before if list(misses(before[key], made.get(key)))}
@@ -74,7 +74,7 @@ def misses(was: Mapping, now: Mapping | None) -> Iterator[str]:
         yield "the finding no longer holds"
     if crossed := crossings(was, now):
         yield f"{crossed} cell{'s' * (crossed > 1)} crossed over"
-    if distance(was, now) > 1:
+    if not distance(was, now) <= 1:
         yield "the number moved too far"
 
 
@@ -167,24 +167,31 @@ def _repeat(experiment: Experiment, shift: int) -> list[dict]:
     return [cards.record(experiment, claim) for claim in module.claims(arrays)]
 
 
-def _replicate(script: replications.Script, shift: int) -> list[dict]:
-    return replications.run(script, shift)
-
-
 def _run(folder: Path, todo: list[tuple[Callable, object, int]]) -> dict:
-    """What each function returns, by its subject; what an earlier run has kept is not made again."""
+    """What each function returns, by its subject; what an earlier run has kept is not made again.
+
+    One that raises holds up no other. Raises TaskFailed at the end, with all that went wrong.
+    """
     digest = _digests(todo)
     kept = {one: folder / f"{one.id.replace('/', '.')}.json" for _, one, _ in todo}
     done = {one: made for one, path in kept.items() if (made := _kept(path, digest[one])) is not None}
     left = [item for item in todo if item[1] not in done]
     left.sort(key=lambda item: -cost(f"compute {item[1].id}"))  # the longest first
+    wrong = []
     with pools.processes() as pool:
         running = {pool.submit(_measured, *item): item[1] for item in left}
         for count, future in enumerate(as_completed(running), start=1):
             one = running[future]
-            done[one], seconds = future.result()
+            try:
+                done[one], seconds = future.result()
+            except TaskFailed as error:
+                wrong.append(str(error))
+                print(f"[{count}/{len(left)}] {one.id}  FAILED", flush=True)
+                continue
             write(kept[one], json.dumps({"digest": digest[one], "made": done[one]}))
             print(f"[{count}/{len(left)}] {one.id}  {seconds:.1f} s", flush=True)
+    if wrong:
+        raise TaskFailed("\n".join(wrong))
     return done
 
 
@@ -203,9 +210,7 @@ def _digests(todo: Iterable[tuple[Callable, object, int]]) -> dict:
         return {}
     sources = digests.project_sources(subjects[0].root)
     made = {
-        one: digests.for_repeat(sources, one)
-        if isinstance(one, Experiment)
-        else digests.digest_of_file(one.path)
+        one: (digests.for_repeat if isinstance(one, Experiment) else digests.for_replication)(sources, one)
         for one in subjects
     }
     sources.parsed.save()
