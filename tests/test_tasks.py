@@ -354,7 +354,7 @@ def test_a_card_and_its_row():
     )
     assert "Tried on a map: 1, 3 cells in all; 1 of them say where they turn. 3 of the numbers" in summary
     assert "expect some 0.1 of these to miss." in summary
-    assert summary.endswith("unstable there: 0. Measured once more by a second, independent program: 1.\n")
+    assert summary.endswith("unstable there: 0. Measured again by a second, independent program: 1.\n")
 
 
 def test_a_card_says_that_its_claim_is_unstable_and_how_to_repeat_it():
