@@ -43,6 +43,7 @@ SMALL = {
     "rows": 200,
     "moments": 3,
     "mapped": 12,
+    "default": 8,
 }
 SHORT = {"STEPS": 20, "EPOCHS": 2, "EXAMPLES": 300}  # an experiment's constants, cut down too
 # Where the result is only compared with another, and nobody looks at it:

@@ -5,8 +5,8 @@ from experiments.activations.dying import ARMS, RATES, TOO_HIGH, WIDTHS
 from experiments.activations.dying import OFFSETS as CENTRES
 from experiments.activations.offset_cost import BATCHES, FURTHER, OFFSETS
 from experiments.activations.shapes import FUNCTIONS
+from experiments.activations.speed import DEFAULT_RATES, HIDDEN, KINDS, MAP_RATES, SCALES, TARGETS
 from experiments.activations.speed import FUNCTIONS as LEARNERS
-from experiments.activations.speed import HIDDEN, KINDS, MAP_RATES, SCALES, TARGETS
 from experiments.activations.speed import RATES as SPEEDS
 
 from tests.doctored.normalize_your_data import around, put
@@ -43,6 +43,11 @@ def mapped(tanh=60, relu=100, n=8):
     return middle + rng.integers(-5, 6, (2, len(SCALES), len(KINDS), len(MAP_RATES["relu"]), n))
 
 
+def default(tanh=20, relu=10, n=12):
+    """Steps with nn.Linear's weights."""
+    return np.array([relu, tanh])[:, None, None] + rng.integers(0, 5, (2, len(DEFAULT_RATES["relu"]), n))
+
+
 SIGNS = shares([[0.5, 0.5, 0.5], [1, 0.9, 0.85]])  # batches: centred, and where all inputs are positive
 SIGNS[1, 0] = 1
 DEAD = np.full((len(ARMS), len(RATES)), 0.01)
@@ -71,7 +76,7 @@ SOUND = {
         "loss": np.geomspace(2.3, [[[0.01]], [[0.02]], [[0.04]]], 80).transpose(1, 2, 0, 3)
         * np.ones((3, 3, 80, 6)),
     },
-    "speed": {"steps": steps(60), "total": np.array(180), "mapped": mapped()},
+    "speed": {"steps": steps(60), "total": np.array(180), "mapped": mapped(), "default": default()},
     "dying": {
         "silent": shares(DEAD, 8, spread=0.02),
         "unreached": shares(DEAD, 8, spread=0.02),

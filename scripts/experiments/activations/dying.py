@@ -203,8 +203,8 @@ def claims(result) -> Iterator[Claim]:
         "with a proper rate this is less often an issue",
         sources=("cs231n-1, activation functions",),
         verdict="depends",
-        measure=f"fraction of dead ReLUs after training at learning rate {RATES[TOO_HIGH]:g}, pixels from 0 "
-        "to 1: active on none of the training data",
+        measure=f"fraction of dead ReLUs after {EPOCHS} epochs at learning rate {RATES[TOO_HIGH]:g}, pixels "
+        "from 0 to 1: active on none of the training data",
         units="networks, each with its own weights and split of the same digits",
         map=Map.of_means(
             result["most"],

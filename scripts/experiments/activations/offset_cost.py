@@ -199,7 +199,8 @@ def claims(result) -> Iterator[Claim]:
         np.stack([one[:, 0], one[:, 0], one[:, 1], one[:, 1]], axis=1),
         axes={"offset, in standard deviations": FURTHER, "a step": ROWS},
         below=SOFTER,
-        measure="steps with a batch / steps with one example a step, same inputs, best learning rate of each",
+        measure="steps to a hundredth of the first loss with a batch / with one example a step, same inputs, "
+        "best learning rate of each",
         units="problems, each with its own inputs and first error",
     )
     yield Claim.of_ratio(
@@ -213,8 +214,8 @@ def claims(result) -> Iterator[Claim]:
         sources=("cs231n-1, activation functions",),
         verdict="depends",
         measure=(
-            "steps on all-positive inputs by steps on the same inputs centred, one example a step, each at "
-            "its best learning rate, geometric mean"
+            "steps to a hundredth of the first loss on all-positive inputs by those on the same inputs "
+            "centred, one example a step, each at its best learning rate, geometric mean"
         ),
         units="problems, each with its own inputs and first error",
         map=made,

@@ -208,7 +208,8 @@ def claims(result) -> Iterator[Claim]:
         "each layer multiplies the squared gradient by π/(π − 1)",
         sources=("yang-2019",),
         verdict="depends",
-        measure=f"factor a layer for the squared gradient, geometric mean over {STEPS} layers of width "
+        measure="factor a layer for the squared gradient of the loss with respect to a layer's outputs, "
+        f"geometric mean over {STEPS} layers of width "
         f"{WIDTH} in batches of {LARGE}; mean over networks",
         units="networks, each with its own weights and inputs",
         map=made,

@@ -75,13 +75,13 @@ def _shift(before: list[Tensor], after: list[Tensor]) -> Tensor:
     return torch.stack([(m / s).sqrt() for m, s in zip(moved, spread, strict=True)]).mean(0)
 
 
-def compute(*, networks=6, seed=0, device="cpu"):
+def compute(*, networks=8, seed=0, device="cpu"):
     """`loss` before every step (networks, kinds, rates, replicas, steps), at most 10 where one diverges.
 
     `shift`: of the inputs of the layers after the first, by one step, a median over the training, likewise at
     most 10.
     """
-    images = digit_parts(seed, device).train
+    images = digit_parts(seed, device, networks=networks).train
     found = {"loss": [], "shift": []}
     for one in NETWORKS.values():
         sizes, replicas = (64, *[WIDTH] * one.layers, CLASSES), (len(one.rates), networks)
@@ -94,7 +94,7 @@ def compute(*, networks=6, seed=0, device="cpu"):
         def look(step: int, model=model, seen=seen, shifts=shifts) -> None:
             if step % EVERY < 2:
                 with torch.no_grad():
-                    seen.append(model.hidden(images.x[:PROBE]))
+                    seen.append(model.hidden(images.x[:, :PROBE]))
                 if step % EVERY == 1:
                     shifts.append(_shift(*seen[-2:]))
 
@@ -208,7 +208,7 @@ def claims(result) -> Iterator[Claim]:
     steadied = [ratio(rows[PLAIN], rows[NORM]) for rows in shift]
     equal = [mean_interval(rows[NOISY_PLAIN] - rows[NOISY_NORM]) for rows in steps]
     with_noise = np.moveaxis(steps[:, NORM:], 1, 0)
-    units = "networks, each with its own weights; one split of the images, the same batches and noise"
+    units = "networks, each with its own weights, noise and split of the images"
     yield Claim.of_ratio(
         steps[0, PLAIN],
         steps[0, NOISY_NORM],

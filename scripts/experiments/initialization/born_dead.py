@@ -152,7 +152,8 @@ def claims(result) -> Iterator[Claim]:
         "1 − (1 − 2⁻ⁿ)ᴸ",
         sources=("lu-2019, theorem 3.3, for biases of 0",),
         verdict="depends",
-        measure=f"fraction of networks dead on one input, {width} units and {depth} layers",
+        measure=f"fraction of networks dead on one input (all units of some layer are off), {width} units, "
+        f"{depth} layers, no biases",
         units="networks, each with its own weights and input",
         map=Map.of_means(
             result["biased"] / born_dead_probability(*torch.tensor(SHAPES).T).numpy()[:, None],

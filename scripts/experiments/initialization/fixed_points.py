@@ -295,7 +295,8 @@ def _tanh(result) -> Claim:
         statement="With Glorot's weights, tanh keeps the variance of the signal",
         sources=("glorot-bengio-2010, section 4.2.1, “in a linear regime”",),
         verdict="depends",
-        measure=f"variance of the outputs of layer {DEPTH}, inputs N(0, 1), {WIDTH} units a layer",
+        measure=f"variance of the outputs of layer {DEPTH}, inputs N(0, 1), {WIDTH} units a layer, "
+        "normal weights",
         units=NETWORKS,
         map=Map.of_means(
             result["left"],

@@ -186,8 +186,8 @@ def claims(result) -> Iterator[Claim]:
             result["map"],
             axes={"initial weights (of Glorot's: 1)": SCALES, "classes and training": rows},
             below=SAME,
-            measure=f"median distance of two always-on units by their mean size, {MAP_WIDTH} units, "
-            f"{MAP_STEPS} steps, Adam's learning rate {WAYS['Adam'][1]:g}",
+            measure=f"median distance of two always-on units by their mean size, {MAP_WIDTH} units, sides "
+            f"of a line in classes of 1 to 3, {MAP_STEPS} steps, Adam's learning rate {WAYS['Adam'][1]:g}",
             units="networks with two such units or more, each with its own points and weights",
         ),
         holds=pairs["parallel"].mean() > 0.8 and pairs["apart"].mean() > 0.5 and line[usual] > 0.5,

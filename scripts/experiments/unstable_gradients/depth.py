@@ -192,7 +192,7 @@ def claims(result) -> Iterator[Claim]:
             axes={"units a layer": MAPPED, "activation": tuple(NAMES[name] for name in ROWS)},
             above=MUCH,
             measure=f"fraction of networks whose gradient is smaller after {LAYERS} layers than at the "
-            "output",
+            "output, no biases",
             units="networks, each with its own input, weights and gradient at the output",
         ),
         holds=wilson(tanh)[1] < 0.1

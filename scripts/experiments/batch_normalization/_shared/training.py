@@ -1,4 +1,4 @@
-"""Networks on the digits, side by side: one split of the images, a normalization or none for each kind."""
+"""Networks on the digits, side by side: a normalization or none for each kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from experiments.trials import Scale, generator, mlps, scaled, standardized
+from experiments.trials import Scale, generator, generators, mlps, scaled, splits, standardized
 from unitgain.datasets import Split, digits, split
 from unitgain.layers import NORMALIZATIONS
 from unitgain.models import MLP
@@ -16,12 +16,12 @@ EXAMPLES = 1797  # all digits
 CLASSES = 10
 
 
-def digit_parts(seed: int, device, scale: Scale = standardized) -> Split:
-    """Training and held-out digits, the latter as validation part."""
-    parts = split(
-        *(tensor[:EXAMPLES] for tensor in digits(device=device)), generator=generator(seed, "split")
-    )
-    return scaled(parts, scale)
+def digit_parts(seed: int, device, *, networks: int | None = None, scale: Scale = standardized) -> Split:
+    """Training and held-out digits, the latter as validation part: one split, or one for each network."""
+    images = [tensor[:EXAMPLES] for tensor in digits(device=device)]
+    if networks is None:
+        return scaled(split(*images, generator=generator(seed, "split")), scale)
+    return splits(*images, generators(seed, networks, "split"), scale=scale)
 
 
 class Each(nn.Module):

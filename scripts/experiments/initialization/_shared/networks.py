@@ -53,9 +53,9 @@ class Depths(nn.Module):
         self.last = Linear(width, CLASSES, replicas=self.replicas, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rows (n, pixels) to rows (depths, *replicas, n, classes)."""
+        """Rows (n, pixels) for all, or what broadcasts with it, to rows (depths, *replicas, n, classes)."""
         each_depth = math.prod(self.replicas[1:])
-        h, ends = x.mT.expand(math.prod(self.replicas), -1, -1), []
+        h, ends = x.mT.expand(*self.replicas, -1, -1).flatten(0, -3), []
         for k, layer in enumerate(self.layers, start=1):
             h = self.function(_columns(layer, h))
             if k in self.depths:
