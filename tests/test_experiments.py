@@ -77,7 +77,13 @@ CLAIMS = {
         "targets-too",
     },
     "pitfalls": {"constant-feature", "float32-offset", "train-only-stats"},
-    "unstable_gradients": {"chain-formula", "window", "explode-100", "vanish-more-common"},
+    "unstable_gradients": {
+        "chain-formula",
+        "window",
+        "explode-100",
+        "vanish-more-common",
+        "norm-mitigates-vanishing",
+    },
     "activations": {"peak-one", "zigzag", "tanh-is-sigmoid", "relu-six-times", "dead-forty"},
     "losses": {"ce-vs-mse", "chance-loss"},
     "initialization": {

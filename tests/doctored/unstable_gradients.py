@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from experiments.unstable_gradients.depth import LAYERS, MAPPED, NAMES, ROWS, WIDTHS
 from experiments.unstable_gradients.explode import OFFSETS
+from experiments.unstable_gradients.input_scale import AT, DEPTHS
 from experiments.unstable_gradients.window import WEIGHTS
 
 from tests.doctored.normalize_your_data import around, hits, put
@@ -33,7 +34,19 @@ def sound_depth():
     }
 
 
+def arriving():
+    """A tenth arrives of each layer's, and standardized the same gain at any depth: as `saturating`."""
+    raw = 0.1 ** np.array(DEPTHS)
+    gain = np.array([[2.5, 3.0], [20.0, 30.0]])[..., None]  # in the shallowest networks more than half
+    signal = np.stack(np.broadcast_arrays(raw, gain * raw), -1)
+    return np.stack([signal, signal * [1.0, 0.1]], -2)[..., None] * around(1, 2, 60, spread=1e-3)
+
+
 SOUND = {
+    "input_scale": {
+        "saturating": arriving(),
+        "relu": around(1, 2, 2, 2, 60, spread=1e-2),
+    },
     "chain_formula": {"weight": WEIGHT, "article": WEIGHT.copy(), "ours": np.ones(5000)},
     "window": {
         "width": WIDTH * np.tile(around(1, 200, spread=1e-3), (len(WEIGHTS), 1)),
@@ -51,6 +64,14 @@ SOUND = {
 
 # (experiment, claim): what is wrong, and what of the sound result to replace
 DOCTORED = {
+    ("input_scale", "norm-mitigates-vanishing"): {
+        "never": lambda r: {"saturating": r["saturating"][[0, 0]]},
+        "always": lambda r: {"saturating": r["saturating"] ** [[1], [0.1]]},
+        "all of it comes back": put("saturating", (0, 0, AT, 0, 1), 0.9),
+        "more, the deeper the network": put("saturating", (0, 0, -1, 0, 1), 1e-15),
+        "ReLUs gain too": put("relu", (1, 0, 1), 3.0),
+        "the weights gain too": put("saturating", (0, 0, AT, 1, 0), 1e-11),
+    },
     ("chain_formula", "chain-formula"): {
         "the article is right": put("article", slice(None), 1.0),
         "it is wrong in another way": lambda r: {"article": r["weight"] ** 2},
