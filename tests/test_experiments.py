@@ -123,6 +123,8 @@ CLAIMS = {
         "gd-edge",
         "momentum-rate",
         "oscillates",
+        "rmsprop-evens",
+        "updates-an-epoch",
     },
     "tuning": {"tuning-importance", "random-search"},
 }
