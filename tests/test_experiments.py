@@ -83,6 +83,7 @@ CLAIMS = {
         "explode-100",
         "vanish-more-common",
         "norm-mitigates-vanishing",
+        "weights-below-one",
     },
     "activations": {"peak-one", "zigzag", "tanh-is-sigmoid", "relu-six-times", "dead-forty"},
     "losses": {"ce-vs-mse", "chance-loss"},

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from experiments.unstable_gradients.depth import LAYERS, MAPPED, NAMES, ROWS, WIDTHS
 from experiments.unstable_gradients.explode import OFFSETS
+from experiments.unstable_gradients.factors_below_one import NAMES as ACTIVATIONS
+from experiments.unstable_gradients.factors_below_one import STANDARD
 from experiments.unstable_gradients.input_scale import AT, DEPTHS
 from experiments.unstable_gradients.window import WEIGHTS
 
@@ -42,7 +44,15 @@ def arriving():
     return np.stack([signal, signal * [1.0, 0.1]], -2)[..., None] * around(1, 2, 60, spread=1e-3)
 
 
+BELOW = np.full((len(ACTIVATIONS), len(STANDARD)), 0.9)
+BELOW[[0, 3, 4], 2:] = 0.5  # without saturation, from 2 on
+
 SOUND = {
+    "factors_below_one": {
+        "below": hits(BELOW, 4000),
+        "wide": np.full((len(ACTIVATIONS), 40), 0.9),
+        "gain": around(3, len(ACTIVATIONS), 40, spread=0.3),
+    },
     "input_scale": {
         "saturating": arriving(),
         "relu": around(1, 2, 2, 2, 60, spread=1e-2),
@@ -64,6 +74,13 @@ SOUND = {
 
 # (experiment, claim): what is wrong, and what of the sound result to replace
 DOCTORED = {
+    ("factors_below_one", "weights-below-one"): {
+        "with any weights": put("below", slice(None), hits(0.9, 4000)),
+        "not with N(0, 1)": put("below", (3, 1), hits(0.6, 4000)),
+        "large weights too": put("below", (3, 3), hits(0.9, 4000)),
+        "not in wide layers": put("wide", 2, 0.5),
+        "and so it vanishes": put("gain", 2, 0.5),
+    },
     ("input_scale", "norm-mitigates-vanishing"): {
         "never": lambda r: {"saturating": r["saturating"][[0, 0]]},
         "always": lambda r: {"saturating": r["saturating"] ** [[1], [0.1]]},
