@@ -82,6 +82,7 @@ CLAIMS = {
         "window",
         "explode-100",
         "vanish-more-common",
+        "narrow-weights",
         "norm-mitigates-vanishing",
         "weights-below-one",
     },

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from experiments.unstable_gradients import narrow_weights
 from experiments.unstable_gradients.depth import LAYERS, MAPPED, NAMES, ROWS, WIDTHS
 from experiments.unstable_gradients.explode import OFFSETS
 from experiments.unstable_gradients.factors_below_one import NAMES as ACTIVATIONS
@@ -46,8 +47,15 @@ def arriving():
 
 BELOW = np.full((len(ACTIVATIONS), len(STANDARD)), 0.9)
 BELOW[[0, 3, 4], 2:] = 0.5  # without saturation, from 2 on
+SATURATED = np.full((len(narrow_weights.INPUTS), len(narrow_weights.NAMES)), 0.2)
+SATURATED[-2:] = 0.7  # with many inputs
 
 SOUND = {
+    "narrow_weights": {
+        "saturated": SATURATED[..., None] * around(1, *SATURATED.shape, 24),
+        "scaled": 0.03 * around(1, *SATURATED.shape, 24),
+        "digits": np.array([[0.95], [0.6]])[..., None] * around(1, 2, 3, 24),
+    },
     "factors_below_one": {
         "below": hits(BELOW, 4000),
         "wide": np.full((len(ACTIVATIONS), 40), 0.9),
@@ -74,6 +82,13 @@ SOUND = {
 
 # (experiment, claim): what is wrong, and what of the sound result to replace
 DOCTORED = {
+    ("narrow_weights", "narrow-weights"): {
+        "with any number of inputs": put("saturated", slice(-2, None), around(0.3, 2, 3, 24)),
+        "with none": put("saturated", slice(None, -2), around(0.7, 4, 3, 24)),
+        "the other interval saturates too": put("scaled", (2, 0), around(0.3, 24)),
+        "on digits it is narrow enough": put("digits", 1, around(0.2, 3, 24)),
+        "normalizing makes no difference": lambda r: {"digits": r["digits"][[0, 0]]},
+    },
     ("factors_below_one", "weights-below-one"): {
         "with any weights": put("below", slice(None), hits(0.9, 4000)),
         "not with N(0, 1)": put("below", (3, 1), hits(0.6, 4000)),
