@@ -79,7 +79,7 @@ def claims(result) -> Iterator[Claim]:
         finding="For a few inputs. The more there are, the larger their weighted sum, so that a fixed "
         "interval is too wide from some number on: the sooner an activation saturates, the smaller that is. "
         f"On the 64 pixels of raw digits {percent(result['digits'][0, tanh].mean())} of tanh units × "
-        f"examples are saturated, and still {percent(result['digits'][1, tanh].mean())} on standardized ones. "
+        f"examples saturate, and still {percent(result['digits'][1, tanh].mean())} on standardized ones. "
         "An interval that narrows with the inputs, ±√(3 / inputs), leaves at most "
         f"{percent(scaled.mean(-1).max(), 1)}, whatever their number and whichever the activation.",
     )
