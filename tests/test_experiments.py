@@ -78,7 +78,15 @@ CLAIMS = {
         "targets-too",
     },
     "pitfalls": {"constant-feature", "float32-offset", "train-only-stats"},
-    "unstable_gradients": {"chain-formula", "window", "explode-100", "vanish-more-common"},
+    "unstable_gradients": {
+        "chain-formula",
+        "window",
+        "explode-100",
+        "vanish-more-common",
+        "narrow-weights",
+        "norm-mitigates-vanishing",
+        "weights-below-one",
+    },
     "activations": {"peak-one", "zigzag", "tanh-is-sigmoid", "relu-six-times", "dead-forty"},
     "losses": {"ce-vs-mse", "chance-loss"},
     "initialization": {
@@ -118,6 +126,8 @@ CLAIMS = {
         "gd-edge",
         "momentum-rate",
         "oscillates",
+        "rmsprop-evens",
+        "updates-an-epoch",
     },
     "tuning": {"tuning-importance", "random-search"},
 }

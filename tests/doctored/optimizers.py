@@ -7,8 +7,10 @@ from experiments.optimizers import (
     descent_kinds,
     edge,
     epsilon,
+    evened,
     momentum_form,
     momentum_rate,
+    updates_an_epoch,
 )
 from experiments.optimizers.adam_bias import CONSTANT, predicted
 
@@ -55,8 +57,27 @@ LOSS[-1, -1] = 10
 SIZE = np.geomspace(1e-10, 1, 20)
 OTHER = np.full((len(epsilon.EPSILONS), len(epsilon.LOOKS)), 0.05)
 OTHER[-1, 2] = 0.5
+POWERS = np.full((len(evened.CONDITIONS), 1 + len(evened.ANGLES)), 0.3)
+POWERS[:, 0], POWERS[-1, -1] = 0, 0.8
+RACED = np.array([[[10, 70], [10, 80]], [[300, 200], [300, 360]]])  # (condition numbers, angles, rules)
+NOISY = np.full((1 + len(updates_an_epoch.SIZES), len(updates_an_epoch.PASSES)), 0.1)
+NOISY[-2], NOISY[:-1, -1], NOISY[-1] = 0.6, 100.0, 1.0  # behind at the end; all rows
+QUIET = np.ones((2, len(updates_an_epoch.PASSES)))
+QUIET[0, :-1] = 0.1
+LEFT = np.array(evened.CONDITIONS)[:, None] ** POWERS
 
 SOUND = {
+    "evened": {
+        "left": LEFT[..., None] * around(1, *LEFT.shape, 200),
+        "race": RACED[..., None] * around(1, *RACED.shape, 40),
+        "chosen": np.full((2, 2, 2), 0.5),
+    },
+    "updates_an_epoch": {
+        "noisy": NOISY[..., None] * around(1, *NOISY.shape, 24),
+        "quiet": QUIET[..., None] * around(1, *QUIET.shape, 24),
+        "chosen_noisy": np.full(NOISY.shape, 0.5),
+        "chosen_quiet": np.full(QUIET.shape, 0.5),
+    },
     "damping": {
         "travel": TRAVEL[..., None] * around(1, *TRAVEL.shape, 60, spread=0.1),
         "turns": np.stack([np.where(damping.RATES > 1, 5, 0)] * len(damping.FORMS))[..., None]
@@ -100,6 +121,23 @@ SOUND = {
 }
 
 DOCTORED = {
+    ("evened", "rmsprop-evens"): {
+        "one cell: at any angle": put("left", (-1, -1), 10.0),
+        "not along the weights either": put("left", (2, 0), 10.0),
+        "slower along the weights": put("race", (1, 0, 1), 310),
+        "faster at an angle": put("race", (1, 1, 1), 200),
+        "fast in a gentle ravine": put("race", (0, 0, 1), 9),
+        "the best rate is at the edge": put("chosen", (1, 1, 1), 0.0),
+    },
+    ("updates_an_epoch", "updates-an-epoch"): {
+        "one column: ahead to the end": put("noisy", (slice(None, -1), -1), 0.5),
+        "hardly ahead": put("noisy", (0, updates_an_epoch.EARLY), 0.9),
+        "hardly behind": put("noisy", (0, -1), 2.0),
+        "the larger the better": put("noisy", (3, updates_an_epoch.EARLY), 0.05),
+        "the smaller the better": put("noisy", (0, updates_an_epoch.EARLY), 0.01),
+        "noise does not matter": put("quiet", (0, slice(2, None)), 2.0),
+        "the best rate is at the edge": put("chosen_noisy", (2, 1), 1.0),
+    },
     ("damping", "oscillates"): {
         "one cell: momentum never damps": put("travel", (AVERAGING, HIGH), around(60, 60)),
         "not in torch's form either": put("travel", (TORCH, MIDDLE), around(2, 60)),

@@ -2,8 +2,12 @@
 
 import numpy as np
 import torch
+from experiments.unstable_gradients import narrow_weights
 from experiments.unstable_gradients.depth import LAYERS, MAPPED, NAMES, ROWS, WIDTHS
 from experiments.unstable_gradients.explode import OFFSETS
+from experiments.unstable_gradients.factors_below_one import NAMES as ACTIVATIONS
+from experiments.unstable_gradients.factors_below_one import STANDARD
+from experiments.unstable_gradients.input_scale import AT, DEPTHS
 from experiments.unstable_gradients.window import WEIGHTS
 
 from tests.doctored.normalize_your_data import around, hits, put
@@ -33,7 +37,34 @@ def sound_depth():
     }
 
 
+def arriving():
+    """A tenth arrives of each layer's, and standardized the same gain at any depth: as `saturating`."""
+    raw = 0.1 ** np.array(DEPTHS)
+    gain = np.array([[2.5, 3.0], [20.0, 30.0]])[..., None]  # in the shallowest networks more than half
+    signal = np.stack(np.broadcast_arrays(raw, gain * raw), -1)
+    return np.stack([signal, signal * [1.0, 0.1]], -2)[..., None] * around(1, 2, 60, spread=1e-3)
+
+
+BELOW = np.full((len(ACTIVATIONS), len(STANDARD)), 0.9)
+BELOW[[0, 3, 4], 2:] = 0.5  # without saturation, from 2 on
+SATURATED = np.full((len(narrow_weights.INPUTS), len(narrow_weights.NAMES)), 0.2)
+SATURATED[-2:] = 0.7  # with many inputs
+
 SOUND = {
+    "narrow_weights": {
+        "saturated": SATURATED[..., None] * around(1, *SATURATED.shape, 24),
+        "scaled": 0.03 * around(1, *SATURATED.shape, 24),
+        "digits": np.array([[0.95], [0.6]])[..., None] * around(1, 2, 3, 24),
+    },
+    "factors_below_one": {
+        "below": hits(BELOW, 4000),
+        "wide": np.full((len(ACTIVATIONS), 40), 0.9),
+        "gain": around(3, len(ACTIVATIONS), 40, spread=0.3),
+    },
+    "input_scale": {
+        "saturating": arriving(),
+        "relu": around(1, 2, 2, 2, 60, spread=1e-2),
+    },
     "chain_formula": {"weight": WEIGHT, "article": WEIGHT.copy(), "ours": np.ones(5000)},
     "window": {
         "width": WIDTH * np.tile(around(1, 200, spread=1e-3), (len(WEIGHTS), 1)),
@@ -51,6 +82,28 @@ SOUND = {
 
 # (experiment, claim): what is wrong, and what of the sound result to replace
 DOCTORED = {
+    ("narrow_weights", "narrow-weights"): {
+        "with any number of inputs": put("saturated", slice(-2, None), around(0.3, 2, 3, 24)),
+        "with none": put("saturated", slice(None, -2), around(0.7, 4, 3, 24)),
+        "the other interval saturates too": put("scaled", (2, 0), around(0.3, 24)),
+        "on digits it is narrow enough": put("digits", 1, around(0.2, 3, 24)),
+        "normalizing makes no difference": lambda r: {"digits": r["digits"][[0, 0]]},
+    },
+    ("factors_below_one", "weights-below-one"): {
+        "with any weights": put("below", slice(None), hits(0.9, 4000)),
+        "not with N(0, 1)": put("below", (3, 1), hits(0.6, 4000)),
+        "large weights too": put("below", (3, 3), hits(0.9, 4000)),
+        "not in wide layers": put("wide", 2, 0.5),
+        "and so it vanishes": put("gain", 2, 0.5),
+    },
+    ("input_scale", "norm-mitigates-vanishing"): {
+        "never": lambda r: {"saturating": r["saturating"][[0, 0]]},
+        "always": lambda r: {"saturating": r["saturating"] ** [[1], [0.1]]},
+        "all of it comes back": put("saturating", (0, 0, AT, 0, 1), 0.9),
+        "more, the deeper the network": put("saturating", (0, 0, -1, 0, 1), 1e-15),
+        "ReLUs gain too": put("relu", (1, 0, 1), 3.0),
+        "the weights gain too": put("saturating", (0, 0, AT, 1, 0), 1e-11),
+    },
     ("chain_formula", "chain-formula"): {
         "the article is right": put("article", slice(None), 1.0),
         "it is wrong in another way": lambda r: {"article": r["weight"] ** 2},
