@@ -24,9 +24,8 @@ from .trials import Task, Trial, reference, task_of, train
 
 __all__ = ["assert_trainable", "checkup"]
 
-STEPS = 240  # of the first trial
+STEPS = 480  # of the first trial
 LEARNS = 0.6  # of the reference's skill: as much and a network counts as one that learns
-ALWAYS = 0.85  # skill that is enough whatever the reference reaches
 CURED = 0.75  # of the best skill that is known
 UNSURE = 2.0  # standard errors: less is no better than a constant
 ENOUGH = 120  # rows, to say so
@@ -142,8 +141,8 @@ def _examined(
         beside = reference(program, task)
         known = beside.seen
         sound = min(known, beside.held) if beside.held == beside.held else known
-        seconds = max(0.2, (deadline - time.perf_counter()) / 6)
-        enough = max(ALWAYS, 0.9 * sound) if sound == sound else ALWAYS
+        seconds = min(0.4, max(0.1, (deadline - time.perf_counter()) / 8))
+        enough = min(0.98, PARTLY * sound + 0.01) if sound > 0.5 else 0.98
         trial = _as_used(program, task, kind, seconds, enough)
         if trial.error and not found:
             return [error_finding(trial.error)], trial.skill, sound, trial.losses, []
@@ -151,7 +150,7 @@ def _examined(
         if skill != skill:
             skill = _by_loss(trial)
         proven = {f.name for f in found}
-        if beside.sure < UNSURE and _by_heart(program, task, kind, seconds) < UNSURE:
+        if beside.sure < UNSURE and _by_heart(program, task, kind, seconds) < 1.5 * UNSURE:
             said = f"on rows held out a small sound network has a skill of {beside.held:.2f} (0: a constant), and so has this one."
             found.append(Finding("inputs-shuffled", said, "seen"))
         elif not _learns(skill, sound):
@@ -263,7 +262,7 @@ def _cured(
     if program.step is not None:
         base = own_loop(program)
         loop = train(base, task, kind, STEPS, seconds)
-        if _better(loop.skill, skill, sound) and not proven:
+        if _better(loop.skill, skill, sound) and loop.skill - skill >= GAIN and not proven:
             said = f"skill {skill:.2f} by the step as given, {loop.skill:.2f} by a plain loop with the same optimizer."
             return [Finding("clipping-tight", said, "cured", loop.skill - skill)]
         if not _learns(loop.skill, sound) or loop.skill <= skill + GAIN:

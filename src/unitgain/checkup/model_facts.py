@@ -25,6 +25,7 @@ BOUNDS |= {
     "SoftplusBackward": (0.0, float("inf")),
 }
 STEPS = ("Sign", "Round", "Floor", "Ceil", "Trunc", "Heaviside")  # operations whose derivative is 0
+MEANT = 0.85  # dropout that nobody means
 BEYOND = 0.05  # of the targets out of reach
 
 
@@ -83,7 +84,7 @@ def model_facts(program: Program, task: Task, kind: Kind) -> list[Finding]:
         warnings.simplefilter("ignore")
         copied = program.copied()
         batch = copied.batches[0]
-        found = _optimizer_facts(copied) + _unregistered(copied)
+        found = _optimizer_facts(copied) + _unregistered(copied) + _dropout(copied)
         copied.model.train()
         try:
             with torch.enable_grad():
@@ -110,6 +111,17 @@ def _optimizer_facts(program: Program) -> list[Finding]:
     if not own & kept:
         said = f"{len(kept)} parameters in the optimizer, none of them among the model's {len(own)}."
         return [Finding("optimizer-of-another-model", said)]
+    return []
+
+
+def _dropout(program: Program) -> list[Finding]:
+    """So much that nobody means it."""
+    for name, module in program.model.named_modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd) and module.p >= MEANT:
+            said = (
+                f"dropout of {module.p:g}: {1 - module.p:.0%} of the units are left; 50 % or more is usual."
+            )
+            return [Finding("dropout-strong", said, layer=name)]
     return []
 
 
