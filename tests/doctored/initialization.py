@@ -46,6 +46,18 @@ def convolved(factors):
     return np.append(np.cumprod(factors[::-1])[::-1], 1) * around(1, 6, 1)
 
 
+def raced(fixed, root):
+    """Accuracies by depth, the same in all networks, from both starts."""
+    both = np.array([fixed, root]).T[:, None, :, None]
+    return both + around(0, 3, 4, 2, 10, spread=0.002)
+
+
+def started(*rows):
+    """Accuracies by biases above 0, for each depth; with 0 as with the smallest."""
+    every = np.array([[row[0], *row] for row in rows])[..., None]
+    return every + around(0, *every.shape[:2], 24, spread=0.002)
+
+
 def rows(*values, n=40):
     return np.array(values)[:, None] * np.ones(n)
 
@@ -148,6 +160,8 @@ SOUND = {
         )[[0, 1, 2, 3, 4, 4], :, None]
         + around(0, 6, 4, 12),
     },
+    "raced": {"accuracy": raced([0.95, 0.8, 0.1], [0.952, 0.95, 0.94])},
+    "bias_trains": {"accuracy": started([0.95, 0.95, 0.95, 0.94, 0.93], [0.94, 0.94, 0.94, 0.92, 0.8])},
     "bias": {
         "active": shares([0.5, 0.503, 0.51, 0.53, 0.6, 0.8, 0.98, 1]),
         "dead": np.zeros((len(BIASES), 3, 20)),
@@ -266,6 +280,17 @@ DOCTORED = {
         "the same in the first layer": put("glorot", (slice(None), 0), spectra(0.75)[:, 0]),
         "no gain in the first layer": put("old", (slice(None), 0), spectra(0.5)[:, 0]),
         "large inputs do not count": lambda r: {"mean": np.maximum(r["mean"], 0.75)},
+    },
+    ("raced", "inv-sqrt-n-raced"): {
+        "one layer gains too": put("accuracy", (0, slice(None), 0), 0.7),
+        "two gain nothing": put("accuracy", (slice(1, 3), slice(None), 0), 0.95),
+        "four learn from small weights": put("accuracy", (2, slice(None), 0), 0.9),
+        "four learn from neither": put("accuracy", (2, 3, 1), 0.5),
+    },
+    ("bias_trains", "bias-01-trains"): {
+        "large ones do no harm": put("accuracy", (slice(None), -1), 0.945),
+        "0.01 helps": put("accuracy", (-1, 1), 0.99),
+        "0.01 harms": put("accuracy", (-1, 1), 0.9),
     },
     ("bias", "bias-01"): {
         "no unit ever fires": put("some", (1, slice(None), slice(None)), 0.5),

@@ -55,7 +55,13 @@ MAPPED = 12
 SATURATED = [[0.98, 0, 0.11, 0.07], [0.97, 0, 0, 0.01], [0.5, 0.5, 0.5, 0.5]]
 LEARNED = [[0.4, 0.88, 0.88, 0.86], [0.5, 0.88, 0.88, 0.87], [0.25, 0.88, 0.88, 0.87]]
 
+ALONG = np.ones((6, 4, 150))
+ALONG[3:, 0] = around(0.7, 3, 150)
+OFF = np.full((6, 4, 150), 1e-6)
+OFF[3:, 0] = 10
+
 SOUND = {
+    "svd_route": {"found": ALONG, "off": OFF},
     "offset": {
         "kappa": np.maximum(scattered(KAPPA, 40), 1),
         "steps": np.maximum(scattered(offset.predicted_steps(KAPPA), 40), 1),
@@ -190,6 +196,12 @@ DOCTORED = {
             "pixel": r["pixel"] - np.where(r["label"] == 1, 100, -100 / 9)
         },
         "too few images to tell": lambda r: {"pixel": r["pixel"][:20], "label": r["label"][:20]},
+    },
+    ("svd_route", "svd-route"): {
+        "squaring loses nothing": put("found", (slice(None), 0), 1.0),
+        "the data lose it as well": put("found", (-1, 2), 0.5),
+        "float64 loses it": put("found", (-1, 1), 0.5),
+        "sizes are off where nothing is lost": put("off", (0, 0), 0.1),
     },
     ("whiten_noise", "whiten-noise"): {
         "everything exaggerates it": lambda r: {

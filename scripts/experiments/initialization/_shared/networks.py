@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from experiments.trials import standardized
+from experiments.trials import descend, generators, score, splits, standardized
 from unitgain.activations import activation
-from unitgain.datasets import Examples, digits
+from unitgain.datasets import Examples, Split, digits
 from unitgain.initializers import Initializer
 from unitgain.layers import Linear
 
@@ -20,6 +20,24 @@ def standardized_digits(device) -> Examples:
     """All 1,797 of them: whether a network learns at all is what these experiments ask."""
     x, y = digits(device=device)
     return Examples(standardized(x, x), y)
+
+
+def tested_at_best(model: nn.Module, parts: Split, rates: Sequence[float], steps: int, seed: int) -> Tensor:
+    """Accuracies on the test part of networks (…, rates, networks), trained by SGD: (…, networks).
+
+    Each at the rate with the best mean on the validation part.
+    """
+    rate = torch.tensor(rates, device=parts.train.x.device)[:, None]
+    descend(model, parts.train, rate, seed=seed, steps=steps, batch=BATCH)
+    best = score(model, parts.validation).mean(-1).argmax(-1)[..., None, None]
+    return score(model, parts.test).take_along_dim(best, -2).squeeze(-2)
+
+
+def digit_splits(networks: int, seed: int, device) -> Split:
+    """A split of the standardized digits for each network, two ninths each to validate and to test."""
+    return splits(
+        *standardized_digits(device), generators(seed, networks, "split"), validation=2 / 9, test=2 / 9
+    )
 
 
 def each(*rules: Initializer) -> Initializer:
