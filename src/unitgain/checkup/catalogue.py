@@ -1,4 +1,4 @@
-"""The faults that `checkup` knows: a stable id, a name, what it means, the fix as code, and the page that measured it."""
+"""The faults that `checkup` knows: a stable id, a name, what it means, the fix as code, and where to read on."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _mapped_inputs(program: Program, centre: bool = True, scale: bool = True) ->
 def _of_inputs(program: Program, task: Task, kind: Kind, trial: Trial) -> Iterator[Cure]:
     x = program.batches[0].x
     embeds = any(isinstance(m, (nn.Embedding, nn.EmbeddingBag)) for m in program.model.modules())
-    if x is None or embeds and not x.is_floating_point() or x.dtype == torch.bool:
+    if x is None or (embeds and not x.is_floating_point()) or x.dtype == torch.bool:
         return
     told = columns(program.batches)
     if not len(told.std):
@@ -196,7 +196,7 @@ def _of_weights(program: Program, task: Task, kind: Kind, trial: Trial) -> Itera
     alike = [n for n, _, m in sizes if m.weight.shape[0] > 2 and _alike(m.weight)]
     if alike and low > 0:
         yield Cure("weights-equal", f"the units of {alike[0]} start alike.", 0.95, fresh, layer=alike[0])
-    if SMALL <= low and high <= LARGE and not alike:
+    if low >= SMALL and high <= LARGE and not alike:
         dead = _flat_share(program)
         if dead > 0.6:
             yield Cure(
@@ -214,7 +214,7 @@ def _flat_share(program: Program) -> float:
     try:
         copied = program.copied()
         copied.loss_of(copied.batches[0]).backward()
-    except Exception:  # noqa: BLE001  the facts have said it
+    except Exception:
         return 0.0
     layers = [m for m in copied.model.modules() if isinstance(m, LINEAR) and m.weight.grad is not None][:-1]
     shares = [float((m.weight.grad.flatten(1).abs().amax(1) == 0).float().mean()) for m in layers]
@@ -297,7 +297,7 @@ def _of_regularization(program: Program, task: Task, kind: Kind, trial: Trial) -
         (m.p for m in program.model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)), default=0.0
     )
     fields = [
-        getattr(m, "dropout")
+        m.dropout
         for m in program.model.modules()
         if isinstance(getattr(m, "dropout", None), float)
     ]
@@ -445,7 +445,7 @@ def _of_the_loss(program: Program, task: Task, kind: Kind) -> Iterator[Cure]:
 def _runs(loss: Callable[..., Tensor], output: Tensor, target: Tensor) -> bool:
     try:
         return bool(torch.isfinite(loss(output, target)))
-    except Exception:  # noqa: BLE001
+    except Exception:
         return False
 
 
@@ -483,7 +483,7 @@ def gradient_ratio(program: Program) -> float | None:
         copied = program.copied()
         copied.model.train()
         copied.loss_of(copied.batches[0]).backward()
-    except Exception:  # noqa: BLE001  the facts have said it
+    except Exception:
         return None
     sizes = [
         float(m.weight.grad.double().norm() / m.weight.detach().double().norm().clamp_min(1e-30))

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from unitgain.diagnostics.unharmed import unharmed
+
 from .cures import LINEAR, Cure, cures, own_loop, rows_of
 from .data_facts import data_facts, split_facts
 from .loop import loop_facts
 from .losses import Kind, identify
 from .model_facts import error_finding, model_facts
-from .program import Program, batches_of, check, program_of, touches_original, unharmed
+from .program import Program, batches_of, check, program_of, touches_original
 from .report import Finding, Report
 from .trials import Task, Trial, reference, task_of, train
 
@@ -120,7 +122,7 @@ def _kind(program: Program) -> Kind:
             if isinstance(output, Tensor)
             else Kind(None)
         )
-    except Exception:  # noqa: BLE001  the facts say what it raises
+    except Exception:
         return Kind(None)
 
 
@@ -216,7 +218,7 @@ def _by_heart(program: Program, task: Task, kind: Kind, seconds: float) -> float
         with torch.no_grad():
             outputs = torch.cat([trained.output(batch) for batch in parts[cut:]])
         targets = torch.cat([batch.target for batch in parts[cut:]])
-    except Exception:  # noqa: BLE001  outputs of several shapes
+    except Exception:
         return math.inf
     sure = task.certainty(outputs, targets, task.skill(outputs, targets, kind))
     return sure if sure == sure else math.inf
@@ -302,7 +304,7 @@ def _tried(cure: Cure, task: Task, kind: Kind, seconds: float) -> float:
         trial = train(
             program, task, _kind(program) if cure.name == "wrong-loss" else kind, STEPS, seconds, enough=0.9
         )
-    except Exception:  # noqa: BLE001  a cure that does not fit is none
+    except Exception:
         return math.nan
     return _by_loss(trial) if trial.skill != trial.skill else trial.skill
 

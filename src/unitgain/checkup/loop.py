@@ -49,7 +49,7 @@ def loop_facts(program: Program) -> list[Finding]:
             for k in range(WATCHED):
                 batch_now[0] = program.batches[k % len(program.batches)]
                 program.run(batch_now[0])
-    except Exception as raised:  # noqa: BLE001  what the step raises is a finding
+    except Exception as raised:
         error = f"{type(raised).__name__}: {raised}"
     finally:
         for handle in handles:
@@ -96,7 +96,7 @@ def _gradient(program: Program, batch: Any, seen: Seen) -> float | None:
             wanted = [p for p in program.parameters if p.requires_grad]
             grads = torch.autograd.grad(loss, wanted, allow_unused=True)
         return float(torch.stack([g.double().norm() for g in grads if g is not None]).norm())
-    except Exception:  # noqa: BLE001  the loss may be made inside the step only
+    except Exception:
         return None
     finally:
         seen.asking = False  # type: ignore[attr-defined]

@@ -131,7 +131,7 @@ def _value(loss: Callable[..., Any], output: Tensor, target: Any, **options: Any
         with torch.random.fork_rng(devices=[]):
             value = loss(output, target, **options)
         return float(value) if isinstance(value, Tensor) and value.numel() == 1 else None
-    except Exception:  # noqa: BLE001  whatever a user's function raises: it does not take this
+    except Exception:
         return None
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .losses import Kind
-from .program import Batch, Program, first_tensor
+from .program import Batch, Program
 from .report import Finding
 from .trials import Task
 
@@ -34,8 +34,8 @@ def error_finding(error: str) -> Finding:
     lower = error.lower()
     name = "does-not-run"
     if (
-        "target" in lower
-        and ("out of bounds" in lower or "out of range" in lower)
+        ("target" in lower
+        and ("out of bounds" in lower or "out of range" in lower))
         or "indexerror: target" in lower
     ):
         name = "labels-out-of-range"
@@ -89,7 +89,7 @@ def model_facts(program: Program, task: Task, kind: Kind) -> list[Finding]:
         try:
             with torch.enable_grad():
                 output = copied.output(batch)
-        except Exception as raised:  # noqa: BLE001  whatever the model raises is the finding
+        except Exception as raised:
             return [error_finding(f"{type(raised).__name__}: {raised}"), *found]
         if not isinstance(output, Tensor):
             return [Finding("does-not-run", "the model returns no tensor."), *found]
@@ -134,9 +134,7 @@ def _unregistered(program: Program) -> list[Finding]:
             if name.startswith("_"):
                 continue
             for part in _parts(value):
-                if isinstance(part, nn.Module) and part not in known and any(True for _ in part.parameters()):
-                    lost.append(f"{path}.{name}".lstrip("."))
-                elif isinstance(part, Tensor) and part.requires_grad and part.is_leaf:
+                if (isinstance(part, nn.Module) and part not in known and any(True for _ in part.parameters())) or (isinstance(part, Tensor) and part.requires_grad and part.is_leaf):
                     lost.append(f"{path}.{name}".lstrip("."))
     held = set(program.parameters)
     if lost and not all(p in held for p in _lost_parameters(program.model, known)):
@@ -219,7 +217,7 @@ def _output_facts(output: Tensor, batch: Batch, task: Task, kind: Kind) -> list[
         if abs(total - 1) > 0.05:
             said = f"exp(output) adds up to {total:.3g} in a row, of log probabilities to 1."
             found.append(Finding("logits-into-probability-loss", said))
-    elif kind.squared or kind.name is None and task.sort == "numbers":
+    elif kind.squared or (kind.name is None and task.sort == "numbers"):
         found += _out_of_reach(operation, target, output)
     return found
 
@@ -244,7 +242,7 @@ def _loss_facts(program: Program, output: Tensor, batch: Batch, task: Task, kind
     target = batch.target
     try:
         loss = program.loss_of(batch)
-    except Exception as raised:  # noqa: BLE001
+    except Exception as raised:
         if str(raised).startswith("checkup: "):
             raise
         return [error_finding(f"{type(raised).__name__}: {raised}")]
@@ -297,7 +295,7 @@ def _loss_facts(program: Program, output: Tensor, batch: Batch, task: Task, kind
                     found.append(
                         Finding("targets-outside-loss", "the loss is NaN for outputs between 0 and 1.")
                     )
-    except Exception:  # noqa: BLE001  a loss of the whole output object cannot be asked so
+    except Exception:
         return found
     return found
 
@@ -416,7 +414,7 @@ def _evaluation_facts(program: Program, batch: Batch) -> list[Finding]:
                 for m in model.modules()
             )
             return [Finding("batchnorm-mode" if lagless else "mixes-examples", said)]
-    except Exception:  # noqa: BLE001  fewer rows than the model wants
+    except Exception:
         return []
     finally:
         model.train()
@@ -465,7 +463,7 @@ def _affine(program: Program, batch: Batch, output: Tensor) -> list[Finding]:
                     f"f(a) + f(b) − f(c) = f(a + b − c) within {error / scale:.0e}, through {len(linear)} layers.",
                 )
             ]
-    except Exception:  # noqa: BLE001
+    except Exception:
         return []
     finally:
         model.train()

@@ -133,7 +133,7 @@ def _has_classes(program: Program) -> bool:
             output = program.output(program.batches[0])
         target = program.batches[0].target
         return output.ndim == target.ndim + 1 and output.shape[-1] > 2
-    except Exception:  # noqa: BLE001  the facts will say what it raises
+    except Exception:
         return False
 
 
@@ -193,9 +193,9 @@ def train(
                 losses.append(copied.run(copied.batches[done % len(copied.batches)]))
                 if done in looks and _skill(copied, task, kind, training=False) >= enough:
                     break
-                if time.perf_counter() > end or not math.isfinite(losses[-1]) and copied.step is None:
+                if time.perf_counter() > end or (not math.isfinite(losses[-1]) and copied.step is None):
                     break
-        except Exception as raised:  # noqa: BLE001  a program that raises is a finding, not a crash
+        except Exception as raised:
             error = f"{type(raised).__name__}: {raised}"
         told = [_skill(copied, task, kind, training=mode) for mode in (False, True)]
     moved = [
@@ -225,7 +225,7 @@ def _skill(program: Program, task: Task, kind: Kind, *, training: bool) -> float
         if len({o.shape[1:] for o in outputs}) > 1 or len({t.shape[1:] for t in targets}) > 1:
             outputs, targets = outputs[:1], targets[:1]
         return task.skill(torch.cat(outputs), torch.cat(targets), kind)
-    except Exception:  # noqa: BLE001  a program that raises is a finding, not a crash
+    except Exception:
         return math.nan
     finally:
         for module, mode in modes:
@@ -274,8 +274,8 @@ def reference(program: Program, task: Task, steps: int = STEPS) -> Sound:
     y = torch.cat(targets).detach()
     if (
         len(y) != len(x)
-        or y.ndim > 2
-        and task.sort == "classes"
+        or (y.ndim > 2
+        and task.sort == "classes")
         or (y.ndim == 2 and not y.is_floating_point())
     ):
         return Sound()
