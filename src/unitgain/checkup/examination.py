@@ -15,11 +15,11 @@ from torch.optim import Optimizer
 
 from unitgain.diagnostics.unharmed import unharmed
 
-from .cures import LINEAR, Cure, cures, own_loop, rows_of
+from .cures import Cure, cures, own_loop, rows_of
 from .data_facts import data_facts, split_facts
 from .loop import loop_facts
 from .losses import Kind, identify
-from .model_facts import error_finding, model_facts
+from .model_facts import BATCH_NORMS, LINEAR, error_finding, model_facts
 from .program import Program, batches_of, check, program_of, touches_original
 from .report import Finding, Report
 from .trials import Task, Trial, reference, task_of, train
@@ -226,7 +226,7 @@ def _by_heart(program: Program, task: Task, kind: Kind, seconds: float) -> float
 
 def _disagrees(program: Program, trial: Trial) -> bool:
     slow = any(
-        isinstance(m, nn.modules.batchnorm._BatchNorm) and m.momentum is not None and m.momentum <= 0.01
+        isinstance(m, BATCH_NORMS) and m.momentum is not None and m.momentum <= 0.01
         for m in program.model.modules()
     )
     return trial.in_training_mode - trial.skill > (0.05 if slow else 0.25)
@@ -234,7 +234,7 @@ def _disagrees(program: Program, trial: Trial) -> bool:
 
 def _disagreement(program: Program, trial: Trial) -> Finding:
     said = f"skill {trial.skill:.2f} in evaluation mode, {trial.in_training_mode:.2f} in training mode, on the same data."
-    norms = [m for m in program.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = [m for m in program.model.modules() if isinstance(m, BATCH_NORMS)]
     rows = max(len(batch) for batch in program.batches)
     if norms and rows <= 4:
         return Finding("batchnorm-tiny-batch", f"batches of {rows}; {said}", "cured")

@@ -203,7 +203,8 @@ def _is_batch(data: Any) -> bool:
         return True
     if isinstance(data, (tuple, list)) and data:
         return all(isinstance(part, (Tensor, np.ndarray)) for part in data) and (
-            isinstance(data, tuple) or (len({len(part) for part in data if part.ndim}) == 1 and len(data) == 2)
+            isinstance(data, tuple)
+            or (len({len(part) for part in data if part.ndim}) == 1 and len(data) == 2)
         )
     return False
 

@@ -274,8 +274,7 @@ def reference(program: Program, task: Task, steps: int = STEPS) -> Sound:
     y = torch.cat(targets).detach()
     if (
         len(y) != len(x)
-        or (y.ndim > 2
-        and task.sort == "classes")
+        or (y.ndim > 2 and task.sort == "classes")
         or (y.ndim == 2 and not y.is_floating_point())
     ):
         return Sound()
