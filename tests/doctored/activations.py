@@ -3,8 +3,12 @@
 import numpy as np
 from experiments.activations.dying import ARMS, RATES, TOO_HIGH, WIDTHS
 from experiments.activations.dying import OFFSETS as CENTRES
+from experiments.activations.mixed import MIXED, PURE
+from experiments.activations.mixed import ROWS as MIXTURES
 from experiments.activations.offset_cost import BATCHES, FURTHER, OFFSETS
+from experiments.activations.revive import ROWS as DEATHS
 from experiments.activations.shapes import FUNCTIONS
+from experiments.activations.sigmoid_or_relu import GLOROT, LARGE, RELU, TANH
 from experiments.activations.speed import DEFAULT_RATES, HIDDEN, KINDS, MAP_RATES, SCALES, TARGETS
 from experiments.activations.speed import FUNCTIONS as LEARNERS
 from experiments.activations.speed import RATES as SPEEDS
@@ -56,7 +60,39 @@ MOST = np.full((len(CENTRES), len(WIDTHS)), 0.05)
 MOST[-1, 0] = 0.9  # one cell that holds
 RIGHT = 0.94, 0.95, 0.97, 0.96, 0.7, 0.1, 0.1  # the best rate is the third
 
+BACK = np.full((len(DEATHS), 4), 0.1)  # rates: none comes back from biases too low
+BACK[1:4] = [0.3, 0.5, 0.7, 0.8], [0.5, 0.85, 0.9, 0.1], [0.55, 0.85, 0.2, 0.1]
+BACK[4:] = [0.2, 0.3, 0.3, 0.2], [0.2, 0.4, 0.7, 0.1]
+DATA_DEPTHS = np.array(  # (tables, circles, spirals), depths, (sigmoids, with larger weights, tanh, ReLU)
+    [
+        [[0.9, 0.9, 0.9, 0.89], [0.9, 0.9, 0.9, 0.88], [0.5, 0.9, 0.9, 0.88]],
+        [[1, 1, 1, 1], [0.55, 0.96, 0.99, 1], [0.5, 0.8, 0.99, 1]],
+        [[0.8, 0.87, 0.95, 0.97], [0.6, 0.79, 0.91, 0.97], [0.5, 0.65, 0.91, 0.97]],
+    ]
+)
+APART = MIXTURES.index("tanh and sigmoid, by layer")
+AS_ONE = MIXTURES.index("ReLU and sigmoid, by unit")
+MIXED_RIGHT = np.full((3, len(PURE) + len(MIXED)), 0.99)
+MIXED_RIGHT[:, 2] = 0.5  # sigmoids
+MIXED_RIGHT[1:, len(PURE) + APART] = 0.5
+
 SOUND = {
+    "revive": {
+        "healthy": shares(0.91, 12, spread=0.005),
+        "dead": shares([1, 0.9], 12, spread=0.001),
+        "relu": shares([[0.09] * 4, [0.16, 0.28, 0.31, 0.15]], 12),
+        "variants": shares(BACK, 12),
+    },
+    "sigmoid_or_relu": {
+        "digits": shares([0.945, 0.95, 0.95, 0.945], 10, spread=0.002),
+        "right": shares(DATA_DEPTHS, 10, spread=0.002),
+    },
+    "maxout_cases": {
+        "difference": np.full((4, 3, 20), 1e-15),
+        "gradient": np.full((4, 3, 20), 1e-15),
+        "weights": np.array([40_200, 80_400]),
+    },
+    "mixed": {"right": shares(MIXED_RIGHT, 10, spread=0.002)},
     "shapes": {
         "peak": PEAKS,
         "at": AT,
@@ -132,5 +168,47 @@ DOCTORED = {
         "the best rate is the one that kills": put("accuracy", (0, TOO_HIGH), 0.99),
         "in no cell": put("most", (-1, 0), 0.05),
         "centred inputs do not help": put("most", (0, 1), 0.3),
+    },
+    ("revive", "leaky-cures-dying"): {
+        "the usual slope is a cure": put("variants", (0, 1), 0.9),
+        "it is a cure in every cell": lambda r: {"variants": np.full_like(r["variants"], 0.9)},
+        "larger slopes are none": put("variants", slice(1, 4), 0.1),
+        "the rate is never too high": put("variants", (slice(2, 4), -1), 0.9),
+        "ReLUs come back too": put("relu", (0, 1), 0.8),
+        "the steps kill nothing": put("dead", 1, 0.1),
+        "the biases leave units on": put("dead", 0, 0.5),
+        "the usual slope is a cure after the steps": put("variants", (4, 1), 0.8),
+        "a large slope is, in full": put("variants", (5, 2), 0.92),
+    },
+    ("sigmoid_or_relu", "sigmoid-never"): {
+        "never, indeed": put("right", (..., slice(GLOROT, TANH), slice(None)), 0.3),
+        "always as good": lambda r: put(
+            "right", (..., slice(GLOROT, TANH), slice(None)), r["right"][:, :, [RELU, RELU]]
+        )(r),
+        "not on digits": put("digits", GLOROT, 0.8),
+        "not on tables": put("right", (0, 0, GLOROT), 0.87),
+        "the weights do not help on tables": put("right", (0, -1, LARGE), 0.5),
+        "depth does no harm": put("right", (1, -1, GLOROT), 0.99),
+        "it is as good on spirals": put("right", (2, 0, LARGE), 0.97),
+    },
+    ("sigmoid_or_relu", "tanh-worse-than-relu"): {
+        "worse everywhere": put("right", (..., TANH, slice(None)), 0.8),
+        "nowhere": lambda r: put("right", (..., TANH, slice(None)), r["right"][:, :, RELU])(r),
+        "worse on digits": put("digits", TANH, 0.9),
+        "worse on some tables": put("right", (0, 1, TANH), 0.86),
+        "as good on spirals": put("right", (2, -1, TANH), 0.965),
+    },
+    ("maxout_cases", "maxout-special-cases"): {
+        "not the same outputs": put("difference", (1, 0, 3), 1e-6),
+        "not the same gradients": put("gradient", (0, 2, 3), 1e-6),
+        "no more weights": put("weights", 1, 40_200),
+    },
+    ("mixed", "mixing-activations"): {
+        "no harm anywhere": put("right", (slice(None), slice(len(PURE), None)), 0.99),
+        "harm everywhere": put("right", (slice(None), slice(len(PURE), None)), 0.3),
+        "ReLU and tanh do not mix": put("right", (0, len(PURE)), 0.9),
+        "one unit in two does not make up": put("right", (-1, len(PURE) + AS_ONE), 0.6),
+        "sigmoids do well alone": put("right", (-1, 2), 0.95),
+        "layers of sigmoids do no harm": put("right", (1, len(PURE) + APART), 0.95),
     },
 }

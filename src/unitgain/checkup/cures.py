@@ -172,13 +172,13 @@ def _of_weights(program: Program) -> Iterator[Cure]:
             yield Cure("biases-kill", 0.95, fresh, f"{said}; 0 expected.", name)
             break
     dead = _dead(program)
-    if SMALL <= low and high <= LARGE and not alike and dead > 0.6:
+    if low >= SMALL and high <= LARGE and not alike and dead > 0.6:
         said = f"{dead:.0%} of a hidden layer's units get no gradient from any example."
         yield Cure("dead-units", 0.6, fresh, said)
 
 
 def _size(module: nn.Module) -> float:
-    w = module.weight.detach().float().flatten(1)  # type: ignore[operator, union-attr]
+    w = module.weight.detach().float().flatten(1)  # type: ignore[operator]
     return float(w.square().mean().sqrt() * w.shape[1] ** 0.5)
 
 
@@ -193,7 +193,7 @@ def gradients(program: Program) -> list[tuple[Tensor, Tensor]]:
     copied.model.train()
     try:
         copied.loss_of(copied.batches[0]).backward()
-    except Exception:  # noqa: BLE001  the facts have said it
+    except Exception:
         return []
     weights = [m.weight for m in copied.model.modules() if isinstance(m, LINEAR)]
     return [(w.detach().double(), w.grad.double()) for w in weights if w.grad is not None]
@@ -212,9 +212,9 @@ def fresh_weights(program: Program) -> Program:
     layers = [m for m in copied.model.modules() if isinstance(m, LINEAR)]
     for module in copied.model.modules():
         if module in layers:
-            nn.init.kaiming_normal_(module.weight, a=float(module is layers[-1]))  # type: ignore[arg-type]
+            nn.init.kaiming_normal_(module.weight, a=float(module is layers[-1]))
             if module.bias is not None:
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+                nn.init.zeros_(module.bias)
         elif callable(getattr(module, "reset_parameters", None)):
             module.reset_parameters()  # type: ignore[operator]
     return copied
@@ -230,6 +230,10 @@ def _with_groups(program: Program, change: Callable[[dict[str, Any]], None]) -> 
     return copied
 
 
+def _times(group: dict[str, Any], by: float) -> None:
+    group["lr"] = group["lr"] * by
+
+
 def _of_the_rate(program: Program, trial: Trial) -> Iterator[Cure]:
     rate, losses = float(program.optimizer.param_groups[0].get("lr", 1e-3)), trial.losses
     blown = trial.diverged or (len(losses) > 4 and max(losses[1:6]) > 3 * abs(losses[0]))
@@ -239,7 +243,7 @@ def _of_the_rate(program: Program, trial: Trial) -> Iterator[Cure]:
     for name, factor, suspicion in (*trials, ("rate-too-low", 20, low), ("rate-too-low", 1000, low - 0.25)):
         what = "rises" if blown else "does not fall"
         said = f"with {rate:.2g} the loss {what}; with {rate * factor:.2g} it falls."
-        make = partial(_with_groups, program, lambda group, by=factor: group.update(lr=group["lr"] * by))
+        make = partial(_with_groups, program, partial(_times, by=factor))
         yield Cure(name, suspicion, make, said, better=f"{rate * factor:.2g}")
 
 
@@ -392,7 +396,7 @@ def _of_the_loss(program: Program, task: Task, kind: Kind) -> Iterator[Cure]:
 def _runs(loss: Callable[..., Tensor], output: Tensor, target: Tensor) -> bool:
     try:
         return bool(torch.isfinite(loss(output, target)))
-    except Exception:  # noqa: BLE001  it does not take this
+    except Exception:
         return False
 
 

@@ -113,7 +113,7 @@ def data_facts(program: Program, task: Task) -> list[Finding]:
             found.append(
                 Finding(
                     "inputs-wrong-axis",
-                    f"each row has mean 0 and standard deviation 1; columns have means up to {float(means):.2g}.",
+                    f"each row has mean 0 and deviation 1; columns have means up to {float(means):.2g}.",
                 )
             )
     found += _target_facts(program, task)
@@ -197,7 +197,7 @@ def split_facts(program: Program, validation: Sequence[Batch]) -> list[Finding]:
             found.append(
                 Finding(
                     "validation-preprocessed",
-                    f"in the training data's standard deviations, a column's mean is {moved:.2g} away (0 expected) "
+                    f"in standard deviations of training, a column's mean is {moved:.2g} away (0 expected) "
                     f"and its standard deviation {wide:.2g} (1 expected), medians over columns.",
                 )
             )

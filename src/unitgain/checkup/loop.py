@@ -58,7 +58,7 @@ def loop_facts(program: Program) -> list[Finding]:
     return _findings(seen, moved, error, normalizing)
 
 
-def _mode(module: nn.Module, normalizing: list[nn.Module], seen: Seen) -> None:
+def _mode(module: nn.Module, normalizing: list[Any], seen: Seen) -> None:
     if torch.is_grad_enabled() and not seen_inside(seen):
         seen.forwards += 1
         seen.evaluating += any(not norm.training for norm in normalizing)
@@ -112,7 +112,7 @@ def _after(program: Program) -> None:
             p.grad.fill_(MARK)
 
 
-def _findings(seen: Seen, moved: bool, error: str, normalizing: list[nn.Module]) -> list[Finding]:
+def _findings(seen: Seen, moved: bool, error: str, normalizing: list[Any]) -> list[Finding]:
     found = []
     if error and not seen.steps:
         from .model_facts import error_finding
@@ -150,7 +150,7 @@ def _findings(seen: Seen, moved: bool, error: str, normalizing: list[nn.Module])
         found.append(
             Finding(
                 "batchnorm-mode",
-                f"{seen.evaluating} of {seen.forwards} training passes ran with batch normalization in evaluation mode.",
+                f"{seen.evaluating} of {seen.forwards} training passes ran in evaluation mode.",
             )
         )
     return found

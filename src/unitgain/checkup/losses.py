@@ -107,7 +107,7 @@ def identify(loss: Callable[[Any, Any], Tensor], output: Tensor, target: Any) ->
                 told = [_value(known, probe, target, reduction=reduction) for probe in probes]
                 if all(
                     a is not None and b is not None and abs(a - b) <= NEAR * abs(b)
-                    for a, b in zip(asked, told)
+                    for a, b in zip(asked, told, strict=True)
                 ):
                     return Kind(name, reduction == "sum")
         weight = getattr(loss, "weight", None)  # a class weight, a position weight: told by the module's type

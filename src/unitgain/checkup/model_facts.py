@@ -27,7 +27,17 @@ __all__ = [
 
 LINEAR = (nn.Linear, nn.modules.conv._ConvNd)
 BATCH_NORMS, DROPOUTS = nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd
-SHAPING = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "T", "Select")
+SHAPING: tuple[str, ...] = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "Permute",
+    "T",
+    "Select",
+)
 SHAPING += ("Slice", "Clone", "Alias", "ToCopy", "Contiguous", "Expand", "Cat")
 ABOVE = (0.0, float("inf"))
 BOUNDS = {"SigmoidBackward": (0.0, 1.0), "SoftmaxBackward": (0.0, 1.0), "TanhBackward": (-1.0, 1.0)}
@@ -105,7 +115,7 @@ def model_facts(program: Program, task: Task, kind: Kind) -> list[Finding]:
                 if not output.is_floating_point():
                     return [Finding("non-differentiable", f"the output is of type {output.dtype}."), *found]
                 loss = copied.loss_of(batch)
-        except Exception as raised:  # noqa: BLE001  whatever the program raises is the finding
+        except Exception as raised:
             if str(raised).startswith("checkup: "):
                 raise
             return [error_finding(f"{type(raised).__name__}: {raised}"), *found]
@@ -244,7 +254,7 @@ def _loss_facts(
                 yield Finding("wrong-loss", said)
             elif before != before and bool(target.isfinite().all()):
                 yield Finding("targets-outside-loss", "the loss is NaN for outputs between 0 and 1.")
-    except Exception:  # noqa: BLE001  a loss of the whole output object cannot be asked so
+    except Exception:
         return
 
 
@@ -351,7 +361,7 @@ def _evaluation_facts(program: Program, batch: Batch) -> list[Finding]:
             norms = [m for m in model.modules() if isinstance(m, BATCH_NORMS)]
             stateless = any(not m.track_running_stats for m in norms)
             return [Finding("batchnorm-mode" if stateless else "mixes-examples", said)]
-    except Exception:  # noqa: BLE001  fewer rows than the model wants
+    except Exception:
         return []
     finally:
         model.train()
@@ -360,7 +370,7 @@ def _evaluation_facts(program: Program, batch: Batch) -> list[Finding]:
 
 @torch.no_grad()
 def _affine(program: Program, batch: Batch, output: Tensor) -> list[Finding]:
-    """Is the network one linear map, whatever its layers? A bottleneck, as of a linear autoencoder, is meant."""
+    """Is the network one linear map, whatever its layers? A bottleneck is meant."""
     layers, x = [m for m in program.model.modules() if isinstance(m, LINEAR)], batch.x
     if len(layers) < 2 or x is None or not x.is_floating_point() or len(x) < 6 or len(batch.inputs) != 1:
         return []
@@ -382,7 +392,7 @@ def _affine(program: Program, batch: Batch, output: Tensor) -> list[Finding]:
                 f"f(a) + f(b) − f(c) = f(a + b − c) within {error / scale:.0e}, through {len(layers)} layers."
             )
             return [Finding("no-nonlinearity", said)]
-    except Exception:  # noqa: BLE001  fewer rows than the model wants
+    except Exception:
         return []
     finally:
         program.model.train()

@@ -1,4 +1,4 @@
-"""What is examined: a model, its batches, its loss, its optimizer and its loop, and copies of them to try things on."""
+"""What is examined: a model, its batches, loss, optimizer and loop, and copies of them to try things on."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def arguments(step: Callable[..., Any]) -> list[str]:
 
 
 def call_step(step: Callable[..., Any], program: Program, batch: Batch) -> Any:
-    """The user's step: its arguments are found by name; unknown names get model, batch, optimizer in order."""
+    """The user's step, with what it wants."""
     raw = batch.raw
     pair = raw if isinstance(raw, (tuple, list)) and len(raw) == 2 else (batch.x, batch.target)
     known = {
@@ -266,7 +266,7 @@ def check(model: Any, optimizer: Any, step: Any) -> None:
 def program_of(
     model: nn.Module, data: Any, loss: Any, optimizer: Optimizer | None, step: Callable[..., Any] | None
 ) -> Program:
-    """The program to examine, with what was left out filled in: the form of a call, the loss, an optimizer."""
+    """The program to examine, with what was left out filled in."""
     model = getattr(model, "_orig_mod", model)  # of torch.compile
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         model = model.module
@@ -276,6 +276,8 @@ def program_of(
     like = next((p.dtype for p in known if p.is_floating_point()), torch.float32)
     batches = batches_of(data, like, known[0].device)
     batches = [_as_called(model, batch) for batch in batches] if batches[0].named else batches
+    if loss is not None and all(batch.target is None for batch in batches):
+        batches = [replace(batch, target=batch.x) for batch in batches]  # an autoencoder's
     own = optimizer is not None
     if optimizer is None:
         optimizer = torch.optim.Adam([p for p in known if p.requires_grad] or known)

@@ -1,4 +1,4 @@
-"""Training copies: how well does a program learn, beside a constant and beside a small network that is sound?"""
+"""Training copies: how well does a program learn, beside a constant and a small sound network?"""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ HELD = 4  # of the reference learner's rows, one in so many is held out
 HIDDEN, RATE, STEPS = 48, 3e-3, 160  # of the reference learner
 
 
+ANY = Kind(None)
+
+
 @dataclass(frozen=True)
 class Task:
     """What the targets ask for.
@@ -34,7 +37,7 @@ class Task:
     sort: str
     classes: int = 0
 
-    def skill(self, output: Tensor, target: Tensor, kind: Kind = Kind(None)) -> float:
+    def skill(self, output: Tensor, target: Tensor, kind: Kind = ANY) -> float:
         """From 0, as good as the best constant output, to 1, perfect; below 0 is worse than a constant.
 
         Classes: balanced accuracy, rescaled. Yes or no: the area under the ROC curve, rescaled. Numbers: R².
@@ -156,6 +159,16 @@ class Trial:
     program: Program | None = field(default=None, repr=False)
 
     @property
+    def told(self) -> float:
+        """The skill; where there is none to measure, by how much the loss fell, from 0 to 1."""
+        losses = [loss for loss in self.losses if loss == loss]
+        if self.skill == self.skill or len(losses) < 8:
+            return self.skill
+        part = len(losses) // 8
+        first, last = sum(losses[:part]) / part, sum(losses[-part:]) / part
+        return (first - last) / abs(first) if first else 0.0
+
+    @property
     def diverged(self) -> bool:
         """Whether the loss became no number, or grew tenfold."""
         ends = self.losses[-max(1, len(self.losses) // 10) :]
@@ -170,25 +183,26 @@ def train(
     steps: int,
     seconds: float,
     *,
-    modes: bool = True,
     enough: float = 2.0,
+    in_place: bool = False,
 ) -> Trial:
     """Train a copy for so many steps, or until the time is up or the skill is `enough`.
 
-    `modes` sets training mode first, as every loop should; a user's own step sets its modes itself.
+    Training mode is set first, as every loop should; a user's own step sets its modes itself. With `in_place`
+    it is the program itself that is trained.
     """
     torch.manual_seed(0)
     end = time.perf_counter() + seconds
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        copied = program.copied()
+        copied = program if in_place else program.copied()
         before = [p.detach().clone() for p in copied.model.parameters()]
         losses: list[float] = []
         error = ""
         looks = {steps // 4, steps // 2} if enough < 2 else set()
         try:
             for done in range(steps):
-                if modes and copied.step is None:
+                if copied.step is None:
                     copied.model.train()
                 losses.append(copied.run(copied.batches[done % len(copied.batches)]))
                 if done in looks and _skill(copied, task, kind, training=False) >= enough:
@@ -203,7 +217,7 @@ def train(
         for p, b in zip(copied.model.parameters(), before, strict=True)
         if p.is_floating_point() and p.ndim > 1
     ]
-    return Trial(*told, losses, max(moved, default=0.0), len(losses), error, copied)
+    return Trial(told[0], told[1], losses, max(moved, default=0.0), len(losses), error, copied)
 
 
 def _skill(program: Program, task: Task, kind: Kind, *, training: bool) -> float:
@@ -239,7 +253,7 @@ def _skill(program: Program, task: Task, kind: Kind, *, training: bool) -> float
 
 
 def features(batches: Sequence[Batch]) -> Tensor | None:
-    """The inputs as a table (rows, columns) of at most 1,024 columns, standardized; None where there is none."""
+    """The inputs as a table (rows, columns) of at most 1,024 columns, standardized, or None."""
     xs = [batch.x for batch in batches]
     if any(x is None or x.ndim == 0 for x in xs) or len({x.shape[1:] for x in xs if x is not None}) > 1:
         return None
@@ -294,7 +308,7 @@ def reference(program: Program, task: Task, steps: int = STEPS) -> Sound:
         output = _fitted(x, wanted, (*hidden, outputs), seen, task, own, steps)
         output = output if task.sort == "classes" else output.reshape(wanted.shape)
         skills = [task.skill(output[rows], wanted[rows]) if len(rows) else math.nan for rows in (seen, held)]
-        told.append(Sound(*skills, task.certainty(output[held], wanted[held], skills[1])))
+        told.append(Sound(skills[0], skills[1], task.certainty(output[held], wanted[held], skills[1])))
     return max(told, key=lambda one: (one.held == one.held, one.held if one.held == one.held else one.seen))
 
 

@@ -17,7 +17,8 @@ __all__ = ["unharmed"]
 
 def _random_states(*data: Any) -> Callable[[], None]:
     """Remembers all random states that a program may draw from; called, sets them back."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    legacy = np.random.get_state()  # noqa: NPY002  of those who still use it
+    states = torch.get_rng_state(), random.getstate()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
     own = []
     for one in data:
@@ -28,8 +29,8 @@ def _random_states(*data: Any) -> Callable[[], None]:
 
     def back() -> None:
         torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+        np.random.set_state(legacy)  # noqa: NPY002
+        random.setstate(states[1])
         if cuda:
             torch.cuda.set_rng_state_all(cuda)
         for generator, state in own:
@@ -49,7 +50,7 @@ def _tensors(model: nn.Module, optimizer: Optimizer | None) -> Iterator[Tensor]:
 
 @contextmanager
 def unharmed(model: nn.Module, optimizer: Optimizer | None, *data: Any) -> Iterator[None]:
-    """Afterwards all is to the bit as before: values, gradients, modes, optimizer, random states; also after an error."""
+    """Afterwards values, gradients, modes, optimizer, random states are to the bit as before; after errors too."""
     back = _random_states(*data)
     tensors = {id(t): (t, t.detach().clone()) for t in _tensors(model, optimizer)}
     gradients = [
@@ -65,23 +66,20 @@ def unharmed(model: nn.Module, optimizer: Optimizer | None, *data: Any) -> Itera
             for t, before in tensors.values():
                 if not _same(t, before):
                     t.copy_(before)
-            for p, grad, before, needs in gradients:
-                if grad is not None and not _same(grad, before):
-                    grad.copy_(before)
+            for p, grad, kept, needs in gradients:
+                if grad is not None and kept is not None and not _same(grad, kept):
+                    grad.copy_(kept)
                 p.grad = grad
                 if p.requires_grad != needs:
                     p.requires_grad_(needs)
         for module, training in modes:
             module.training = training
         if optimizer is not None:
-            for group, before in zip(optimizer.param_groups, groups, strict=True):
+            for group, values in zip(optimizer.param_groups, groups, strict=True):
                 group.clear()
-                group.update(before)
-            for p in list(optimizer.state):
-                if p in states:
-                    optimizer.state[p] = states[p]
-                else:
-                    del optimizer.state[p]
+                group.update(values)
+            optimizer.state.clear()
+            optimizer.state.update(states)
         back()
 
 
