@@ -64,6 +64,9 @@ CLAIMS = {
         "norm-helps-blobs",
         "norm-helps-scales",
         "relu-homogeneous",
+        "h0-on-h1-off",
+        "norm-faster",
+        "robust-activation",
     },
     "preprocessing": {
         "range-01",
