@@ -66,6 +66,7 @@ CLAIMS = {
         "relu-homogeneous",
         "h0-on-h1-off",
         "norm-faster",
+        "norm-generalizes",
         "robust-activation",
     },
     "preprocessing": {

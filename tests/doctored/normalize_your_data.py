@@ -91,6 +91,12 @@ SOUND = {
         "spoiled": 5 * np.concatenate([np.ones((2, 1)), EPOCHS], 1)[..., None] * around(1, 2, 9, 28),
         "chosen": np.full(22, 0.5),
     },
+    "larger_columns": {
+        "standardized": around(75, 50),
+        "raw": 75 - cells([[-4, 0, 8], [-7, 1, 17], [-8, 3, 21], [-9, 4, 23]], 50),
+        "more": cells([-3, 2, 10], 16),
+        "chosen": np.full(17, 0.5),
+    },
     "robust_activation": {
         "standardized": around(0.99, 48),
         "raw": around(0.65, 48),
@@ -300,6 +306,13 @@ DOCTORED = {
         "hardly, far out": put("spoiled", (1, 7), 40),
         "unequal columns are no worse": put("spoiled", (0, 2), 4),
         "the best rate is at the edge": put("chosen", 3, 1.0),
+    },
+    ("larger_columns", "norm-generalizes"): {
+        "whichever columns are large": lambda r: {"raw": r["raw"].clip(max=74)},
+        "never": lambda r: {"raw": r["raw"].clip(76)},
+        "not where any column may be large": put("raw", (slice(None), 1), 75),
+        "more rows change nothing": put("more", 2, 25),
+        "the best rate is at the edge": put("chosen", 2, 1.0),
     },
     ("robust_activation", "robust-activation"): {
         "each bears all": lambda r: {"faulty": r["faulty"].clip(0.99)},

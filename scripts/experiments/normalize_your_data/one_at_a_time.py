@@ -104,6 +104,7 @@ def claims(result) -> Iterator[Claim]:
         holds=mean_interval(both)[1] < mean_interval(one)[0] and result["right"].mean() > 0.8,
         finding=f"So it is with the source's two units: both are on for {percent(both.mean())} of the "
         f"points, exactly one for {percent(one.mean())}, none for {percent(none.mean())}. Training does it: "
-        f"before, {percent(means[0, 0])} of the points with any unit on have exactly one. And it takes just two: "
-        f"with three the share is {percent(means[1, TRAINED])}, with eight {percent(means[-1, TRAINED])}.",
+        f"before, of the points with any unit on {percent(means[0, 0])} have exactly one. And it takes just "
+        f"two: with three units the share is {percent(means[1, TRAINED])}, with eight "
+        f"{percent(means[-1, TRAINED])}.",
     )
