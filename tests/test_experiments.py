@@ -65,6 +65,10 @@ CLAIMS = {
         "norm-helps-blobs",
         "norm-helps-scales",
         "relu-homogeneous",
+        "h0-on-h1-off",
+        "norm-faster",
+        "norm-generalizes",
+        "robust-activation",
     },
     "preprocessing": {
         "range-01",

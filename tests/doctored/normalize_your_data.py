@@ -1,6 +1,7 @@
 """Results of the chapter's experiments, made by hand: on SOUND all claims hold, on DOCTORED one fails."""
 
 import numpy as np
+from experiments.normalize_your_data import one_at_a_time, robust_activation
 from experiments.normalize_your_data.relu_homogeneous import RATIOS, predicted
 
 rng = np.random.default_rng(0)
@@ -68,7 +69,41 @@ SLIDE = np.linspace(0, 9, 46)
 STATES = rng.binomial(10, 0.5, (4000, 1))
 TABLES = np.stack([around(0.8, 40), around(0.8, 40)]), np.stack([around(0.6, 40), around(0.8, 40)])
 
+ALONE = np.full((len(one_at_a_time.UNITS), len(one_at_a_time.CASES)), 0.5)
+ALONE[0, 1:] = 0.9  # two units, trained
+TIMES = np.outer(
+    [1.2, 3, 8, 30], [1, 3, 1, 3]
+)  # epochs raw by standardized: offsets by optimizers and scales
+EPOCHS = np.moveaxis(TIMES.reshape(4, 2, 2), 1, 0).reshape(2, 8)
+SHORT = np.full((len(robust_activation.FAULTS), len(robust_activation.ACTIVATIONS)), -0.3)
+SHORT[1:3, :3] = SHORT[[0, 3, 4], -1] = 0  # large inputs and ReLUs; all others and the sine
+
 SOUND = {
+    "one_at_a_time": {
+        "states": np.array([0.42, 0.5, 0.08])[:, None]
+        + np.zeros((3, 60))
+        + [[0], [0.01], [-0.01]] * around(0, 60, spread=1),
+        "right": around(0.82, 60),
+        "alone": cells(ALONE, 60),
+    },
+    "faster": {
+        "generated": 10 * np.array([[1.1, 1], [1.05, 1]])[..., None] * around(1, 2, 2, 40),
+        "spoiled": 5 * np.concatenate([np.ones((2, 1)), EPOCHS], 1)[..., None] * around(1, 2, 9, 28),
+        "chosen": np.full(22, 0.5),
+    },
+    "larger_columns": {
+        "standardized": around(75, 50),
+        "raw": 75 - cells([[-4, 0, 8], [-7, 1, 17], [-8, 3, 21], [-9, 4, 23]], 50),
+        "more": cells([-3, 2, 10], 16),
+        "chosen": np.full(17, 0.5),
+    },
+    "robust_activation": {
+        "standardized": around(0.99, 48),
+        "raw": around(0.65, 48),
+        "descent": cells([0.99, 0.8], 24),
+        "faulty": 0.99 + cells(SHORT, 24),
+        "chosen": np.full(34, 0.5),
+    },
     "activity_share": {
         "zero_bias": around(0.5, 2000),
         "random_bias": np.linspace(-0.3, 1.3, 2000).clip(0, 1),
@@ -257,5 +292,36 @@ DOCTORED = {
         "some networks can": put("accuracy", (0, 0, slice(9)), 1.0),
         "three cannot either": put("accuracy", (0, 1), around(0.9, 100)),
         "eight often fail": put("accuracy", (0, 2), around(0.95, 100)),
+    },
+    ("one_at_a_time", "h0-on-h1-off"): {
+        "with any number of units": lambda r: {"alone": r["alone"].clip(0.9)},
+        "not with two either": put("alone", 0, 0.5),
+        "both are on as often as one": lambda r: {"states": r["states"][[0, 2, 1]]},
+        "the networks have not learned": lambda r: {"right": r["right"] - 0.2},
+    },
+    ("faster", "norm-faster"): {
+        "wherever the data lies": put("spoiled", (slice(None), slice(1, None)), 900),
+        "nowhere": put("spoiled", (slice(None), slice(1, None)), 5),
+        "on the source's tables": lambda r: {"generated": r["generated"] * [[[3], [1]]] * 1.0},
+        "hardly, far out": put("spoiled", (1, 7), 40),
+        "unequal columns are no worse": put("spoiled", (0, 2), 4),
+        "the best rate is at the edge": put("chosen", 3, 1.0),
+    },
+    ("larger_columns", "norm-generalizes"): {
+        "whichever columns are large": lambda r: {"raw": r["raw"].clip(max=74)},
+        "never": lambda r: {"raw": r["raw"].clip(76)},
+        "not where any column may be large": put("raw", (slice(None), 1), 75),
+        "more rows change nothing": put("more", 2, 25),
+        "the best rate is at the edge": put("chosen", 2, 1.0),
+    },
+    ("robust_activation", "robust-activation"): {
+        "each bears all": lambda r: {"faulty": r["faulty"].clip(0.99)},
+        "none bears any": lambda r: {"faulty": r["faulty"].clip(max=0.7)},
+        "sine bears all": put("faulty", (slice(None), -1), 0.99),
+        "ELU bears an offset": put("faulty", (4, 2), 0.99),
+        "a sine does not": put("faulty", (4, -1), 0.7),
+        "ReLUs do not bear large inputs": put("faulty", (1, slice(3)), 0.7),
+        "SGD bears them too": put("descent", 1, 0.99),
+        "the best rate is at the edge": put("chosen", 0, 0.0),
     },
 }
