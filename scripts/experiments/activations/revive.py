@@ -110,7 +110,7 @@ def claims(result) -> Iterator[Claim]:
         f"it is {percent(result['healthy'].mean())}. With slopes of 0.1 and 0.25 it gets to "
         f"{percent(by['slope 0.1', HAND].max())} and {percent(by['slope 0.25', HAND].max())}, with PReLU to "
         f"{percent(by['PReLU', HAND].max())}, where the rate is neither too low nor too high. A rate that "
-        f"kills ReLUs breaks leaky networks as well: after {SHOCKS}, which kill {percent(dead[1])} of the "
+        f"kills ReLUs harms leaky networks as well: after {SHOCKS}, which kill {percent(dead[1])} of the "
         f"ReLUs, and then the best rate, a slope of 0.01 has {percent(by['slope 0.01', SHOCKS].max())}, a "
         f"slope of 0.25 {percent(by['slope 0.25', SHOCKS].max())}, ReLU {percent(steps.max())}.",
         **splits,

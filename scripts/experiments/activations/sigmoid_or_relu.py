@@ -21,8 +21,8 @@ ARMS = ("sigmoid, Glorot", "sigmoid, 4 × Glorot", "tanh", "ReLU")
 GLOROT, LARGE, TANH, RELU = range(len(ARMS))
 FUNCTIONS = (torch.sigmoid, torch.sigmoid, torch.tanh, torch.relu)
 TIMES = 4  # Glorot's weights, which a sigmoid's slope of ¼ asks for
-RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # divided by the root of the number of layers; a sigmoid's times TEN
-TEN = 10
+RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # divided by the root of the layers; a sigmoid's times MORE
+MORE = 3
 DEPTHS = (1, 2, 4)
 STEPS = 100
 DATA = {"tables": 1, "circles": 1, "spirals": 2}  # times STEPS
@@ -44,7 +44,7 @@ def _start(model: MLP) -> None:
 
 def _right(sets: Split, depth: int, steps: int, seed: int) -> torch.Tensor:
     """Test accuracies (ARMS, networks)."""
-    rates = [[factor * rate / depth**0.5 for rate in RATES] for factor in (TEN, TEN, 1, 1)]
+    rates = [[factor * rate / depth**0.5 for rate in RATES] for factor in (MORE, MORE, 1, 1)]
     return best_of(sets, [FUNCTIONS] * depth, rates, width=WIDTH, steps=steps, seed=seed, start=_start)
 
 
