@@ -365,10 +365,10 @@ def _of_the_loss(program: Program, task: Task, kind: Kind) -> Iterator[Cure]:
     target = program.batches[0].target
     if not isinstance(target, Tensor):
         return
-    if kind.summed:
-        rows = max(map(len, program.batches))
-        mean = partial(own_loop, program, loss=lambda output, y: program.loss(output, y) / rows)
-        yield Cure("sum-for-mean", 0.9, mean, f"the loss of a batch is the sum over its {rows} examples.")
+    if kind.summed and kind.name:
+        mean = partial(own_loop, program, loss=KNOWN[kind.name])
+        said = f"the loss of a batch is the sum over its {max(map(len, program.batches))} examples."
+        yield Cure("sum-for-mean", 0.9, mean, said)
     output = program.copied().output(program.batches[0])
     operation, _ = last_operation(output)
     fits = canonical(output, target)
@@ -410,8 +410,41 @@ def _bare(program: Program) -> Program:
     return copied
 
 
+def signal_growth(program: Program) -> float:
+    """The spread of the last layer's weighted inputs over that of the first's, before training."""
+    copied, spreads = program.copied(), []
+    handles = [
+        m.register_forward_hook(lambda _, __, z: spreads.append(float(z.detach().double().std())))
+        for m in copied.model.modules()
+        if isinstance(m, LINEAR)
+    ]
+    with torch.no_grad():
+        copied.output(copied.batches[0])
+    for handle in handles:
+        handle.remove()
+    return spreads[-1] / spreads[0] if len(spreads) > 3 and spreads[0] > 0 else 1.0
+
+
+def through_time(program: Program) -> float | None:
+    """In a recurrent network, the gradient at the first step of the inputs over that at the last."""
+    copied = program.copied()
+    batch = copied.batches[0]
+    recurrent = any(isinstance(m, nn.RNNBase) for m in copied.model.modules())
+    if not recurrent or batch.x is None or batch.x.ndim != 3 or not batch.x.is_floating_point():
+        return None
+    x = batch.x.detach().clone().requires_grad_()
+    copied.model.train()
+    copied.loss_of(batch.with_x(x)).backward()
+    first, last = (float(x.grad[:, t].double().norm()) for t in (0, -1))  # type: ignore[index]
+    return first / last if last > 0 else None
+
+
 def _of_depth(program: Program) -> Iterator[Cure]:
     """ReLUs and fresh weights in place of what squashes."""
+    growth = signal_growth(program)
+    if not growth < 50:
+        said = f"the last layer's signal is {growth:.1e} times as large as the first's; about 1 expected."
+        yield Cure("exploding", 0.92, partial(fresh_weights, program), said)
     sizes = [float(g.norm() / w.norm().clamp_min(1e-30)) for w, g in gradients(program)]
     if len(sizes) < 3 or not sizes[-1] > 0:
         return

@@ -117,7 +117,23 @@ def data_facts(program: Program, task: Task) -> list[Finding]:
                 )
             )
     found += _target_facts(program, task)
-    return found
+    told = _told_by_inputs(x, program) if x is not None else None
+    return [*found, Finding("leakage", told)] if told else found
+
+
+def _told_by_inputs(x: Tensor, program: Program) -> str | None:
+    """Whether one column of the inputs is the target, but for its scale."""
+    targets = [batch.target for batch in program.batches]
+    if not all(isinstance(t, Tensor) and t.numel() == len(t) > 0 for t in targets):
+        return None
+    y = torch.cat([t.flatten() for t in targets]).double()
+    x, y = x - x.mean(0), y - y.mean()
+    if len(y) < 20 or len(y) != len(x) or not x.isfinite().all() or not y.any():
+        return None
+    same = (x.T @ y).abs() / (x.norm(dim=0) * y.norm()).clamp_min(1e-300)
+    best = int(same.argmax())
+    said = f"column {best} of the inputs is the target: correlation {float(same[best]):.6f}."
+    return said if same[best] > 0.99999 else None
 
 
 def _rows_standardized(x: Tensor) -> bool:
@@ -134,6 +150,12 @@ def _target_facts(program: Program, task: Task) -> list[Finding]:
     if not all(isinstance(t, Tensor) and t.ndim for t in targets) or len({t.shape[1:] for t in targets}) > 1:
         return []
     y, found = torch.cat(targets).detach(), []
+    if task.sort in ("classes", "yes or no") and y.ndim == 1 + (y.shape[-1:] == (1,)) and len(y) >= 60:
+        counts = torch.bincount(y.flatten().long() - int(y.min()))
+        counts = counts[counts > 0]
+        if len(counts) > 1 and counts.max() > 0.85 * len(y) and counts.min() < 10:
+            said = f"of {len(y):,} rows {int(counts.max()):,} are of one class and {int(counts.min())} of another."
+            found.append(Finding("classes-unequal", said))
     if y.is_floating_point() and not y.isfinite().all():
         found.append(
             Finding("targets-outside-loss", f"{int((~y.isfinite()).sum()):,} targets are NaN or infinite.")
@@ -154,6 +176,8 @@ def _sorted_batches(targets: Sequence[Tensor], task: Task) -> str | None:
     sizes = [len(t) for t in targets]
     if task.sort == "numbers":
         y = y.double().flatten(1).mean(1) if y.ndim > 1 else y.double()
+        if not y.std() > 0:
+            return None
         measure = lambda parts: float(torch.stack([p.mean() for p in parts]).std() / y.std())  # noqa: E731
     elif y.ndim == 1 or (y.ndim == 2 and task.sort == "classes" and y.is_floating_point()):
         y = y.argmax(1) if y.ndim == 2 else y.long()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from unitgain.diagnostics.unharmed import unharmed
 
-from .cures import cures, own_loop, rows_of
+from .cures import cures, gradients, own_loop, rows_of, through_time
 from .data_facts import data_facts, split_facts
 from .loop import loop_facts
 from .losses import Kind, identify
@@ -158,7 +158,7 @@ class Examination:
             return found
         beside = reference(program, self.task)
         self.sound = min(beside.seen, beside.held) if beside.held == beside.held else beside.seen
-        self.seconds = min(0.4, max(0.1, (self.deadline - time.perf_counter()) / 8))
+        self.seconds = min(1.2, max(0.2, (self.deadline - time.perf_counter()) / 4))
         with unharmed(program.model, program.optimizer):
             trial = self._trial(
                 program, in_place=own, enough=self.sound * PARTLY + 0.01 if self.sound > 0.5 else 1
@@ -220,7 +220,7 @@ class Examination:
     def _disagrees(self, trial: Trial) -> bool:
         momenta = [m.momentum for m in self.program.model.modules() if isinstance(m, BATCH_NORMS)]
         lagging = any(momentum is not None and momentum <= 0.01 for momentum in momenta)
-        return trial.in_training_mode - trial.skill > (0.05 if lagging else 0.25)
+        return trial.in_training_mode - trial.skill > (0.02 if lagging else 0.12)
 
     def _disagreement(self, trial: Trial) -> Finding:
         seen = f"skill {trial.skill:.2f} in evaluation mode, {trial.in_training_mode:.2f} in training mode"
@@ -253,9 +253,9 @@ class Examination:
                 if cure.suspicion >= LIKELY and skill >= 0.9 * max(self.sound, 0.5):
                     break
         tried.sort(key=lambda one: -one[0])
-        if tried or proven or partly:
+        if tried or proven:
             return [finding for score, finding in tried if score > 0.5 * tried[0][0]][:2]
-        return [self._left(trial, beside)]
+        return list(self._left(trial, beside, partly=partly))
 
     def _without(self, make: Callable[[], Program]) -> float:
         try:
@@ -263,18 +263,39 @@ class Examination:
         except Exception:
             return math.nan
 
-    def _left(self, trial: Trial, beside: Sound) -> Finding:
+    def _left(self, trial: Trial, beside: Sound, *, partly: bool) -> Iterator[Finding]:
         """No cure was found: what is left to say?"""
-        layers = [m for m in self.program.model.modules() if isinstance(m, LINEAR)]
-        narrowest = min((m.out_features for m in layers[:-1] if isinstance(m, nn.Linear)), default=99)
-        if narrowest <= 3 and self.sound == self.sound:
-            return Finding("too-narrow", f"the narrowest hidden layer has {narrowest} units.", "seen")
-        if len(layers) == 1 and self.sound - self.skill > 0.3:
-            return Finding("no-nonlinearity", "there is one layer, and so a linear map.", "seen")
-        said = (
-            f"skill {self.skill:.2f} after {trial.steps} steps, of a small sound network {beside.seen:.2f}."
+        modules = list(self.program.model.modules())
+        layers = [m for m in modules if isinstance(m, LINEAR)]
+        widths = [len(m.weight) for m in layers[:-1]]
+        widths += [m.hidden_size for m in modules if isinstance(m, nn.RNNBase)]
+        narrowest = min(widths, default=99)
+        recurrent, sizes = (
+            through_time(self.program),
+            [g.norm() / w.norm() for w, g in gradients(self.program)],
         )
-        return Finding("cannot-overfit", said, "seen")
+        ratio = float(sizes[0] / sizes[-1]) if len(sizes) > 3 and sizes[-1] > 0 else 1.0
+        if recurrent is not None and not 1e-4 < recurrent < 1e4:
+            said = f"the gradient at the first step of the inputs is {recurrent:.1e} of that at the last."
+            yield Finding("vanishing" if recurrent < 1 else "exploding", said, "seen")
+        elif narrowest <= 2:
+            yield Finding("too-narrow", f"the narrowest hidden layer has {narrowest} units.", "seen")
+        elif ratio < 1e-2:
+            said = f"the first layer's gradient, relative to its weights, is {ratio:.1e} of the last one's."
+            yield Finding("vanishing", said, "seen")
+        elif partly:
+            return
+        elif len(layers) == 1 and self.sound - self.skill > 0.3 and not own_parameters(modules):
+            yield Finding("no-nonlinearity", "there is one layer, and so a linear map.", "seen")
+        else:
+            said = f"skill {self.skill:.2f} after {trial.steps} steps, of a small sound network {beside.seen:.2f}."
+            yield Finding("cannot-overfit", said, "seen")
+
+
+def own_parameters(modules: list[nn.Module]) -> bool:
+    """Whether there are weights beside those of linear and convolutional layers."""
+    known = (*LINEAR, nn.modules.batchnorm._NormBase, nn.LayerNorm)
+    return any(not isinstance(m, known) and list(m.parameters(recurse=False)) for m in modules)
 
 
 def assert_trainable(model: nn.Module, batch: Any, loss: Any = None, **options: Any) -> None:

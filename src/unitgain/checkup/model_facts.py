@@ -42,7 +42,17 @@ SHAPING += ("Slice", "Clone", "Alias", "ToCopy", "Contiguous", "Expand", "Cat")
 ABOVE = (0.0, float("inf"))
 BOUNDS = {"SigmoidBackward": (0.0, 1.0), "SoftmaxBackward": (0.0, 1.0), "TanhBackward": (-1.0, 1.0)}
 BOUNDS |= {"ReluBackward": ABOVE, "SoftplusBackward": ABOVE, "HardtanhBackward": (0.0, 6.0)}
+BENDS = {
+    "ReluBackward",
+    "SigmoidBackward",
+    "TanhBackward",
+    "GeluBackward",
+    "EluBackward",
+    "LeakyReluBackward",
+}
+BENDS |= {"SiluBackward", "SoftplusBackward", "HardtanhBackward", "PreluKernelBackward"}
 FLAT = ("Sign", "Round", "Floor", "Ceil", "Trunc", "Heaviside")  # operations whose derivative is 0
+ABSURD = 8.0  # standard deviation of weights, times the root of the inputs
 MEANT = 0.85  # dropout that nobody means
 BEYOND = 0.05  # of the targets out of reach
 ERRORS = {  # what errors say
@@ -105,7 +115,7 @@ def model_facts(program: Program, task: Task, kind: Kind) -> list[Finding]:
         warnings.simplefilter("ignore")
         copied = program.copied()
         copied.model.train()
-        found = [*_other_optimizer(copied), *_unregistered(copied), *_dropout(copied)]
+        found = [*_optimizer_facts(copied), *_unregistered(copied), *_dropout(copied), *_sizes(copied)]
         batch = copied.batches[0]
         try:
             with torch.enable_grad():
@@ -124,7 +134,8 @@ def model_facts(program: Program, task: Task, kind: Kind) -> list[Finding]:
         if isinstance(batch.target, Tensor) and batch.target.ndim:
             found += _output_facts(output, batch.target, task, kind)
             found += _loss_facts(copied, output, loss, batch.target, task, kind)
-        found += [*_graph_facts(copied, batch), *_evaluation_facts(copied, batch)]
+            found += _saturated_squares(output, batch.target, task, kind)
+        found += [*_graph_facts(copied, batch), *_evaluation_facts(copied, batch), *_units(copied, batch)]
         found += [*_affine(copied, batch, output), *_equal_units(copied)]
     return found
 
@@ -132,11 +143,42 @@ def model_facts(program: Program, task: Task, kind: Kind) -> list[Finding]:
 # Parameters
 
 
-def _other_optimizer(program: Program) -> Iterator[Finding]:
+def _optimizer_facts(program: Program) -> Iterator[Finding]:
     own, kept = set(program.model.parameters()), set(program.parameters)
+    layers = [(name, m) for name, m in program.model.named_modules() if isinstance(m, LINEAR)]
     if not own & kept:
         said = f"{len(kept)} parameters in the optimizer, none of them among the model's {len(own)}."
         yield Finding("optimizer-of-another-model", said)
+    elif layers and layers[-1][1].weight.requires_grad and layers[-1][1].weight not in kept:
+        said = f"the optimizer has {len(own & kept)} of {len(own)} parameters; the last layer's are not among them."
+        yield Finding("missing-from-optimizer", said, layer=layers[-1][0])
+    for name, module in layers:
+        w = module.weight.detach().flatten(1) * module.weight[0].numel() ** 0.5
+        fresh = float(w.abs().max()) <= 1.0001 and abs(float(w.std()) - 3**-0.5) < 0.06
+        if not module.weight.requires_grad and w.numel() >= 32 and fresh:
+            said = "its weights are frozen and still as torch drew them: U(−1, 1) by the root of the inputs."
+            yield Finding("frozen", said, layer=name)
+            return
+
+
+@torch.no_grad()
+def _sizes(program: Program) -> Iterator[Finding]:
+    """Initial weights that no rule would give."""
+    layers = [
+        (n, m.weight.float().flatten(1)) for n, m in program.model.named_modules() if isinstance(m, LINEAR)
+    ]
+    sizes = [(float(w.square().mean().sqrt()) * w.shape[1] ** 0.5, name) for name, w in layers]
+    rule = "times the root of the inputs; 0.58 to 1.4 expected."
+    if sizes and max(sizes)[0] > ABSURD:
+        size, name = max(sizes)
+        yield Finding(
+            "weights-large", f"standard deviation of {name}'s weights: {size:.3g} {rule}", layer=name
+        )
+    if len(sizes) > 1 and 0 < sorted(sizes)[len(sizes) // 2][0] < 0.05:
+        size, name = min(sizes)
+        yield Finding(
+            "weights-small", f"standard deviation of {name}'s weights: {size:.2g} {rule}", layer=name
+        )
 
 
 def _dropout(program: Program) -> Iterator[Finding]:
@@ -235,7 +277,7 @@ def _loss_facts(
     if kind.name == "cross_entropy" and target.is_floating_point() and target.shape == output.shape:
         total = target.sum(-1).double()
         if float((total - 1).abs().median()) > 0.05 or low < 0:
-            name = "targets-outside-loss" if task.sort == "classes" else "wrong-loss"
+            name = "targets-outside-loss" if task.sort == "classes" or low < 0 else "wrong-loss"
             said = f"the targets of a row add up to {float(total.mean()):.3g}, as probabilities to 1."
             yield Finding(name, said)
             return
@@ -254,8 +296,88 @@ def _loss_facts(
                 yield Finding("wrong-loss", said)
             elif before != before and bool(target.isfinite().all()):
                 yield Finding("targets-outside-loss", "the loss is NaN for outputs between 0 and 1.")
+            elif told := _prefers_wrong(ask, shown, target, task, kind):
+                yield Finding("wrong-loss", told)
     except Exception:
         return
+
+
+def _prefers_wrong(ask: Callable[..., float], shown: Tensor, target: Tensor, task: Task, kind: Kind) -> str:
+    """Whether the loss likes right answers no better than wrong ones, or has no least value at all."""
+    if task.sort == "classes" and target.ndim == 1 and shown.ndim == 2 and not target.is_floating_point():
+        classes = shown.shape[1]
+        if classes < 2 or int(target.max()) >= classes or int(target.min()) < 0:
+            return ""
+        right, wrong = (
+            0.02 + 0.9 * nn.functional.one_hot((target.long() + k) % classes, classes).to(shown)
+            for k in (0, 1)
+        )
+        right, wrong = (right.log(), wrong.log()) if kind.name == "nll" else (right, wrong)
+        likes = ask(right, target), ask(wrong, target)
+        if likes[0] >= likes[1] - 1e-6 * abs(likes[1]):
+            return f"it is {likes[0]:.3g} for the right answers and {likes[1]:.3g} for wrong ones."
+    elif kind.name is None and target.is_floating_point() and shown.shape == target.shape:
+        away = [ask(shown + c, target) for c in (-20.0, -10.0, 10.0, 20.0)]
+        steps = [b - a for a, b in zip(away, away[1:], strict=False)]
+        if abs(steps[0] - steps[2]) <= 1e-4 * abs(steps[0]) and steps[0] * steps[2] > 0:
+            return f"it falls without end as the outputs go {'up' if steps[0] < 0 else 'down'}."
+    return ""
+
+
+def _saturated_squares(output: Tensor, target: Tensor, task: Task, kind: Kind) -> Iterator[Finding]:
+    """A squared error whose outputs start on the flat ends of their sigmoid or softmax."""
+    operation, _ = last_operation(output)
+    if kind.name == "mse" and operation in ("SigmoidBackward", "SoftmaxBackward") and task.sort != "numbers":
+        flat = float((output * (1 - output) < 0.01).double().mean())
+        if flat > 0.9 and output.shape[-1] <= 100:
+            said = f"{flat:.0%} of the {plain(operation)} outputs start with a slope below 0.01; 0.25 is possible."
+            yield Finding("squared-error-saturated", said)
+
+
+@torch.no_grad()
+def _units(program: Program, batch: Batch) -> Iterator[Finding]:
+    """Hidden layers of ReLUs that are off, or on, for all examples."""
+    layers = [(name, m) for name, m in program.model.named_modules() if isinstance(m, LINEAR)][:-1]
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, _: Any, z: Tensor) -> None:
+            channel = 1 if isinstance(module, nn.modules.conv._ConvNd) else -1
+            seen[name] = z.detach().movedim(channel, 0).flatten(1)
+
+        return hook
+
+    handles = [module.register_forward_hook(keep(name)) for name, module in layers]
+    try:
+        with torch.enable_grad():
+            used = {name for name in operations(program.output(batch)) if name in BENDS}
+    finally:
+        for handle in handles:
+            handle.remove()
+    if (
+        used != {"ReluBackward"}
+        or len(batch) < 8
+        or any(isinstance(m, BATCH_NORMS) for m in program.model.modules())
+    ):
+        return
+    for name, module in layers:
+        z = seen.get(name)
+        if (
+            z is not None
+            and z.isfinite().all()
+            and float((z.amax(1) <= 0).double().mean()) > 0.95
+            and z.any()
+        ):
+            bias = 0.0 if module.bias is None else float(module.bias.median())
+            kills = bias < -float(z.std()) and bias < -1
+            said = f"all {len(z)} units are off for all {len(batch)} examples of a batch."
+            yield Finding("biases-kill" if kills else "dead-units", said, layer=name)
+            return
+    on = [float((seen[name].amin(1) > 0).double().mean()) for name, _ in layers if name in seen]
+    if on and min(on) > 0.9:
+        yield Finding(
+            "always-on", f"{min(on):.0%} or more of the units of each hidden layer are on for all examples."
+        )
 
 
 def _broadcasts(ask: Callable[..., float], before: float, shown: Tensor, target: Tensor) -> bool:
