@@ -27,7 +27,7 @@ RATES = {  # of the race: those of descent by the largest curvature, those of RM
 }
 
 
-def compute(*, pairs=2_000, networks=60, seed=0, device="cpu"):
+def compute(*, pairs=6_000, networks=150, seed=0, device="cpu"):
     """`left` (CONDITIONS, 1 + ANGLES, pairs): how many times as fast the steep direction shrinks as the flat.
 
     In RMSprop's scale, as the first steps from a random start set it; along the weights, and at each angle.

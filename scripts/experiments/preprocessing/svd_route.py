@@ -69,7 +69,7 @@ def claims(result) -> Iterator[Claim]:
         sources=("cs231n-2, data preprocessing",),
         verdict="depends",
         measure=f"|cos| between the last principal axis and the one found, float32, {POINTS} rows of "
-        f"{FEATURES} columns, standard deviations along the axes from 1 to {1 / CONDITIONS[AT]:g}",
+        f"{FEATURES} columns, standard deviations along the axes from 1 to 1/{CONDITIONS[AT]:,.0f}",
         units=units,
         map=Map.of_means(
             found,
