@@ -21,7 +21,7 @@ FEW, MORE, FRESH = 40, 200, 400  # rows: for training, and unseen
 FACTORS = (3.0, 10.0, 30.0, 100.0)  # from the smallest column to the largest
 LARGE = ("those that decide", "any", "those that do not")
 AT = 30.0  # the headline
-RATES = (0.002, 0.01, 0.05, 0.25, 1.25, 6.0, 30.0, 150.0)
+RATES = (0.002, 0.01, 0.05, 0.25, 1.25, 6.0, 30.0)
 STEPS = 80
 
 
