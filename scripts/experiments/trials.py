@@ -110,6 +110,11 @@ def mlps(
     return MLP(sizes, replicas=replicas, generator=draws, device=device, **options)
 
 
+def by_part(*functions: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """An activation for networks (functions, …), of which each part has its own."""
+    return lambda z: torch.stack([f(part) for f, part in zip(functions, z, strict=True)])
+
+
 def descend(
     model: nn.Module,
     examples: Examples,

@@ -16,6 +16,7 @@ from experiments.intervals import mean_interval, ratio
 from experiments.trials import descend, generators, mlps, score, standardized
 from experiments.words import between, long_table, number, percent
 from unitgain.activations import activation
+from unitgain.datasets import Examples
 from unitgain.initializers import variance_scaling_
 from unitgain.layers import Linear
 
@@ -51,15 +52,18 @@ class Filters(nn.Module):
         return self.outputs(h.unflatten(-2, (-1, 3, 2, 3, 2)).mean((-2, -4)).flatten(-3))
 
 
+def _scored(examples: Examples) -> Examples:
+    """The first of them."""
+    return Examples(examples.x[..., :SCORED, :], examples.y[..., :SCORED])
+
+
 def _mapped(networks: int, seed: int, device) -> np.ndarray:
     """Steps to GOAL (activations, scales, kinds, rates, networks); twice as many as were taken for never."""
     sets = digit_sets(seed, networks, standardized, device=device)
     scale = torch.tensor(SCALES, device=device)[:, None, None]
     wide = scale[..., None, None]
     train = sets.train._replace(x=wide * sets.train.x)
-    validation = sets.validation._replace(
-        x=wide * sets.validation.x[..., :SCORED, :], y=sets.validation.y[..., :SCORED]
-    )
+    validation = _scored(sets.validation._replace(x=wide * sets.validation.x))
     found = []
     for name, rates in MAP_RATES.items():
         replicas, rate = (len(SCALES), len(rates), networks), torch.tensor(rates, device=device)[:, None]
@@ -79,9 +83,7 @@ def _mapped(networks: int, seed: int, device) -> np.ndarray:
 def _default(networks: int, seed: int, device) -> np.ndarray:
     """The same with nn.Linear's weights at the widest inputs, three hidden layers: (2, rates, networks)."""
     sets = digit_sets(seed, networks, lambda *x: SCALES[-1] * standardized(*x), device=device)
-    validation = sets.validation._replace(
-        x=sets.validation.x[..., :SCORED, :], y=sets.validation.y[..., :SCORED]
-    )
+    validation = _scored(sets.validation)
     weight = partial(variance_scaling_, scale=1 / 3, distribution="uniform")
     found = []
     for name, rates in DEFAULT_RATES.items():

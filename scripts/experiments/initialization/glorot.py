@@ -10,10 +10,10 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import Claim, Map
-from experiments.initialization._shared.networks import Depths, standardized_digits
+from experiments.initialization._shared.networks import Depths, digit_splits
 from experiments.initialization._shared.rms import rms
 from experiments.intervals import mean_interval
-from experiments.trials import descend, generator, generators, score, splits
+from experiments.trials import descend, generator, score
 from experiments.words import long_table, number, percent
 from unitgain.initializers import glorot_normal_, glorot_uniform_, normal_
 from unitgain.optimizers import SGD
@@ -37,7 +37,6 @@ BATCH, MOMENTUM = 16, 0.9
 RATES = {"tanh": (0.02, 0.06), "sigmoid": (0.1, 0.3)}
 TIMES = {"tanh": 2, "sigmoid": 4}  # Glorot's weights from the second layer on, to compare with
 ROWS = "tanh, {early} steps", "sigmoid, {early} steps", "sigmoid, {late} steps"
-TEST = 2 / 9  # of the digits, and as many to choose the learning rate by
 LOSS = 0.1  # of accuracy, that a recommended start may cost
 
 
@@ -77,8 +76,7 @@ def _learned(function: str, at: tuple[int, ...], networks: int, seed: int, devic
 
     Each at the learning rate with the best mean on validation digits.
     """
-    digits, rates = standardized_digits(device), torch.tensor(RATES[function])
-    parts = splits(*digits, generators(seed, networks, "split"), validation=TEST, test=TEST)
+    parts, rates = digit_splits(networks, seed, device), torch.tensor(RATES[function])
     model = Depths(DEPTHS, UNITS, function, (2, len(rates), networks), weight="zeros")
     _start(model, function, generator(seed, "weights"))
     found = []

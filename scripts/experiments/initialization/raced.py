@@ -68,7 +68,7 @@ def claims(result) -> Iterator[Claim]:
         finding=f"With one hidden layer it hardly matters: {percent(root[0, AT].mean(), 1)} against "
         f"{percent(fixed[0, AT].mean(), 1)} (difference {between(100 * np.array(alone), 2)} points). Each "
         "further layer shrinks the signal of the small weights again, and with it every gradient: two layers "
-        f"reach {percent(root[deep, AT].mean())} and {percent(fixed[deep, AT].mean())}, with 0.01 · randn at "
-        f"a larger rate, and four {percent(root[-1, AT].mean())} and {percent(fixed[-1, AT].mean())}, which "
+        f"reach {percent(root[deep, AT].mean())} and {percent(fixed[deep, AT].mean())}, and "
+        f"four {percent(root[-1, AT].mean())} and {percent(fixed[-1, AT].mean())}, which "
         "is guessing, at any rate tried.",
     )

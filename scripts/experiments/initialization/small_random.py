@@ -17,7 +17,7 @@ from unitgain.theory import signal_factor
 SIZES = {0.01: "0.01 · randn", 0.1: "0.1 · randn", 1.0: "randn"}
 WIDTHS = (25, 100, 400, 1600, 6400, 25_600, 102_400)
 MATRICES = 3  # so many widths with matrices; beyond, a layer's outputs are drawn from their distribution
-SHARE = (4, 2, 0.5, 0.5, 0.5, 0.5, 0.25)  # of `networks`, a width: narrow ones differ more
+SHARE = (4, 16, 0.5, 0.5, 0.5, 0.5, 0.25)  # of `networks`, a width: narrow ones differ more
 DEPTH = 10
 BY_DEPTH = (25, 100, 400, 1600, 6400, 25_600)
 MAP_WIDTHS = (100, 400, 1600, 6400, 14_400, 25_600)
@@ -146,13 +146,14 @@ def _left_of_the_signal(result, width: int) -> str:
 
 
 def caption(result) -> str:
+    counts = [result[f"size_{width}"].shape[-1] for width in WIDTHS]
     return (
         f"**With weights 0.01 · randn, {DEPTH} ReLU layers of 100 units leave "
         f"{_left_of_the_signal(result, 100)} of the signal, layers of 25,600 enlarge it to "
         f"{_left_of_the_signal(result, 25_600)}: a fixed size suits one width only.**\n\n"
         f"Each layer multiplies "
         "by σ√(n/2), with σ the size of a weight and n the width (lines). Dots: measured, root mean "
-        f"squares over {result['size_102400'].shape[-1]} to {result['size_25'].shape[-1]} networks with "
+        f"squares over {min(counts)} to {max(counts)} networks with "
         f"{percent(0.95)} intervals; the factors agree within {percent(_off(result), 1)}. From "
         f"{WIDTHS[MATRICES]:,} units on, a layer's outputs are drawn from their exact distribution instead "
         "of through a matrix."

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments import style
-from experiments.initialization._shared.networks import BATCH, CLASSES, by_part, standardized_digits
-from experiments.trials import descend, generators, score
+from experiments.initialization._shared.networks import BATCH, CLASSES, standardized_digits
+from experiments.trials import by_part, descend, generators, score
 from experiments.words import long_table, number, percent
 from unitgain.activations import activation, gain
 from unitgain.datasets import Examples

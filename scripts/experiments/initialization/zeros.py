@@ -13,9 +13,9 @@ from torch import Tensor
 
 from experiments import style
 from experiments.evidence import Claim, Map
-from experiments.initialization._shared.networks import by_part, each
+from experiments.initialization._shared.networks import each
 from experiments.intervals import wilson
-from experiments.trials import descend, generator, generators, score, stacked
+from experiments.trials import by_part, descend, generator, generators, score, stacked
 from experiments.words import percent
 from unitgain.activations import activation
 from unitgain.datasets import Examples, circles

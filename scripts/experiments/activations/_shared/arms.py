@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from experiments.trials import descend, generators, mlps, scaled, score, stacked, standardized
+from experiments.trials import by_part, descend, generators, mlps, scaled, score, stacked, standardized
 from unitgain.activations import Activation
 from unitgain.datasets import Examples, Split, circles, classification_table, spirals, split
 from unitgain.models import MLP
@@ -29,11 +29,6 @@ def drawn_sets(name: str, examples: int, networks: int, seed: int, device) -> Sp
         x, y = DRAWN[name](4 * examples, draw)
         made.append(scaled(split(x, y, validation=0.25, test=0.5, generator=draw), standardized))
     return Split(*(Examples(*(t.to(device) for t in stacked(part))) for part in zip(*made, strict=True)))
-
-
-def by_part(*functions: Function) -> Function:
-    """An activation for networks (functions, …), of which each part has its own."""
-    return lambda z: torch.stack([f(part) for f, part in zip(functions, z, strict=True)])
 
 
 def by_unit(one: Function, other: Function) -> Function:

@@ -1,7 +1,7 @@
 """Networks of several initial weights, functions and depths side by side, and the digits for them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,11 +49,6 @@ def each(*rules: Initializer) -> Initializer:
         return tensor
 
     return draw
-
-
-def by_part(*functions: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """An activation for networks (functions, …), of which each part has its own."""
-    return lambda z: torch.stack([f(part) for f, part in zip(functions, z, strict=True)])
 
 
 class Depths(nn.Module):
