@@ -9,6 +9,7 @@ from experiments.trials import (
     REPLICAS,
     SEEDS,
     STREAMS,
+    by_part,
     descend,
     drawn,
     generator,
@@ -349,6 +350,14 @@ def test_a_score_is_of_the_present_mode_and_without_gradients():
     assert score(model.train(), data) == 0
     assert score(model.eval(), data) == 1
     assert not score(model, data).requires_grad
+
+
+def test_by_part_gives_each_part_its_own_activation():
+    z = torch.tensor([[-1.0, 2.0], [-1.0, 2.0]])[:, None]
+    h = by_part(torch.relu, torch.neg)(z)
+    assert h.tolist() == [[[0.0, 2.0]], [[1.0, -2.0]]]
+    with pytest.raises(ValueError):  # noqa: PT011  a part without an activation: zip's words
+        by_part(torch.relu)(z)
 
 
 def test_everything_that_trials_offers_is_tested_here():
